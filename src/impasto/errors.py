@@ -1,0 +1,17 @@
+"""Errors a user can cause. Each carries one line: what is wrong, and what to do about it."""
+
+
+class ImpastoError(Exception):
+    """Base of every error that the command line shows as one line with exit code 2."""
+
+
+class PictureError(ImpastoError):
+    """A picture that cannot be read or written."""
+
+
+class WeightsError(ImpastoError):
+    """A weight file that is missing, broken, or lacks a layer."""
+
+
+class SettingsError(ImpastoError):
+    """An option with a value that makes no sense, alone or beside another."""

@@ -1,0 +1,401 @@
+"""Reading and writing pictures: any common file in, sRGB tensors out, and back.
+
+TIFF is read by tifffile, 16-bit PNG by imagecodecs (Pillow would keep 8 of the 16 bits), all else by Pillow. Colour
+profiles go through Little CMS in imagecodecs, because Pillow's binding of it has no 16-bit RGB.
+"""
+
+import io
+import logging
+import os
+import struct
+import threading
+import uuid
+import warnings
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import imagecodecs
+import numpy as np
+import tifffile
+import torch
+import torch.nn.functional as F
+from PIL import Image
+from torch import Tensor
+
+from impasto.errors import PictureError
+from impasto.provenance import packet
+
+MAX_PIXELS = 200_000_000
+PILLOW_READS = ("JPEG", "PNG", "WEBP", "GIF", "BMP")  # named, for Pillow also knows formats that start other programs
+TIFF_STARTS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")  # the last two are BigTIFF
+FORMATS = {".jpg": "JPEG", ".jpeg": "JPEG", ".png": "PNG", ".webp": "WebP", ".tif": "TIFF", ".tiff": "TIFF"}
+LONGEST_SIDE = {"JPEG": 65_500, "WebP": 16_383}  # pixels: libjpeg's limit, and 14 bits in the header
+JPEG_XMP_BYTES = 65_504  # an APP1 segment less its length and the XMP name (XMP part 3)
+ORIENTATION, XMP, ICC = 274, 700, 34_675  # TIFF and Exif tags
+SRGB = imagecodecs.cms_profile("srgb")
+
+logging.getLogger("tifffile").addHandler(logging.NullHandler())  # or its warnings reach the user's screen
+_pillow_limit = threading.Lock()
+
+
+@dataclass(frozen=True, eq=False)
+class Picture:
+    """A picture in memory."""
+
+    pixels: Tensor  # [1, 3, H, W] float32, sRGB in [0, 1]
+    alpha: Tensor | None = None  # [1, 1, H, W] in [0, 1], not multiplied into the pixels
+    recipe: dict[str, Any] | None = None  # what made it (provenance.make_recipe); None for what Impasto did not make
+
+    def save(
+        self, path: str | os.PathLike[str], *, bits: int = 8, metadata: bool = True, label_cn: bool = False
+    ) -> None:
+        """Write the picture in the format that the extension names. The same picture gives the same bytes.
+
+        JPEG (quality 95, 4:4:4) has no alpha: the picture is laid on white. The file appears whole or not at all.
+
+        Args:
+            bits: per channel; 16 for PNG and TIFF only.
+            metadata: carry the recipe and the AI-content labels, if there is a recipe.
+            label_cn: carry the label of GB 45438-2025 as well.
+
+        Raises:
+            PictureError: the file cannot be written there or so.
+        """
+        path = Path(path)
+        check_writable(path, bits=bits, long_side=max(self.pixels.shape[-2:]))
+        xmp = packet(self.recipe, label_cn=label_cn) if metadata and self.recipe is not None else b""
+        data = _encode(self, FORMATS[path.suffix.lower()], bits, xmp)
+        with _writing(path):
+            target = path.resolve()  # a link stays a link
+            part = target.with_name(f".impasto-{uuid.uuid4().hex}.tmp")
+            try:
+                part.write_bytes(data)
+                part.replace(target)
+            finally:
+                part.unlink(missing_ok=True)
+
+
+def read(path: str | os.PathLike[str], max_pixels: int = MAX_PIXELS) -> Picture:
+    """Read a picture: upright (Exif orientation), in sRGB (ICC profile converted), with its alpha and all its bits.
+
+    JPEG, PNG, WebP, TIFF (first page), GIF and BMP; grey, RGB, CMYK or palette; 8 or 16 bits per channel.
+
+    Args:
+        max_pixels: larger pictures are refused by their header, before anything is decoded.
+
+    Raises:
+        PictureError: no such file, not a picture, damaged, animated, too large.
+    """
+    path = Path(path)
+    with _reading(path):
+        decode = _decode_tiff if _start(path) in TIFF_STARTS else _decode
+        colour, alpha, icc, orientation = decode(path, max_pixels)
+        pixels = _to_tensor(_orient(_to_srgb(colour, icc), orientation))
+        return Picture(pixels, None if alpha is None else _to_tensor(_orient(_to_unit(alpha), orientation)))
+
+
+def read_xmp(path: str | os.PathLike[str]) -> bytes:
+    """Read the XMP packet of a picture file, without decoding the picture; empty if there is none.
+
+    Raises:
+        PictureError: no such file, or not a picture.
+    """
+    path = Path(path)
+    with _reading(path):
+        if _start(path) in TIFF_STARTS:
+            with tifffile.TiffFile(path) as file:
+                xmp = file.pages.first.tags.valueof(XMP)
+        else:
+            with _pillow_unlimited(), Image.open(path, formats=PILLOW_READS) as image:
+                xmp = image.info.get("xmp")
+    return xmp if isinstance(xmp, bytes) else b""
+
+
+def check_writable(path: str | os.PathLike[str], *, bits: int = 8, long_side: int = 1) -> None:
+    """Say at the start of a long run whether its picture can be written at the end.
+
+    Args:
+        bits: per channel.
+        long_side: of the picture, pixels.
+
+    Raises:
+        PictureError: unknown extension, a format without 16 bits or of shorter sides, a missing or locked place.
+    """
+    path = Path(path)
+    file_format = FORMATS.get(path.suffix.lower())
+    if file_format is None:
+        raise PictureError(f"{path}: the extension must be one of {', '.join(FORMATS)}")
+    if bits not in (8, 16):
+        raise PictureError(f"{path}: a picture has 8 or 16 bits per channel, not {bits}")
+    if bits == 16 and file_format not in ("PNG", "TIFF"):
+        raise PictureError(f"{path}: {file_format} has 8 bits per channel; use .png or .tif for 16")
+    limit = LONGEST_SIDE.get(file_format, long_side)
+    if long_side > limit:
+        raise PictureError(f"{path}: {file_format} ends at {limit} pixels a side, not {long_side}; use .png or .tif")
+    with _writing(path):
+        if not path.parent.is_dir():
+            raise PictureError(f"{path}: there is no folder {path.parent}; create it first")
+        if path.exists() and not path.is_file():
+            raise PictureError(f"{path} is {_what_it_is(path)}, not a picture file; name a file")
+        if not os.access(path if path.exists() else path.parent, os.W_OK) or not os.access(path.parent, os.W_OK):
+            raise PictureError(f"{path}: no permission to write here; choose another place")
+
+
+def resize(pixels: Tensor, height: int, width: int) -> Tensor:
+    """Resample [N, C, H, W] in [0, 1] to [N, C, height, width] in [0, 1]: bicubic, anti-aliased."""
+    return F.interpolate(pixels, (height, width), mode="bicubic", antialias=True).clamp(0, 1)
+
+
+def fit(pixels: Tensor, long_side: int) -> Tensor:
+    """Resample [N, C, H, W] in [0, 1] so that its longer side has `long_side` pixels, the other at least one."""
+    height, width = pixels.shape[-2:]
+    scale = long_side / max(height, width)
+    return resize(pixels, max(1, round(height * scale)), max(1, round(width * scale)))
+
+
+class _Decoded(NamedTuple):
+    """A picture as its file holds it: samples are uint8 or uint16 over their full range."""
+
+    colour: np.ndarray  # [H, W, 1] grey, [H, W, 3] RGB or [H, W, 4] CMYK (0 is no ink)
+    alpha: np.ndarray | None  # [H, W, 1]
+    icc: bytes | None
+    orientation: int  # Exif: 1 to 8
+
+
+def _decode(path: Path, max_pixels: int) -> _Decoded:
+    with _pillow_unlimited(), Image.open(path, formats=PILLOW_READS) as image:
+        # An MPO is a JPEG with previews or a depth map behind the picture: phones write them.
+        if getattr(image, "is_animated", False) and image.format != "MPO":
+            raise PictureError(f"{path} is animated; save one frame of it as a picture, and use that")
+        _check_size(path, image.width, image.height, max_pixels)
+        if image.format == "PNG" and ";16" in str(image.tile):  # what Pillow would unpack it from
+            samples = imagecodecs.png_decode(path.read_bytes())
+        else:
+            samples = np.asarray(_plain(image))
+        samples = samples.reshape(image.height, image.width, -1)
+        has_alpha = samples.shape[-1] in (2, 4) and image.mode != "CMYK"
+        return _Decoded(
+            colour=samples[..., :-1] if has_alpha else samples,
+            alpha=samples[..., -1:] if has_alpha else None,
+            icc=image.info.get("icc_profile"),
+            orientation=_exif_orientation(image),
+        )
+
+
+def _plain(image: Image.Image) -> Image.Image:
+    """Resolve what is not plainly grey, RGB or CMYK: palettes, one transparent colour, single bits."""
+    if image.has_transparency_data and image.mode not in ("LA", "RGBA"):
+        return image.convert("RGBA")
+    return image if image.mode in ("L", "LA", "RGB", "RGBA", "CMYK") else image.convert("RGB")
+
+
+def _exif_orientation(image: Image.Image) -> int:
+    try:
+        return int(image.getexif().get(ORIENTATION, 1))
+    except Exception:  # Pillow raises many kinds on broken Exif, which is no reason to refuse a sound picture
+        return 1
+
+
+def _decode_tiff(path: Path, max_pixels: int) -> _Decoded:
+    colours = {"MINISWHITE": 1, "MINISBLACK": 1, "PALETTE": 1, "RGB": 3, "YCBCR": 3, "SEPARATED": 4}
+    with tifffile.TiffFile(path) as file:
+        page: Any = file.pages.first  # further pages are previews, or other pictures
+        # A tile larger than the picture is decoded whole, so it counts. A broken size, a tuple, fails here.
+        width, height = int(max(page.imagewidth, page.tilewidth)), int(max(page.imagelength, page.tilelength))
+        _check_size(path, width, height, max_pixels)
+        kind = getattr(page.photometric, "name", "unknown")
+        if (
+            kind not in colours
+            or page.dtype not in (np.bool_, np.uint8, np.uint16)
+            or (kind == "YCBCR" and page.compression != tifffile.COMPRESSION.JPEG)  # the JPEG decoder gives RGB
+            or page.samplesperpixel > 8  # colour, alpha and a few masks; more is a measurement, or a bomb
+            or page.imagedepth > 1
+        ):
+            what = f"{page.samplesperpixel} {kind} samples of type {page.dtype} per pixel, depth {page.imagedepth}"
+            raise PictureError(f"{path} holds {what}; save it as a flat RGB picture with 8 or 16 bits")
+        # tifffile takes a missing tag for its default and missing data for zeros: a truncated file would pass.
+        missing_depth = page.dtype == np.bool_ and colours[kind] > 1
+        ends = (start + count for start, count in zip(page.dataoffsets, page.databytecounts, strict=True))
+        if missing_depth or max(ends) > path.stat().st_size:
+            raise ValueError("truncated")
+
+        samples = page.asarray()
+        if page.planarconfig == tifffile.PLANARCONFIG.SEPARATE and samples.ndim == 3:
+            samples = np.moveaxis(samples, 0, -1)
+        samples = samples.reshape(page.imagelength, page.imagewidth, -1)
+        if kind == "PALETTE":
+            palette = (page.colormap >> 8).astype(np.uint8)  # written as 256 or 257 times the 8-bit value
+            return _Decoded(np.moveaxis(palette[:, samples[..., 0]], 0, -1), None, *_tiff_tags(page))
+        top = 2**page.bitspersample - 1
+        if top not in (255, 65535):  # 1, 4, 12 bits
+            samples = np.round(samples * np.float32(65535 / top)).astype(np.uint16)
+            top = 65535
+        colour, extra = np.split(samples, [colours[kind]], axis=-1)
+        if kind == "MINISWHITE":
+            colour = top - colour
+        alpha = None
+        for index, meaning in enumerate(page.extrasamples):
+            if meaning in (tifffile.EXTRASAMPLE.ASSOCALPHA, tifffile.EXTRASAMPLE.UNASSALPHA):
+                alpha = extra[..., index : index + 1]
+                if meaning == tifffile.EXTRASAMPLE.ASSOCALPHA:  # multiplied into the colour
+                    colour = np.round(np.minimum(colour / np.maximum(alpha, 1) * top, top)).astype(colour.dtype)
+                break
+        return _Decoded(colour, alpha, *_tiff_tags(page))
+
+
+def _tiff_tags(page: Any) -> tuple[bytes | None, int]:
+    """ICC profile and orientation."""
+    return page.tags.valueof(ICC), page.tags.valueof(ORIENTATION, default=1)
+
+
+def _to_srgb(colour: np.ndarray, icc: bytes | None) -> np.ndarray:
+    """Convert [H, W, 1, 3 or 4] integers to [H, W, 3] sRGB in [0, 1]; a broken or unfit profile is ignored."""
+    channels = colour.shape[-1]
+    if icc:
+        space = {1: "gray", 3: "rgb", 4: "cmyk"}[channels]
+        samples = np.ascontiguousarray(colour[..., 0] if channels == 1 else colour)
+        try:
+            return _to_unit(
+                imagecodecs.cms_transform(samples, icc, SRGB, colorspace=space, outcolorspace="rgb", outdtype="uint16")
+            )
+        except imagecodecs.CmsError:
+            pass
+    unit = _to_unit(colour)
+    if channels == 4:
+        return (1 - unit[..., :3]) * (1 - unit[..., 3:])
+    return unit if channels == 3 else np.repeat(unit, 3, axis=-1)
+
+
+def _to_unit(samples: np.ndarray) -> np.ndarray:
+    return samples.astype(np.float32) / np.float32(np.iinfo(samples.dtype).max)
+
+
+def _orient(samples: np.ndarray, orientation: int) -> np.ndarray:
+    """Turn [H, W, C] upright (Exif 2.32, tag 0x0112)."""
+    if orientation in (5, 6, 7, 8):
+        samples = samples.swapaxes(0, 1)
+    if orientation in (2, 3, 6, 7):
+        samples = samples[:, ::-1]
+    if orientation in (3, 4, 7, 8):
+        samples = samples[::-1]
+    return samples
+
+
+def _to_tensor(samples: np.ndarray) -> Tensor:
+    """[H, W, C] to [1, C, H, W]."""
+    return torch.from_numpy(np.ascontiguousarray(samples.transpose(2, 0, 1)[None]))
+
+
+def _start(path: Path) -> bytes:
+    """The first four bytes."""
+    if path.exists() and not path.is_file():
+        raise PictureError(f"{path} is {_what_it_is(path)}, not a picture file")
+    with path.open("rb") as file:
+        start = file.read(4)
+    if not start:
+        raise PictureError(f"{path} is empty; was it copied or downloaded in full?")
+    return start
+
+
+def _what_it_is(path: Path) -> str:
+    return "a directory" if path.is_dir() else "a device"
+
+
+def _check_size(path: Path, width: int, height: int, max_pixels: int) -> None:
+    if width * height == 0:
+        raise PictureError(f"{path} has no pixels ({width} × {height})")
+    if width * height > max_pixels:
+        raise PictureError(
+            f"{path} has {width} × {height} pixels, more than the limit of {max_pixels}; "
+            f"if you trust it, raise the limit: --max-pixels {width * height}"
+        )
+
+
+@contextmanager
+def _pillow_unlimited() -> Iterator[None]:
+    """Lift Pillow's own limit, which is one number for the whole process, so that `max_pixels` may be above it."""
+    with _pillow_limit, warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of small faults in metadata
+        limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
+        try:
+            yield
+        finally:
+            Image.MAX_IMAGE_PIXELS = limit
+
+
+@contextmanager
+def _reading(path: Path) -> Iterator[None]:
+    """Say in one line what keeps a file from being read."""
+    try:
+        yield
+    except PictureError:
+        raise
+    except FileNotFoundError as error:
+        raise PictureError(f"{path} does not exist; check the name") from error
+    except MemoryError as error:
+        raise PictureError(f"{path} does not fit into memory; make a smaller copy of it first") from error
+    except Exception as error:  # on damaged files the decoders raise nearly every kind there is
+        why = getattr(error, "strerror", None)  # set where the system refused, not the decoder
+        why = why or "it is damaged, or not a JPEG, PNG, WebP, TIFF, GIF or BMP picture"
+        raise PictureError(f"{path} cannot be read: {why}") from error
+
+
+def _encode(picture: Picture, file_format: str, bits: int, xmp: bytes) -> bytes:
+    """Give the bytes of the file."""
+    pixels, alpha = picture.pixels, picture.alpha
+    if alpha is not None and file_format == "JPEG":
+        pixels, alpha = pixels * alpha + (1 - alpha), None
+    samples = _to_integers(pixels if alpha is None else torch.cat([pixels, alpha], dim=1), bits)
+    file = io.BytesIO()
+    if file_format == "PNG":
+        # Level 3 takes a third of the time of the usual 6, for files 7 % larger (photograph of 1024 × 768).
+        return _add_png_xmp(bytes(imagecodecs.png_encode(samples, level=3)), xmp)
+    if file_format == "TIFF":
+        tifffile.imwrite(
+            file,
+            samples,
+            byteorder="<",
+            photometric="rgb",
+            extrasamples=None if alpha is None else ["unassalpha"],
+            compression="adobe_deflate",
+            predictor=True,
+            metadata=None,  # tifffile's own description
+            software=False,
+            extratags=[(XMP, "B", len(xmp), xmp, True)] if xmp else [],
+        )
+    elif file_format == "JPEG":
+        if len(xmp) > JPEG_XMP_BYTES:
+            raise PictureError("the recipe is too long for a JPEG; use .png or .tif, or leave the metadata out")
+        Image.fromarray(samples).save(file, "JPEG", quality=95, subsampling="4:4:4", xmp=xmp)
+    else:
+        Image.fromarray(samples).save(file, "WebP", quality=95, xmp=xmp)
+    return file.getvalue()
+
+
+def _to_integers(channels: Tensor, bits: int) -> np.ndarray:
+    """[1, C, H, W] in [0, 1] to [H, W, C] uint8 or uint16, rounded to the nearest."""
+    samples = channels.detach().float().clamp(0, 1).mul(2**bits - 1).round()[0].permute(1, 2, 0)
+    return np.ascontiguousarray(samples.cpu().numpy().astype(np.uint8 if bits == 8 else np.uint16))
+
+
+def _add_png_xmp(png: bytes, xmp: bytes) -> bytes:
+    """Put an iTXt chunk behind IHDR, where readers look (XMP part 3, PNG 3rd edition 11.3.3.4)."""
+    if not xmp:
+        return png
+    body = b"iTXtXML:com.adobe.xmp\0\0\0\0\0" + xmp  # not compressed, no language
+    chunk = struct.pack(">I", len(body) - 4) + body + struct.pack(">I", zlib.crc32(body))
+    return png[:33] + chunk + png[33:]  # 8 bytes of signature, 25 of IHDR
+
+
+@contextmanager
+def _writing(path: Path) -> Iterator[None]:
+    """Say in one line what keeps a file from being written."""
+    try:
+        yield
+    except (OSError, ValueError) as error:  # ValueError: a name that no file can have
+        why = getattr(error, "strerror", None) or error
+        raise PictureError(f"{path} cannot be written: {why}; make room there or choose another place") from error

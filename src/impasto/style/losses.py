@@ -1,0 +1,58 @@
+"""The losses of style transfer: pure functions of statistics, features and pixels.
+
+Style and content losses are relative to the target's own size. So a loss of 1 means "as wrong as a black
+picture", whatever the network, the layer, the picture size or the style, and one set of weights serves all.
+"""
+
+import torch
+from torch import Tensor
+
+from impasto.style.statistics import StyleStatistics
+
+
+def gram(found: StyleStatistics, wanted: StyleStatistics) -> Tensor:
+    """|S - S*|^2 / |S*|^2, Frobenius norms of second moments (Gatys et al. 2015, eq. 4, normalised)."""
+    return (found.second - wanted.second).square().sum() / wanted.second.square().sum()
+
+
+def moments(found: StyleStatistics, wanted: StyleStatistics) -> Tensor:
+    """Mean and covariance apart: |m - m*|^2 / |m*|^2 + |C - C*|^2 / |C*|^2 (Li et al. 2017, arXiv:1701.01036)."""
+    mean = (found.mean - wanted.mean).square().sum() / wanted.mean.square().sum()
+    covariance = wanted.covariance
+    return mean + (found.covariance - covariance).square().sum() / covariance.square().sum()
+
+
+def wasserstein(found: StyleStatistics, wanted: StyleStatistics) -> Tensor:
+    """Squared Wasserstein-2 (Bures) distance of the two Gaussians, relative to the target's power.
+
+    W2^2 = |m - m*|^2 + tr(C + C* - 2 (C*^1/2 C C*^1/2)^1/2) (Dowson and Landau 1982), over tr S*.
+    """
+    values, vectors = torch.linalg.eigh(wanted.covariance)
+    root = vectors * values.clamp_min(0).sqrt() @ vectors.T
+    # Only eigenvalues are differentiated: their gradient needs no gap between them, unlike eigenvectors'.
+    cross = torch.linalg.eigvalsh(root @ found.covariance @ root)
+    floor = 1e-7 * wanted.second.trace()  # below it a square root's gradient explodes
+    overlap = (cross.clamp_min(0) + floor**2).sqrt().sum()
+    mean = (found.mean - wanted.mean).square().sum()
+    distance = mean + found.covariance.trace() + wanted.covariance.trace() - 2 * overlap
+    return distance / wanted.second.trace()
+
+
+STYLE_LOSSES = {"gram": gram, "moments": moments, "wasserstein": wasserstein}
+
+
+def content(found: Tensor, wanted: Tensor, power: Tensor | float) -> Tensor:
+    """Mean squared difference of features [1, C, H, W], relative to `power`, the target's own `variance`."""
+    return (found - wanted).square().mean() / power
+
+
+def variance(features: Tensor) -> Tensor:
+    """Mean over channels of the variance over positions of `features` [1, C, H, W]."""
+    return features.float().var((2, 3), correction=0).mean().clamp_min(1e-8)
+
+
+def total_variation(picture: Tensor, power: int = 2) -> Tensor:
+    """Mean |difference|^power between neighbouring pixels of `picture` [1, 3, H, W]; power 1 keeps edges sharper."""
+    across = picture.diff(dim=3).abs().pow(power)
+    down = picture.diff(dim=2).abs().pow(power)
+    return across.mean() + down.mean()

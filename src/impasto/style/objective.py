@@ -1,0 +1,204 @@
+"""What a picture is optimised towards: the styles' statistics and the content's features, at several reductions.
+
+`Goal.gradient` works in bounded memory. Statistics add over tiles, so the style loss and its derivative with
+respect to the statistics are computed once, from the sums; that derivative is then sent through each tile. The
+result is the gradient of the whole picture, exact, while only one tile's activations exist at a time.
+"""
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from impasto.perception.compact import halve
+from impasto.style import losses
+from impasto.style.statistics import StyleStatistics, measure, merge
+from impasto.style.tiles import Tile, block, cut, stride
+
+Moments = dict[str, StyleStatistics]  # by layer
+
+
+@dataclass(frozen=True)
+class Eye:
+    """A network and how it looks at pictures: which layers, at how many reductions, how precisely, in what tiles.
+
+    Statistics are taken of the picture and of its 1/2, 1/4, ... reductions (`levels` in all). That widens what
+    shallow layers see, and stands in for the deep layers of VGG-19 that a small network does not have.
+    """
+
+    network: nn.Module
+    style_layers: dict[str, float]  # layer: weight of its style loss
+    content_layers: tuple[str, ...]
+    levels: int = 3
+    content_level: int = 0  # the reduction that the content loss looks at, below `levels`
+    dtype: torch.dtype | None = None  # of autocast; None computes in float32
+    tile: int = 4096  # side in pixels
+
+    def reductions(self, picture: Tensor) -> list[Tensor]:
+        """`picture` [1, 3, H, W] and its halves, while the deepest layer still sees at least 4x4 positions."""
+        pictures = [picture]
+        while len(pictures) < self.levels and min(pictures[-1].shape[2:]) >= 8 * 2 ** (self._deepest - 1):
+            pictures.append(halve(pictures[-1]))
+        return pictures
+
+    def tiles(self, picture: Tensor) -> list[Tile]:
+        return list(cut(picture.shape[2], picture.shape[3], self.tile, self._deepest))
+
+    def look(self, picture: Tensor, tile: Tile, layers: list[str]) -> dict[str, Tensor]:
+        """Features of `layers` within `tile`, in float32."""
+        mixed: AbstractContextManager[object] = nullcontext()
+        if self.dtype is not None:
+            mixed = torch.autocast(picture.device.type, self.dtype)
+        with mixed:
+            features = self.network(tile.outer(picture), layers)
+        return {name: tile.inner(f, stride(name)).float() for name, f in features.items()}
+
+    @torch.no_grad()
+    def statistics(self, picture: Tensor, mask: Tensor | None = None) -> list[Moments]:
+        """Style statistics at each reduction of `picture`, within `mask` [1, 1, H, W] when given."""
+        layers, found = list(self.style_layers), []
+        for reduced in self.reductions(picture):
+            grids = mask_on_grids(mask, reduced, layers)
+            found.append(total([_measure(self.look(reduced, t, layers), t, grids) for t in self.tiles(reduced)]))
+        return found
+
+    @torch.no_grad()
+    def contents(self, picture: Tensor) -> dict[str, Tensor]:
+        """Features [1, C, h, w] of the content layers at the content level, in bfloat16 to spare memory."""
+        found: dict[str, Tensor] = {}
+        if not self.content_layers:
+            return found
+        reduced = self.reductions(picture)[: self.content_level + 1][-1]
+        height, width = reduced.shape[2:]
+        for tile in self.tiles(reduced):
+            for name, f in self.look(reduced, tile, list(self.content_layers)).items():
+                shape = (1, f.shape[1], height // stride(name), width // stride(name))
+                whole = found.setdefault(name, f.new_empty(shape, dtype=torch.bfloat16))
+                tile.of(whole, stride(name)).copy_(f)
+        return found
+
+    @property
+    def _deepest(self) -> int:
+        return max(block(layer) for layer in (*self.style_layers, *self.content_layers))
+
+
+@dataclass(frozen=True)
+class Region:
+    """A part of the picture and the style it gets: `mask` [1, 1, H, W] in [0, 1], None for the whole picture."""
+
+    statistics: list[Moments]
+    mask: Tensor | None = None
+
+
+@dataclass(frozen=True)
+class Goal:
+    """Everything the optimiser needs to judge a picture of one size."""
+
+    eye: Eye
+    regions: list[Region]
+    contents: dict[str, Tensor]
+    style_loss: Callable[[StyleStatistics, StyleStatistics], Tensor] = losses.gram
+    style_weight: float = 1.0
+    content_weight: float = 1.0
+    variation_weight: float = 0.0
+    variation_power: int = 2
+
+    def gradient(self, picture: Tensor) -> tuple[dict[str, float], Tensor]:
+        """Weighted terms ("style", "content", "variation") of the loss of `picture` [1, 3, H, W], and its gradient."""
+        picture = picture.detach().requires_grad_()
+        reductions = self.eye.reductions(picture)
+        leaves = [reduced.detach().requires_grad_() for reduced in reductions]
+        style = content = 0.0
+        for level, leaf in enumerate(leaves):
+            with_content = level == min(self.eye.content_level, len(leaves) - 1)
+            terms = self._descend(level, len(leaves), leaf, list(self.contents) if with_content else [])
+            style, content = style + terms[0], content + terms[1]
+        torch.autograd.backward(reductions, [leaf.grad for leaf in leaves])
+        variation = self.variation_weight * losses.total_variation(picture, self.variation_power)
+        if self.variation_weight:
+            variation.backward()
+        assert picture.grad is not None
+        return {"style": style, "content": content, "variation": variation.item()}, picture.grad
+
+    def _descend(self, level: int, levels: int, leaf: Tensor, contents: list[str]) -> tuple[float, float]:
+        """Add the gradient of one reduction's losses to `leaf.grad`; return its style and content losses."""
+        tiles = self.eye.tiles(leaf)
+        layers = list(dict.fromkeys([*self.eye.style_layers, *contents]))
+        grids = [mask_on_grids(region.mask, leaf, list(self.eye.style_layers)) for region in self.regions]
+
+        def look(tile: Tile) -> tuple[list[Moments], Tensor]:
+            features = self.eye.look(leaf, tile, layers)
+            return [_measure(features, tile, g) for g in grids], self._content_loss(features, tile, contents)
+
+        whole = len(tiles) == 1  # then the first look keeps its graph, and no second is needed
+        with torch.set_grad_enabled(whole):
+            looks = [look(tile) for tile in tiles]
+        totals = [_leaves(total([parts[i] for parts, _ in looks])) for i in range(len(self.regions))]
+        style = self._style_loss(totals, level, levels)
+        if style.requires_grad:
+            style.backward()
+        for tile, seen in zip(tiles, looks, strict=True):
+            parts, content = seen if whole else look(tile)
+            pull = content + sum(_pull(p, t) for p, t in zip(parts, totals, strict=True))
+            if pull.requires_grad:
+                pull.backward()
+        return style.item(), sum(content.item() for _, content in looks)
+
+    def _style_loss(self, totals: list[Moments], level: int, levels: int) -> Tensor:
+        """Mean over reductions, layers (weighted) and regions (by area)."""
+        loss = next(iter(totals[0].values())).mean.new_zeros(())
+        weights = self.eye.style_layers
+        for region, found in zip(self.regions, totals, strict=True):
+            if level < len(region.statistics):
+                area = 1.0 if region.mask is None else region.mask.mean().item()
+                for name, wanted in region.statistics[level].items():
+                    loss = loss + area * weights[name] * self.style_loss(found[name], wanted)
+        return self.style_weight * loss / (levels * sum(weights.values()))
+
+    def _content_loss(self, features: dict[str, Tensor], tile: Tile, contents: list[str]) -> Tensor:
+        """This tile's share of the content loss, so that shares add up to the whole picture's."""
+        loss = next(iter(features.values())).new_zeros(())
+        for name in contents:
+            wanted = self.contents[name]
+            here = tile.of(wanted, stride(name)).float()
+            share = here.numel() / wanted.numel()
+            loss = loss + share * losses.content(features[name], here, losses.variance(wanted)) / len(contents)
+        return self.content_weight * loss
+
+
+def mask_on_grids(mask: Tensor | None, picture: Tensor, layers: list[str]) -> dict[str, Tensor | None]:
+    """`mask` [1, 1, h, w] averaged onto each layer's grid of features of `picture`."""
+    if mask is None:
+        return dict.fromkeys(layers)
+    height, width = picture.shape[2:]
+    return {n: F.adaptive_avg_pool2d(mask, (height // stride(n), width // stride(n))) for n in layers}
+
+
+def total(parts: list[Moments]) -> Moments:
+    """The statistics of a picture from those of its tiles."""
+    return {name: merge([part[name] for part in parts]) for name in parts[0]}
+
+
+def _measure(features: dict[str, Tensor], tile: Tile, grids: dict[str, Tensor | None]) -> Moments:
+    return {n: measure(features[n], None if grid is None else tile.of(grid, stride(n))) for n, grid in grids.items()}
+
+
+def _leaves(moments: Moments) -> Moments:
+    """Copies without history whose gradients the style loss fills in."""
+    return {
+        name: StyleStatistics(s.mean.detach().requires_grad_(), s.second.detach().requires_grad_(), s.weight)
+        for name, s in moments.items()
+    }
+
+
+def _pull(part: Moments, whole: Moments) -> Tensor:
+    """A scalar whose gradient is that of the style loss through this tile: the chain rule over a weighted sum."""
+    pull = torch.zeros(())
+    for name, s in part.items():
+        for mine, ours in ((s.mean, whole[name].mean), (s.second, whole[name].second)):
+            if ours.grad is not None:
+                pull = pull + s.weight / whole[name].weight * (mine * ours.grad).sum()
+    return pull

@@ -1,0 +1,94 @@
+"""Optimising the pixels of a picture, as generators: the engine yields steps, whoever listens draws the bar."""
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from impasto.style.objective import Goal
+
+
+@dataclass(frozen=True)
+class Step:
+    """One step: the weighted loss terms before it, and the picture [1, 3, H, W] after it, in [0, 1]."""
+
+    terms: dict[str, float]
+    picture: Tensor
+
+
+@dataclass
+class Momentum:
+    """Adam's memory: running means of the gradient and of its square [1, 3, H, W], and how many steps they saw."""
+
+    first: Tensor
+    second: Tensor
+    steps: int = 0
+
+    def resized(self, height: int, width: int) -> "Momentum":
+        """The same for a picture of another size, so that a new scale starts with its brakes and its swing on."""
+        first = F.interpolate(self.first, (height, width), mode="bilinear")
+        return Momentum(first, F.interpolate(self.second, (height, width), mode="bilinear"), self.steps)
+
+
+def adam(
+    picture: Tensor,
+    goal: Goal,
+    steps: int,
+    *,
+    rate: float = 0.03,
+    decay: float = 1.0,
+    betas: tuple[float, float] = (0.9, 0.99),
+    epsilon: float = 1e-9,
+    average: float = 0.8,
+    momentum: Momentum | None = None,
+    free: Tensor | None = None,
+) -> Iterator[Step]:
+    """Adam (Kingma and Ba 2015) on `picture` [1, 3, H, W], clipped to [0, 1] after each step.
+
+    Args:
+        rate: step size in units of the pixel range.
+        decay: how much of `rate` a cosine takes off over the steps; 0 keeps it constant.
+        average: decay of the running mean of iterates that is yielded (Polyak averaging with Adam's own bias
+            correction); it removes the jitter of the last steps. 0 yields the iterates.
+        momentum: Adam's memory from an earlier, smaller scale; updated in place.
+        free: [1, 1, H, W] in [0, 1]; where it is 0 pixels stay as they are.
+    """
+    picture = picture.clone()
+    memory = momentum or Momentum(torch.zeros_like(picture), torch.zeros_like(picture))
+    mean = torch.zeros_like(picture)
+    for step in range(1, steps + 1):
+        terms, gradient = goal.gradient(picture)
+        memory.steps += 1
+        memory.first.lerp_(gradient, 1 - betas[0])
+        memory.second.lerp_(gradient.square_(), 1 - betas[1])
+        size = rate * (1 - decay * 0.5 * (1 - math.cos(math.pi * (step - 1) / steps)))
+        scale = (memory.second / (1 - betas[1] ** memory.steps)).sqrt_().add_(epsilon)
+        move = memory.first.div(scale).mul_(size / (1 - betas[0] ** memory.steps))
+        picture.sub_(move if free is None else move.mul_(free)).clamp_(0, 1)
+        mean.lerp_(picture, 1 - average)
+        yield Step(terms, mean / (1 - average**step))
+
+
+def lbfgs(picture: Tensor, goal: Goal, steps: int, *, free: Tensor | None = None, history: int = 20) -> Iterator[Step]:
+    """L-BFGS with a strong-Wolfe line search (Nocedal and Wright 2006, chapter 7); arguments as for `adam`.
+
+    The iterates are not clipped, which would spoil the curvature estimate; the pictures yielded are.
+    """
+    pixels = picture.clone().requires_grad_()
+    optimiser = torch.optim.LBFGS([pixels], lr=1, max_iter=1, max_eval=10, history_size=history,
+                                  tolerance_grad=0, tolerance_change=0, line_search_fn="strong_wolfe")  # fmt: skip
+    terms: dict[str, float] = {}
+
+    def closure() -> float:
+        found, gradient = goal.gradient(pixels)
+        terms.update(found)
+        pixels.grad = gradient if free is None else gradient * free
+        return sum(found.values())
+
+    for _ in range(steps):
+        before = dict(terms)
+        optimiser.step(closure)
+        yield Step(before or dict(terms), pixels.detach().clamp(0, 1))

@@ -1,0 +1,55 @@
+"""Style as a statistic that adds up: mean, second moment and weight of a layer's features.
+
+Gatys, Ecker and Bethge (2015, arXiv:1508.06576) showed that the second moments of a network's features carry
+the style of a picture. Because moments are averages, those of two pictures (or two tiles of one picture, or two
+regions, or two frames) merge by a weighted sum; everything that joins, cuts or masks styles is built on that.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class StyleStatistics:
+    """First two moments of features f [C, N]: `mean` = sum f / N [C], `second` = sum f f^T / N [C, C], `weight` = N."""
+
+    mean: Tensor
+    second: Tensor
+    weight: Tensor  # scalar: how many feature positions (or how much mask) the moments speak for
+
+    def __add__(self, other: "StyleStatistics") -> "StyleStatistics":
+        return merge([self, other])
+
+    @property
+    def covariance(self) -> Tensor:
+        """[C, C]: second moment minus the outer product of the mean."""
+        return self.second - torch.outer(self.mean, self.mean)
+
+
+def measure(features: Tensor, mask: Tensor | None = None) -> StyleStatistics:
+    """Statistics of `features` [1, C, H, W] in float32, weighted by `mask` [1, 1, h, w] >= 0 of any size.
+
+    A mask is averaged down to the features' grid, so a feature on the border of a region counts in part.
+    """
+    f = features.float().flatten(2).squeeze(0)  # [C, N]
+    if mask is None:
+        weight = torch.tensor(float(f.shape[1]), device=f.device)
+        return StyleStatistics(f.mean(1), f @ f.T / weight, weight)
+    w = F.adaptive_avg_pool2d(mask.float(), features.shape[2:]).flatten()
+    weight = w.sum()
+    weighted = f * (w / weight.clamp_min(1e-6))
+    return StyleStatistics(weighted.sum(1), weighted @ f.T, weight)
+
+
+def merge(parts: Sequence[StyleStatistics], shares: Sequence[float] | None = None) -> StyleStatistics:
+    """One statistic for all `parts`, each counted by its own weight, or by `shares` when given (a blend of styles)."""
+    weights = torch.stack([p.weight for p in parts]) if shares is None else parts[0].mean.new_tensor(shares)
+    total = weights.sum()
+    share = weights / total.clamp_min(1e-6)
+    mean = sum((s * p.mean for s, p in zip(share, parts, strict=True)), torch.zeros_like(parts[0].mean))
+    second = sum((s * p.second for s, p in zip(share, parts, strict=True)), torch.zeros_like(parts[0].second))
+    return StyleStatistics(mean, second, total)

@@ -1,0 +1,68 @@
+"""Pictures larger than memory: rectangles with a halo, so that a network sees each tile as it sees the whole."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from torch import Tensor
+
+# Pixels on each side that can influence a feature, rounded up to the stride of the block (VGG-19 and compact).
+REACH = {1: 8, 2: 16, 3: 32, 4: 64, 5: 144}
+ALIGNMENT = 16  # stride of the deepest block: a tile starts where every block's pooling grid has a cell
+
+
+@dataclass(frozen=True)
+class Tile:
+    """A rectangle [top:bottom, left:right] of a picture, and the same widened by the halo where there is picture."""
+
+    top: int
+    bottom: int
+    left: int
+    right: int
+    outer_top: int
+    outer_bottom: int
+    outer_left: int
+    outer_right: int
+
+    def outer(self, picture: Tensor) -> Tensor:
+        """The tile with its halo, cut from `picture` [N, C, H, W] (a view)."""
+        return picture[..., self.outer_top : self.outer_bottom, self.outer_left : self.outer_right]
+
+    def inner(self, features: Tensor, stride: int) -> Tensor:
+        """The tile without its halo, cut from the features [N, C, h, w] of `outer` at `stride` (a view)."""
+        top, left = (self.top - self.outer_top) // stride, (self.left - self.outer_left) // stride
+        height, width = self.bottom // stride - self.top // stride, self.right // stride - self.left // stride
+        return features[..., top : top + height, left : left + width]
+
+    def of(self, whole: Tensor, stride: int) -> Tensor:
+        """The same place, cut from a map [N, C, H / stride, W / stride] of the whole picture (a view)."""
+        return whole[..., self.top // stride : self.bottom // stride, self.left // stride : self.right // stride]
+
+
+def block(layer: str) -> int:
+    """Number of the VGG-19 block that `layer` (such as "block3_conv1") belongs to."""
+    return int(layer.removeprefix("block").split("_")[0])
+
+
+def stride(layer: str) -> int:
+    """Pixels per feature of `layer`, each way."""
+    return 2 ** (block(layer) - 1)
+
+
+def cut(height: int, width: int, side: int, deepest: int) -> Iterator[Tile]:
+    """Cover a picture with tiles of about `side` pixels, haloed for features of block `deepest`.
+
+    A picture not much larger than `side` is one tile: a sliver of a tile would cost its halo for nothing.
+    """
+    halo = REACH[deepest]
+    for top, bottom in _spans(height, side):
+        for left, right in _spans(width, side):
+            yield Tile(
+                top, bottom, left, right,
+                max(top - halo, 0), min(bottom + halo, height), max(left - halo, 0), min(right + halo, width),
+            )  # fmt: skip
+
+
+def _spans(length: int, side: int) -> list[tuple[int, int]]:
+    count = max(1, round(length / side))
+    edges = [length * i // count // ALIGNMENT * ALIGNMENT for i in range(count)] + [length]
+    return list(zip(edges[:-1], edges[1:], strict=True))

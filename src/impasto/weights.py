@@ -1,0 +1,148 @@
+"""Every weight file: where it comes from, its hash and licence, and where it lies on this machine."""
+
+import os
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+from impasto.errors import WeightsError
+
+ASSETS = Path(__file__).parent / "assets"
+RETRIES = 2  # of a download that breaks off or arrives damaged
+TIMEOUT = 30  # seconds without an answer
+
+
+@dataclass(frozen=True)
+class WeightFile:
+    """One weight file. A bundled one has no url, hash and size: it came, and was checked, with the package."""
+
+    name: str
+    file: str
+    licence: str
+    what: str
+    url: str | None = None
+    hash: str | None = None  # as pooch writes it: "md5:..." or "sha256:..."
+    size: int | None = None  # bytes
+
+
+class Listed(NamedTuple):
+    """A line of `impasto weights list`."""
+
+    name: str
+    size: int  # bytes
+    licence: str
+    what: str
+    present: bool
+    where: Path  # the file, or the place it will have
+
+
+COMPACT = WeightFile(
+    name="compact",
+    file="compact.safetensors",
+    licence="Apache-2.0",
+    what="Impasto's small student of VGG-19, bundled",
+)
+VGG19 = WeightFile(
+    name="vgg19",
+    file="vgg19_weights_tf_dim_ordering_tf_kernels_notop.h5",
+    licence="CC BY 4.0",
+    what="VGG-19 trained on ImageNet (Simonyan and Zisserman 2015), as Keras publishes it",
+    url="https://storage.googleapis.com/tensorflow/keras-applications/vgg19/"
+    "vgg19_weights_tf_dim_ordering_tf_kernels_notop.h5",
+    hash="md5:253f8cb515780f3b799900260a226db6",
+    size=80_134_624,
+)
+REGISTRY = {weight_file.name: weight_file for weight_file in (COMPACT, VGG19)}
+
+
+def where(name: str) -> Path:
+    """Say where the weight file lies, or will lie once it is fetched. Nothing is downloaded.
+
+    Fetched files lie in the folder `weights` of IMPASTO_HOME, or else of the user's cache folder.
+    """
+    weight_file = _entry(name)
+    if weight_file.url is None:
+        return ASSETS / weight_file.file
+    import pooch
+
+    home = os.environ.get("IMPASTO_HOME") or pooch.os_cache("impasto")
+    return Path(home).expanduser() / "weights" / weight_file.file
+
+
+def path(name: str) -> Path:
+    """Return the weight file ready to read; a file that is not here yet, or not whole, is fetched first.
+
+    Raises:
+        WeightsError: as `fetch`.
+    """
+    weight_file, target = _entry(name), where(name)
+    # A fetched file was checked before it took this name; the size tells a copy by hand that broke off.
+    if target.is_file() and target.stat().st_size == weight_file.size:
+        return target
+    return fetch(name)
+
+
+def fetch(name: str) -> Path:
+    """Make sure that the weight file is here and has the right hash, and return it.
+
+    A download goes to a temporary name in the same folder and takes its final name only after the hash
+    check, so that an interrupted one leaves nothing behind. A bar shows it where a person is watching.
+
+    Raises:
+        WeightsError: the download failed, brought another file, or cannot be stored.
+    """
+    weight_file, target = _entry(name), where(name)
+    if weight_file.url is None:
+        if not target.is_file():
+            raise WeightsError(f"{target} is missing from this installation; install impasto again")
+        return target
+
+    import pooch
+    from requests import RequestException
+
+    pooch.get_logger().setLevel("WARNING")
+    cache = pooch.create(
+        path=target.parent,
+        base_url="",
+        registry={weight_file.file: weight_file.hash},
+        urls={weight_file.file: weight_file.url},
+        retry_if_failed=RETRIES,
+    )
+    download = pooch.HTTPDownloader(progressbar=sys.stderr.isatty(), chunk_size=2**16, timeout=TIMEOUT)
+    by_hand = f"get {weight_file.url} elsewhere, then pass it as --weights PATH or put it at {target} (IMPASTO_HOME)"
+    try:
+        cache.fetch(weight_file.file, downloader=download)
+    except RequestException as error:  # an OSError too, so it comes first
+        status = None if error.response is None else error.response.status_code
+        reason = f"the server answers {status}" if status else "no connection, or it broke off"
+        raise WeightsError(f"cannot download {weight_file.file} ({reason}); {by_hand}") from error
+    except ValueError as error:  # pooch's word for a wrong hash
+        raise WeightsError(f"what came for {weight_file.file} does not have its hash; {by_hand}") from error
+    except OSError as error:
+        raise WeightsError(f"cannot store {target}: {error.strerror or error}; choose another IMPASTO_HOME") from error
+    return target
+
+
+def listing() -> list[Listed]:
+    """List every weight file, present or not."""
+    lines = []
+    for name, weight_file in REGISTRY.items():
+        target = where(name)
+        present = target.is_file()
+        size = target.stat().st_size if present else weight_file.size or 0
+        lines.append(Listed(name, size, weight_file.licence, weight_file.what, present, target))
+    return lines
+
+
+def sha256_of(name: str) -> str:
+    """Return the SHA-256 of the weight file in hexadecimal, for the recipe of a picture."""
+    import pooch
+
+    return str(pooch.file_hash(str(path(name)), alg="sha256"))
+
+
+def _entry(name: str) -> WeightFile:
+    if name not in REGISTRY:
+        raise WeightsError(f"there are no weights called {name!r}; there are {', '.join(REGISTRY)}")
+    return REGISTRY[name]

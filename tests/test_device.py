@@ -1,0 +1,181 @@
+"""What impasto.device says about this machine, and about machines drawn as folders of control files."""
+
+import os
+import random
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from impasto import device
+from impasto.errors import SettingsError
+
+linux = pytest.mark.skipif(sys.platform != "linux", reason="affinity and control groups are Linux's")
+
+
+@pytest.fixture
+def no_cgroups(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(device, "PROCESS_CGROUPS", tmp_path / "absent")
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+
+
+@pytest.fixture
+def cgroups(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """A tree of control groups without limits; a test writes the files it needs."""
+    monkeypatch.setattr(device, "PROCESS_CGROUPS", tmp_path / "cgroup")
+    monkeypatch.setattr(device, "CGROUPS", tmp_path / "tree")
+    monkeypatch.setattr(device.os, "sched_getaffinity", lambda pid: set(range(64)), raising=False)
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    return tmp_path
+
+
+def write(file: Path, text: str) -> None:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(text)
+
+
+@linux
+@pytest.mark.usefixtures("no_cgroups")
+def test_usable_cpus_follow_the_affinity() -> None:
+    before = os.sched_getaffinity(0)
+    assert device.usable_cpus() == len(before)
+    try:
+        os.sched_setaffinity(0, {min(before)})
+        assert device.usable_cpus() == 1
+    finally:
+        os.sched_setaffinity(0, before)
+
+
+@pytest.mark.usefixtures("no_cgroups")
+def test_without_affinity_all_cpus_count(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr(device.os, "sched_getaffinity", raising=False)  # as on macOS and Windows
+    monkeypatch.setattr(device.os, "cpu_count", lambda: 12)
+    assert device.usable_cpus() == 12
+
+
+@pytest.mark.parametrize(("asked", "cpus"), [("3", 3), ("3,2", 3), ("100", 64), ("0", 1), ("many", 64), ("", 64)])
+def test_the_user_may_ask_for_fewer_threads_but_not_for_more(
+    cgroups: Path, monkeypatch: pytest.MonkeyPatch, asked: str, cpus: int
+) -> None:
+    monkeypatch.setenv("OMP_NUM_THREADS", asked)
+    assert device.usable_cpus() == cpus
+
+
+def test_the_tightest_quota_of_a_group_and_its_parents_counts(cgroups: Path) -> None:
+    write(cgroups / "cgroup", "0::/pod/container\n")
+    write(cgroups / "tree/pod/container/cpu.max", "max 100000\n")
+    write(cgroups / "tree/pod/cpu.max", "350000 100000\n")
+    assert device.usable_cpus() == 3
+    write(cgroups / "tree/pod/container/cpu.max", "50000 100000\n")
+    assert device.usable_cpus() == 1
+
+
+def test_a_quota_at_the_root_counts_where_the_group_of_the_host_is_not_visible(cgroups: Path) -> None:
+    write(cgroups / "cgroup", "0::/../docker/c0ffee\n")
+    write(cgroups / "tree/cpu.max", "200000 100000\n")
+    assert device.usable_cpus() == 2
+
+
+def test_quotas_of_cgroup_version_1_count(cgroups: Path) -> None:
+    write(cgroups / "cgroup", "5:memory:/other\n3:cpu,cpuacct:/job\n0::/\n")
+    write(cgroups / "tree/cpu/cpu.cfs_quota_us", "-1\n")
+    write(cgroups / "tree/cpu/cpu.cfs_period_us", "100000\n")
+    assert device.usable_cpus() == 64
+    write(cgroups / "tree/cpu/job/cpu.cfs_quota_us", "400000\n")
+    write(cgroups / "tree/cpu/job/cpu.cfs_period_us", "100000\n")
+    assert device.usable_cpus() == 4
+
+
+@pytest.mark.usefixtures("no_cgroups")
+def test_threads_are_set_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = torch.get_num_threads()
+    device.configure_threads.cache_clear()
+    try:
+        monkeypatch.setattr(device, "usable_cpus", lambda: 2)
+        assert device.configure_threads() == torch.get_num_threads() == 2
+        torch.set_num_threads(1)
+        device.configure_threads()
+        assert torch.get_num_threads() == 1
+    finally:
+        device.configure_threads.cache_clear()
+        torch.set_num_threads(before)
+
+
+def test_the_picked_device_computes() -> None:
+    assert float(torch.ones(3, device=device.pick_device()).sum()) == 3
+    assert device.pick_device("cpu") == torch.device("cpu")
+
+
+@pytest.mark.parametrize("name", ["cuda:99", "xpu", "gpu", ""])
+def test_a_missing_device_is_refused_with_those_that_exist(name: str) -> None:
+    with pytest.raises(SettingsError, match="cpu") as refusal:
+        device.pick_device(name)
+    assert "\n" not in str(refusal.value)
+
+
+def test_auto_prefers_cuda(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    assert device.pick_device() == torch.device("cuda:0")
+    assert device.pick_device("cuda:1") == torch.device("cuda:1")
+
+
+@linux
+def test_bfloat16_is_used_where_the_cpu_says_it_has_it() -> None:
+    flags = Path("/proc/cpuinfo").read_text().split()
+    if "flags" not in flags:
+        pytest.skip("not an x86 CPU")
+    expected = torch.bfloat16 if "avx512_bf16" in flags else None
+    assert device.autocast_dtype(torch.device("cpu")) == expected
+    assert ("amx_bf16" in flags) <= ("avx512_bf16" in flags)  # the assumption that autocast_dtype makes
+
+
+def test_metal_keeps_float32() -> None:
+    assert device.autocast_dtype(torch.device("mps")) is None
+
+
+@linux
+@pytest.mark.usefixtures("no_cgroups")
+def test_free_memory_is_what_the_kernel_calls_available() -> None:
+    lines = dict(line.split(":") for line in Path("/proc/meminfo").read_text().splitlines())
+    available, total = (int(lines[key].split()[0]) * 1024 for key in ("MemAvailable", "MemTotal"))
+    assert abs(device.free_memory() - available) < 0.1 * total  # other processes take and give meanwhile
+
+
+def test_a_memory_limit_leaves_what_is_unused_or_only_cache(cgroups: Path) -> None:
+    write(cgroups / "cgroup", "0::/box\n")
+    write(cgroups / "tree/box/memory.max", "1000000\n")
+    write(cgroups / "tree/box/memory.current", "700000\n")
+    write(cgroups / "tree/box/memory.stat", "anon 600000\ninactive_file 90000\nactive_file 10000\n")
+    assert device.free_memory() == 390_000
+    write(cgroups / "tree/box/memory.current", "1200000\n")  # above a limit that was lowered meanwhile
+    assert device.free_memory() == 0
+
+
+def test_a_memory_limit_of_cgroup_version_1_counts(cgroups: Path) -> None:
+    write(cgroups / "cgroup", "4:memory:/box\n")
+    write(cgroups / "tree/memory/memory.limit_in_bytes", f"{2**63 - 4096}\n")  # its way of saying "none"
+    write(cgroups / "tree/memory/memory.usage_in_bytes", "0\n")
+    write(cgroups / "tree/memory/box/memory.limit_in_bytes", "1000000\n")
+    write(cgroups / "tree/memory/box/memory.usage_in_bytes", "800000\n")
+    write(cgroups / "tree/memory/box/memory.stat", "total_inactive_file 50000\n")
+    assert device.free_memory() == 250_000
+
+
+def test_the_same_seed_gives_the_same_numbers() -> None:
+    def draw() -> tuple[float, float, float]:
+        return random.random(), float(np.random.rand()), float(torch.rand(1))
+
+    device.seed_everything(7)
+    first = draw()
+    device.seed_everything(7)
+    assert draw() == first
+    device.seed_everything(8)
+    assert all(a != b for a, b in zip(draw(), first, strict=True))
+
+
+@pytest.mark.parametrize("seed", [-1, 2**32])
+def test_a_seed_out_of_range_is_refused(seed: int) -> None:
+    with pytest.raises(SettingsError, match=str(seed)):
+        device.seed_everything(seed)

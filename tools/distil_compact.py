@@ -1,0 +1,263 @@
+"""Train the compact network against VGG-19's first three blocks, and write the file that ships with Impasto.
+
+The shipped weights' exact command stands on their card, src/impasto/assets/compact.md. Three phases:
+  1. `cache`: cut crops from photographs and paintings, disturb some, store them with the teacher's principal
+     components (float16, about 1.3 MB a crop), because the teacher costs more than twice the student.
+  2. `train`: regress the components; resumes from its checkpoint after any interruption.
+  3. `export`: write fp16 safetensors and print the errors on held-out pictures.
+"""
+
+import argparse
+import math
+import time
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+from safetensors.torch import load_file, save_file
+
+from impasto.perception.compact import TAPS, Compact
+from impasto.perception.vgg19 import VGG19
+from impasto.style import losses
+from impasto.style.objective import Eye, Goal, Region
+from impasto.style.optimise import adam
+
+SIZE = 112  # crop, pixels
+BATCH = 12
+STRIDE = {"block1_conv1": 1, "block2_conv1": 2, "block3_conv1": 4, "block3_conv4": 4}
+
+
+def picture_files(folders: list[Path]) -> list[list[Path]]:
+    """One sorted list per folder; each folder is drawn from equally often."""
+    return [sorted(p for p in folder.rglob("*") if p.suffix.lower() in {".jpg", ".png"}) for folder in folders]
+
+
+def crop(path: Path, rng: np.random.Generator) -> np.ndarray:
+    """A random [SIZE, SIZE, 3] uint8 crop at a random scale between 1/4 and 1.2 of the picture's own."""
+    with Image.open(path) as image:
+        image = image.convert("RGB")
+        scale = max(math.exp(rng.uniform(math.log(0.25), math.log(1.2))), (SIZE + 1) / min(image.size))
+        image = image.resize([round(side * scale) for side in image.size], Image.Resampling.BICUBIC)
+        left, top = (int(rng.integers(side - SIZE + 1)) for side in image.size)
+        pixels = np.asarray(image.crop((left, top, left + SIZE, top + SIZE)))
+    return pixels[:, :: -1 if rng.random() < 0.5 else 1]
+
+
+def training_crop(groups: list[list[Path]], rng: np.random.Generator, disturb: bool) -> np.ndarray:
+    """A crop as the optimiser may meet it: some noisy, some in strange colours, some two pictures at once."""
+    paths = groups[rng.integers(len(groups))]
+    pixels = crop(paths[rng.integers(len(paths))], rng).astype(np.float32) / 255
+    if disturb:
+        if rng.random() < 0.10:
+            other = groups[rng.integers(len(groups))]
+            share = rng.uniform(0.2, 0.8)
+            pixels = share * pixels + (1 - share) * crop(other[rng.integers(len(other))], rng) / 255
+        if rng.random() < 0.10:
+            pixels = pixels[..., rng.permutation(3)]
+        if rng.random() < 0.15:
+            pixels = pixels + rng.normal(0, rng.uniform(0.01, 0.15), pixels.shape)
+    return np.clip(pixels, 0, 1).transpose(2, 0, 1).astype(np.float16)
+
+
+def teacher_features(vgg: VGG19, crops: np.ndarray) -> dict[str, torch.Tensor]:
+    with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
+        return {k: v.float() for k, v in vgg(torch.from_numpy(crops).float(), tuple(TAPS)).items()}
+
+
+def principal_components(vgg: VGG19, groups: list[list[Path]], seed: int) -> dict[str, torch.Tensor]:
+    """Leading eigenvectors of each layer's second moment, scaled so that a component's mean square is 1 on average."""
+    rng, bases = np.random.default_rng(seed), {}
+    features = [
+        teacher_features(vgg, np.stack([training_crop(groups, rng, True) for _ in range(BATCH)])) for _ in range(40)
+    ]
+    for name, components in TAPS.items():
+        f = torch.cat([batch[name].permute(0, 2, 3, 1).flatten(0, 2)[:: STRIDE["block3_conv4"] ** 2 // STRIDE[name] ** 2] for batch in features]).double()
+        values, vectors = torch.linalg.eigh(f.T @ f / len(f))
+        basis = vectors[:, -components:].flip(1)
+        kept = values[-components:].sum()
+        print(f"{name}: {components} components keep {kept / values.sum():.2%} of the energy")
+        bases[name] = (basis / (kept / components).sqrt()).float()
+    return bases
+
+
+def open_cache(folder: Path, crops: int, mode: str) -> dict[str, np.memmap]:
+    shapes = {"crops": (3, SIZE, SIZE)}
+    shapes |= {name: (SIZE // STRIDE[name], SIZE // STRIDE[name], components) for name, components in TAPS.items()}
+    return {
+        name: np.memmap(folder / f"{name}.f16", np.float16, mode, shape=(crops, *shape))
+        for name, shape in shapes.items()
+    }
+
+
+def build_cache(folder: Path, crops: list[np.ndarray] | int, vgg: VGG19, bases: dict, groups: list, seed: int, disturb: bool) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    count = crops if isinstance(crops, int) else len(crops)
+    rng, store, start = np.random.default_rng(seed), open_cache(folder, count, "w+"), time.perf_counter()
+    for i in range(0, count, BATCH):
+        n = min(BATCH, count - i)
+        batch = np.stack([training_crop(groups, rng, disturb) for _ in range(n)])
+        store["crops"][i : i + n] = batch
+        for name, f in teacher_features(vgg, batch).items():
+            store[name][i : i + n] = (f.permute(0, 2, 3, 1) @ bases[name]).half().numpy()
+        if i % (BATCH * 50) == 0:
+            print(f"{i}/{count} crops, {time.perf_counter() - start:.0f} s", flush=True)
+    (folder / "count").write_text(str(count))
+
+
+def add_policy(folder: Path, run: Path, vgg: VGG19, bases: dict, groups: list, crops: int, seed: int) -> None:
+    """Append crops of pictures that the optimiser painted with the student of `run`, with the teacher's answers.
+
+    An optimiser finds what a student gets wrong and paints just that. Shown those pictures (as in DAgger, Ross et
+    al. 2011), the student unlearns it.
+    """
+    student = Compact()
+    student.load_state_dict(torch.load(run / "checkpoint.pt", weights_only=True)["model"])
+    student.requires_grad_(False)
+    eye = Eye(student, dict.fromkeys(TAPS, 1.0), ("block3_conv4",), dtype=torch.bfloat16)
+    first, rng = int((folder / "count").read_text()), np.random.default_rng(seed)
+    store = open_cache(folder, first + crops, "r+")
+    kept = (4, 12, 30)  # steps after which a picture is kept
+    for i in range(first, first + crops, len(kept)):
+        content, style = (
+            torch.from_numpy(training_crop([group], rng, disturb=True))[None].float() for group in (groups[0], groups[1])
+        )
+        start = torch.rand_like(content) if rng.random() < 0.2 else content
+        goal = Goal(
+            eye,
+            [Region(eye.statistics(style))],
+            eye.contents(content),
+            style_loss=(losses.gram, losses.moments, losses.wasserstein)[rng.integers(3)],
+            content_weight=math.exp(rng.uniform(math.log(0.03), math.log(1))),
+        )
+        painted = [s.picture for n, s in enumerate(adam(start, goal, kept[-1], average=0), 1) if n in kept]
+        batch = torch.cat(painted)[: first + crops - i].half().numpy()
+        store["crops"][i : i + len(batch)] = batch
+        for name, f in teacher_features(vgg, batch).items():
+            store[name][i : i + len(batch)] = (f.permute(0, 2, 3, 1) @ bases[name]).half().numpy()
+    for part in store.values():
+        part.flush()
+    (folder / "count").write_text(str(first + crops))
+
+
+def errors(model: Compact, store: dict[str, np.memmap], power: str) -> dict[str, float]:
+    """Squared error relative to the targets' variance ("variance") or mean square ("power"), per tap."""
+    wrong, total = dict.fromkeys(TAPS, 0.0), dict.fromkeys(TAPS, 0.0)
+    means = {name: torch.from_numpy(store[name][:200].astype(np.float32)).mean((0, 1, 2)) for name in TAPS}
+    with torch.no_grad():
+        for i in range(0, len(store["crops"]), BATCH):
+            features = model(torch.from_numpy(store["crops"][i : i + BATCH]).float(), tuple(TAPS))
+            for name, f in features.items():
+                target = torch.from_numpy(store[name][i : i + BATCH].astype(np.float32))
+                wrong[name] += (f.permute(0, 2, 3, 1) - target).square().sum().item()
+                total[name] += (target - (means[name] if power == "variance" else 0)).square().sum().item()
+    return {name: wrong[name] / total[name] for name in TAPS}
+
+
+def train(folder: Path, run: Path, start: Path | None, steps: int, rate: float, seed: int) -> None:
+    store = open_cache(folder / "train", int((folder / "train" / "count").read_text()), "r")
+    held = open_cache(folder / "held", int((folder / "held" / "count").read_text()), "r")
+    torch.manual_seed(seed)
+    model = Compact()
+    for module in model.modules():
+        if isinstance(module, torch.nn.Conv2d):
+            torch.nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
+            torch.nn.init.zeros_(module.bias)
+    if start is not None:
+        model.load_state_dict(torch.load(start / "checkpoint.pt", weights_only=True)["model"])
+    # Muon (Jordan 2024) orthogonalises each update, which suits these badly scaled regressions: 500 of its steps
+    # gave what took AdamW 1,000. It wants matrices, so kernels are trained in their flattened form.
+    kernels = {n: p.detach().flatten(1).clone().requires_grad_() for n, p in model.named_parameters() if p.ndim == 4}
+    biases = [p for p in model.parameters() if p.ndim == 1]
+    optimisers = [
+        torch.optim.Muon(kernels.values(), lr=rate, weight_decay=1e-3, adjust_lr_fn="match_rms_adamw"),
+        torch.optim.AdamW(biases, lr=rate, weight_decay=0, betas=(0.9, 0.98)),
+    ]
+    schedules = [
+        torch.optim.lr_scheduler.LambdaLR(o, lambda s: min((s + 1) / 100, 0.5 + 0.5 * math.cos(math.pi * s / steps)))
+        for o in optimisers
+    ]
+    variance = {name: float(np.asarray(store[name][:500], np.float32).var((0, 1, 2)).sum()) for name in TAPS}
+    checkpoint, first = run / "checkpoint.pt", 0
+    run.mkdir(parents=True, exist_ok=True)
+    if checkpoint.exists():
+        state = torch.load(checkpoint, weights_only=True)
+        model.load_state_dict(state["model"])
+        for name, kernel in kernels.items():
+            kernel.data.copy_(model.get_parameter(name).flatten(1))
+        for part, saved in zip((*optimisers, *schedules), state["training"], strict=True):
+            part.load_state_dict(saved)
+        first = state["step"]
+        print(f"resumed at step {first}")
+    running, start = dict.fromkeys(TAPS, 0.0), time.perf_counter()
+    for step in range(first, steps):
+        chosen = np.sort(np.random.default_rng([seed, step]).choice(len(store["crops"]), BATCH, replace=False))
+        shaped = {name: kernel.view_as(model.get_parameter(name)) for name, kernel in kernels.items()}
+        with torch.autocast("cpu", torch.bfloat16):
+            pixels = torch.from_numpy(store["crops"][chosen]).float()
+            features = torch.func.functional_call(model, shaped, (pixels, tuple(TAPS)))
+        losses = {}
+        for name, f in features.items():
+            target = torch.from_numpy(store[name][chosen]).permute(0, 3, 1, 2).float()
+            losses[name] = (f.float() - target).square().sum(1).mean() / variance[name]
+        for optimiser in optimisers:
+            optimiser.zero_grad()
+        sum(losses.values()).backward()
+        for part in (*optimisers, *schedules):
+            part.step()
+        for name, loss in losses.items():
+            running[name] += loss.item() / 100
+        if (step + 1) % 100 == 0:
+            text = "  ".join(f"{v:.4f}" for v in running.values())
+            print(f"step {step + 1}  {text}  {(time.perf_counter() - start) / (step + 1 - first):.2f} s/step", flush=True)
+            running = dict.fromkeys(TAPS, 0.0)
+        if (step + 1) % 500 == 0 or step + 1 == steps:
+            for name, kernel in kernels.items():
+                model.get_parameter(name).data.copy_(kernel.view_as(model.get_parameter(name)))
+            training = [part.state_dict() for part in (*optimisers, *schedules)]
+            torch.save({"model": model.state_dict(), "training": training, "step": step + 1}, run / "checkpoint.part")
+            (run / "checkpoint.part").replace(checkpoint)
+        if (step + 1) % 2000 == 0 or step + 1 == steps:
+            text = "  ".join(f"{v:.4f}" for v in errors(model, held, "variance").values())
+            print(f"held out: {text}", flush=True)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("phase", choices=("cache", "train", "policy", "export"))
+    parser.add_argument("--vgg", type=Path, help="Keras' VGG-19 weights (blocks 1 to 3 suffice)")
+    parser.add_argument("--folders", type=Path, nargs="+", help="training pictures; each folder is drawn from equally often")
+    parser.add_argument("--held", type=Path, nargs="+", help="held-out pictures, one folder or more")
+    parser.add_argument("--work", type=Path, default=Path("runs/compact"))
+    parser.add_argument("--run", default="run")
+    parser.add_argument("--start", help="run whose weights to start from")
+    parser.add_argument("--crops", type=int, default=8400)
+    parser.add_argument("--steps", type=int, default=14000)
+    parser.add_argument("--rate", type=float, default=1e-2)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("-o", "--output", type=Path, default=Path("src/impasto/assets/compact.safetensors"))
+    args = parser.parse_args()
+    if args.phase == "cache":
+        vgg, groups = VGG19(args.vgg, padding="replicate"), picture_files(args.folders)
+        bases = principal_components(vgg, groups, args.seed)
+        args.work.mkdir(parents=True, exist_ok=True)
+        save_file({k: v.contiguous() for k, v in bases.items()}, args.work / "bases.safetensors")
+        build_cache(args.work / "held", 360, vgg, bases, picture_files(args.held), args.seed + 1, disturb=False)
+        build_cache(args.work / "train", args.crops, vgg, bases, groups, args.seed + 2, disturb=True)
+    elif args.phase == "train":
+        train(args.work, args.work / args.run, args.start and args.work / args.start, args.steps, args.rate, args.seed)
+    elif args.phase == "policy":
+        vgg, bases = VGG19(args.vgg, padding="replicate"), load_file(args.work / "bases.safetensors")
+        groups = picture_files(args.folders)
+        add_policy(args.work / "train", args.work / args.run, vgg, bases, groups, args.crops, args.seed)
+    else:
+        model = Compact()
+        model.load_state_dict(torch.load(args.work / args.run / "checkpoint.pt", weights_only=True)["model"])
+        save_file({k: v.half().contiguous() for k, v in model.state_dict().items()}, args.output)
+        held = open_cache(args.work / "held", int((args.work / "held" / "count").read_text()), "r")
+        for power in ("variance", "power"):
+            print(power, errors(model, held, power))
+
+
+if __name__ == "__main__":
+    main()
