@@ -2,6 +2,7 @@
 
 import errno
 import io
+import logging
 import os
 import struct
 import sys
@@ -284,7 +285,7 @@ def test_a_transparent_palette_entry_is_transparent(
     path = put(pillow_bytes(image, file_format, transparency=transparency))
     assert alpha_of(path)[1, 2] == 0
     assert alpha_of(path).sum() == 7
-    np.testing.assert_array_equal(pixels_of(path)[0, 0], np.float32([10, 20, 30]) / 255)
+    np.testing.assert_array_equal(pixels_of(path)[0, 0], np.array([10, 20, 30], np.float32) / 255)
 
 
 @pytest.mark.parametrize("mode", ["1", "L", "RGB"])
@@ -368,7 +369,8 @@ def test_nonsense_in_exif_changes_nothing(put: Callable[..., Path], exif: bytes)
 
 @pytest.mark.parametrize("file_format", ["PNG", "JPEG", "WEBP", "TIFF"])
 def test_an_embedded_profile_is_converted_to_srgb(put: Callable[..., Path], file_format: str) -> None:
-    options = {"JPEG": {"subsampling": 0, "quality": 95}, "WEBP": {"lossless": True}}.get(file_format, {})
+    lossy: dict[str, dict[str, Any]] = {"JPEG": {"subsampling": 0, "quality": 95}, "WEBP": {"lossless": True}}
+    options = lossy.get(file_format, {})
     path = put(pillow_bytes(Image.fromarray(SMOOTH8), file_format, icc_profile=swapped_profile(), **options))
     truth = SMOOTH8[..., [1, 0, 2]] / 255
     assert np.abs(pixels_of(path) - truth).max() < (0.03 if file_format == "JPEG" else 0.002)
@@ -448,6 +450,7 @@ WHOLE = {
     "BMP": pillow_bytes(BIG, "BMP"),
     "TIFF": pillow_bytes(BIG, "TIFF"),
     "TIFF with LZW": pillow_bytes(BIG, "TIFF", compression="tiff_lzw"),
+    "TIFF with JPEG": tiff_bytes(np.asarray(BIG), photometric="ycbcr", compression="jpeg"),
     "TIFF of 16 bits": tiff_bytes(RGB16, photometric="rgb", compression="adobe_deflate"),
 }
 
@@ -479,9 +482,13 @@ def test_a_truncated_file_is_refused_in_one_line(
     assert capfd.readouterr() == ("", "")  # no word from the C libraries either
 
 
-def test_a_tiff_that_lost_its_last_byte_is_refused(put: Callable[..., Path]) -> None:
+def test_a_tiff_that_lost_its_last_byte_is_refused_without_a_word_on_the_screen(
+    put: Callable[..., Path], capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(logging.getLogger(), "handlers", [])  # pytest's, which catch what a user would see
     with pytest.raises(PictureError, match="damaged"):  # the last byte is of BitsPerSample, which has a default
         read(put(WHOLE["TIFF with LZW"][:-1]))
+    assert capfd.readouterr() == ("", "")
 
 
 @pytest.mark.parametrize("kind", WHOLE)
@@ -489,7 +496,7 @@ def test_random_damage_never_gives_a_traceback(
     put: Callable[..., Path], capfd: pytest.CaptureFixture[str], kind: str
 ) -> None:
     random = np.random.default_rng(1)
-    for _ in range(40):
+    for _ in range(30):
         data = bytearray(WHOLE[kind])
         for at in random.integers(0, min(len(data), 600), 4):
             data[at] = random.integers(256)
@@ -501,8 +508,9 @@ def test_random_damage_never_gives_a_traceback(
     assert capfd.readouterr().out == ""
 
 
-@pytest.mark.parametrize("data", [b"Dear reader,\n", b"\0" * 100, b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n"])
-def test_what_is_not_a_picture_is_refused(put: Callable[..., Path], data: bytes) -> None:
+# The last is a PPM: Pillow knows many more formats, and would start Ghostscript for some of them.
+@pytest.mark.parametrize("data", [b"Dear reader,\n", b"\0" * 100, b"P6 1 1 255\nabc"])
+def test_what_is_not_one_of_our_formats_is_refused(put: Callable[..., Path], data: bytes) -> None:
     path = put(data, "letter.png")
     with pytest.raises(PictureError) as caught:
         read(path)
@@ -718,8 +726,9 @@ def test_a_jpeg_lies_on_white(tmp_path: Path) -> None:
     alpha = torch.cat([torch.zeros(1, 1, 16, 16), torch.full((1, 1, 16, 16), 0.5)], 2)
     Picture(red, alpha).save(tmp_path / "out.jpg")
     with Image.open(tmp_path / "out.jpg") as image:
-        np.testing.assert_allclose(image.getpixel((8, 4)), (255, 255, 255), atol=3)
-        np.testing.assert_allclose(image.getpixel((8, 28)), (255, 128, 128), atol=3)
+        colours = np.asarray(image)
+    np.testing.assert_allclose(colours[4, 8], (255, 255, 255), atol=3)
+    np.testing.assert_allclose(colours[28, 8], (255, 128, 128), atol=3)
 
 
 @pytest.mark.parametrize("extension", WRITABLE)
@@ -859,6 +868,7 @@ def test_a_write_that_the_system_cuts_off_leaves_nothing(tmp_path: Path) -> None
         ((300, 200), 150, (150, 100)),
         ((100, 100), 130, (130, 130)),
         ((1, 5000), 100, (1, 100)),
+        ((5000, 1), 100, (100, 1)),
         ((667, 1000), 512, (342, 512)),
     ],
 )
@@ -867,9 +877,10 @@ def test_fit_keeps_the_aspect_ratio(size: tuple[int, int], long_side: int, truth
 
 
 def test_reduction_averages_instead_of_skipping() -> None:
-    rows = torch.arange(128).reshape(1, 1, 128, 1)
-    board = ((rows + rows.transpose(2, 3)) % 2).float().expand(1, 3, 128, 128)
-    assert (resize(board, 32, 32) - 0.5).abs().max() < 0.05
+    noise = torch.rand(1, 3, 256, 256, generator=torch.Generator().manual_seed(0))
+    small = resize(noise, 32, 32)  # 64 pixels become one: an average has an eighth of their spread
+    assert small.std() < noise.std() / 5
+    assert abs(small.mean() - noise.mean()) < 0.01
 
 
 def test_enlargement_stays_in_range_and_keeps_flat_colours() -> None:

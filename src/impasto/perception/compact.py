@@ -41,7 +41,7 @@ class Compact(nn.Module):
                 channels = width
             self.stages.append(stage)
             self.heads.append(nn.Conv2d(channels, components, 1))
-        self.to(memory_format=torch.channels_last)
+        self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def forward(self, image: Tensor, layers: Sequence[str]) -> dict[str, Tensor]:
         """Map `image` [N, 3, H, W], sRGB in [0, 1], to the components [N, C, H', W'] of `layers`.
@@ -57,7 +57,7 @@ class Compact(nn.Module):
         for index, (name, stage, head) in enumerate(zip(TAPS, self.stages, self.heads, strict=True)):
             if index in (1, 2):
                 x = halve(x, self.padding)
-            for convolution in stage:
+            for convolution in stage:  # type: ignore[attr-defined]
                 x = F.relu(convolution(pad(x, self.padding)))
             if name in layers:
                 features[name] = head(x)

@@ -30,14 +30,16 @@ class VGG19(nn.Module):
         WeightsError: the file is missing or is not such a file.
     """
 
+    mean: Tensor
+
     def __init__(self, weights: Path | None, pooling: str = "max", padding: str = "zeros"):
         super().__init__()
-        self.pool = {"max": F.max_pool2d, "average": F.avg_pool2d}[pooling]
+        self.pool = F.avg_pool2d if pooling == "average" else F.max_pool2d
         self.padding = padding
         self.convolutions = nn.ModuleDict(_random() if weights is None else _read(Path(weights)))
         self.layers = tuple(self.convolutions)
         self.register_buffer("mean", torch.tensor(MEAN_BGR).view(1, 3, 1, 1))
-        self.requires_grad_(False).to(memory_format=torch.channels_last)
+        self.requires_grad_(False).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def forward(self, image: Tensor, layers: Sequence[str]) -> dict[str, Tensor]:
         """Map `image` [N, 3, H, W], sRGB in [0, 1], to the activations [N, C, H', W'] of `layers`.
@@ -75,7 +77,7 @@ def _random() -> dict[str, nn.Conv2d]:
         for i in range(1, count + 1):
             convolution = nn.Conv2d(channels, width, 3)
             nn.init.kaiming_normal_(convolution.weight, nonlinearity="relu")
-            nn.init.zeros_(convolution.bias)
+            nn.init.zeros_(convolution.bias)  # type: ignore[arg-type]
             convolutions[f"block{block}_conv{i}"], channels = convolution, width
     return convolutions
 
@@ -83,19 +85,18 @@ def _random() -> dict[str, nn.Conv2d]:
 def _read(path: Path) -> dict[str, nn.Conv2d]:
     if not path.is_file():
         raise WeightsError(f"no VGG-19 weights at {path}")
-    convolutions = {}
+    convolutions, channels = {}, 3
     try:
         with h5py.File(path) as file:
             for name in LAYERS:
                 if name not in file:
                     break
-                kernel = torch.from_numpy(file[f"{name}/{name}_W_1:0"][()])  # HWIO
+                kernel = torch.from_numpy(file[f"{name}/{name}_W_1:0"][()]).permute(3, 2, 0, 1)  # from HWIO
                 bias = torch.from_numpy(file[f"{name}/{name}_b_1:0"][()])
-                convolution = nn.Conv2d(kernel.shape[2], kernel.shape[3], 3)
-                convolution.weight.data = kernel.permute(3, 2, 0, 1).contiguous()
-                convolution.bias.data = bias
-                convolutions[name] = convolution
-    except (OSError, KeyError, RuntimeError) as error:
+                convolution = nn.Conv2d(channels, len(bias), 3)
+                convolution.load_state_dict({"weight": kernel, "bias": bias})  # which checks the shapes
+                convolutions[name], channels = convolution, len(bias)
+    except (OSError, KeyError, RuntimeError, TypeError, ValueError, AttributeError) as error:
         raise WeightsError(f"{path} is not a readable Keras VGG-19 weight file: {error}") from error
     if not convolutions:
         raise WeightsError(f"{path} holds no VGG-19 layers (looked for {LAYERS[0]}, ...)")

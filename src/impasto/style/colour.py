@@ -1,12 +1,10 @@
-"""Whose colours the result wears: the style's, or in one of three ways the content's (Gatys et al. 2016, arXiv:1606.05897)."""
+"""Whose colours the result wears: the style's, or the content's in one of three ways (Gatys 2016, arXiv:1606.05897)."""
 
 import numpy as np
 import torch
 from skimage.color import lab2rgb, rgb2lab
 from skimage.exposure import match_histograms
 from torch import Tensor
-
-COLOURS = ("style", "luminance", "histogram", "covariance")
 
 
 def lightness(picture: Tensor) -> Tensor:

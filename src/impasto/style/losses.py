@@ -19,7 +19,8 @@ def moments(found: StyleStatistics, wanted: StyleStatistics) -> Tensor:
     """Mean and covariance apart: |m - m*|^2 / |m*|^2 + |C - C*|^2 / |C*|^2 (Li et al. 2017, arXiv:1701.01036)."""
     mean = (found.mean - wanted.mean).square().sum() / wanted.mean.square().sum()
     covariance = wanted.covariance
-    return mean + (found.covariance - covariance).square().sum() / covariance.square().sum()
+    floor = 1e-4 * wanted.second.square().sum()  # an empty style picture has no covariance
+    return mean + (found.covariance - covariance).square().sum() / covariance.square().sum().clamp_min(floor)
 
 
 def wasserstein(found: StyleStatistics, wanted: StyleStatistics) -> Tensor:
@@ -38,7 +39,12 @@ def wasserstein(found: StyleStatistics, wanted: StyleStatistics) -> Tensor:
     return distance / wanted.second.trace()
 
 
-STYLE_LOSSES = {"gram": gram, "moments": moments, "wasserstein": wasserstein}
+def classic(found: StyleStatistics, wanted: StyleStatistics) -> Tensor:
+    """Mean squared difference of Gram matrices, not normalised, as the tutorials of Gatys et al. (2015) have it."""
+    return (found.second - wanted.second).square().mean()
+
+
+STYLE_LOSSES = {"gram": gram, "moments": moments, "wasserstein": wasserstein, "classic": classic}
 
 
 def content(found: Tensor, wanted: Tensor, power: Tensor | float) -> Tensor:
@@ -52,7 +58,10 @@ def variance(features: Tensor) -> Tensor:
 
 
 def total_variation(picture: Tensor, power: int = 2) -> Tensor:
-    """Mean |difference|^power between neighbouring pixels of `picture` [1, 3, H, W]; power 1 keeps edges sharper."""
-    across = picture.diff(dim=3).abs().pow(power)
-    down = picture.diff(dim=2).abs().pow(power)
-    return across.mean() + down.mean()
+    """Sum of |difference|^power between neighbouring pixels, per value of `picture` [1, 3, H, W] (Rudin et al. 1992).
+
+    Power 1 keeps edges sharp, power 2 smooths evenly.
+    """
+    across = picture.diff(dim=3).abs().pow(power).sum()
+    down = picture.diff(dim=2).abs().pow(power).sum()
+    return (across + down) / picture.numel()

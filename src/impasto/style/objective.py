@@ -101,6 +101,7 @@ class Goal:
     regions: list[Region]
     contents: dict[str, Tensor]
     style_loss: Callable[[StyleStatistics, StyleStatistics], Tensor] = losses.gram
+    relative: bool = True  # divide the content loss by the content's own variance
     style_weight: float = 1.0
     content_weight: float = 1.0
     variation_weight: float = 0.0
@@ -164,8 +165,9 @@ class Goal:
         for name in contents:
             wanted = self.contents[name]
             here = tile.of(wanted, stride(name)).float()
-            share = here.numel() / wanted.numel()
-            loss = loss + share * losses.content(features[name], here, losses.variance(wanted)) / len(contents)
+            power = losses.variance(wanted) if self.relative else 1.0
+            share = here.numel() / wanted.numel() / len(contents)
+            loss = loss + share * losses.content(features[name], here, power)
         return self.content_weight * loss
 
 

@@ -27,6 +27,10 @@ class Momentum:
     second: Tensor
     steps: int = 0
 
+    @classmethod
+    def none(cls, picture: Tensor) -> "Momentum":
+        return cls(torch.zeros_like(picture), torch.zeros_like(picture))
+
     def resized(self, height: int, width: int) -> "Momentum":
         """The same for a picture of another size, so that a new scale starts with its brakes and its swing on."""
         first = F.interpolate(self.first, (height, width), mode="bilinear")
@@ -57,7 +61,7 @@ def adam(
         free: [1, 1, H, W] in [0, 1]; where it is 0 pixels stay as they are.
     """
     picture = picture.clone()
-    memory = momentum or Momentum(torch.zeros_like(picture), torch.zeros_like(picture))
+    memory = momentum or Momentum.none(picture)
     mean = torch.zeros_like(picture)
     for step in range(1, steps + 1):
         terms, gradient = goal.gradient(picture)

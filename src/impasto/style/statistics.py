@@ -39,7 +39,7 @@ def measure(features: Tensor, mask: Tensor | None = None) -> StyleStatistics:
     if mask is None:
         weight = torch.tensor(float(f.shape[1]), device=f.device)
         return StyleStatistics(f.mean(1), f @ f.T / weight, weight)
-    w = F.adaptive_avg_pool2d(mask.float(), features.shape[2:]).flatten()
+    w = F.adaptive_avg_pool2d(mask.float(), (features.shape[2], features.shape[3])).flatten()
     weight = w.sum()
     weighted = f * (w / weight.clamp_min(1e-6))
     return StyleStatistics(weighted.sum(1), weighted @ f.T, weight)

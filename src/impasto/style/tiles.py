@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 
 from torch import Tensor
 
@@ -65,4 +66,4 @@ def cut(height: int, width: int, side: int, deepest: int) -> Iterator[Tile]:
 def _spans(length: int, side: int) -> list[tuple[int, int]]:
     count = max(1, round(length / side))
     edges = [length * i // count // ALIGNMENT * ALIGNMENT for i in range(count)] + [length]
-    return list(zip(edges[:-1], edges[1:], strict=True))
+    return list(pairwise(edges))
