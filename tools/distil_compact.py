@@ -10,6 +10,7 @@ The shipped weights' exact command stands on their card, src/impasto/assets/comp
 import argparse
 import math
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -72,7 +73,12 @@ def principal_components(vgg: VGG19, groups: list[list[Path]], seed: int) -> dic
         teacher_features(vgg, np.stack([training_crop(groups, rng, True) for _ in range(BATCH)])) for _ in range(40)
     ]
     for name, components in TAPS.items():
-        f = torch.cat([batch[name].permute(0, 2, 3, 1).flatten(0, 2)[:: STRIDE["block3_conv4"] ** 2 // STRIDE[name] ** 2] for batch in features]).double()
+        f = torch.cat(
+            [
+                batch[name].permute(0, 2, 3, 1).flatten(0, 2)[:: STRIDE["block3_conv4"] ** 2 // STRIDE[name] ** 2]
+                for batch in features
+            ]
+        ).double()
         values, vectors = torch.linalg.eigh(f.T @ f / len(f))
         basis = vectors[:, -components:].flip(1)
         kept = values[-components:].sum()
@@ -81,47 +87,51 @@ def principal_components(vgg: VGG19, groups: list[list[Path]], seed: int) -> dic
     return bases
 
 
-def open_cache(folder: Path, crops: int, mode: str) -> dict[str, np.memmap]:
+def open_cache(folder: Path, crops: int | None = None) -> dict[str, np.memmap]:
+    """Crops and targets on disk, float16: to write when `crops` says how many, else as they are."""
     shapes = {"crops": (3, SIZE, SIZE)}
     shapes |= {name: (SIZE // STRIDE[name], SIZE // STRIDE[name], components) for name, components in TAPS.items()}
-    return {
-        name: np.memmap(folder / f"{name}.f16", np.float16, mode, shape=(crops, *shape))
-        for name, shape in shapes.items()
-    }
-
-
-def build_cache(folder: Path, crops: list[np.ndarray] | int, vgg: VGG19, bases: dict, groups: list, seed: int, disturb: bool) -> None:
+    mode = "c" if crops is None else "w+"
+    if crops is None:
+        crops = (folder / "crops.f16").stat().st_size // (2 * math.prod(shapes["crops"]))
     folder.mkdir(parents=True, exist_ok=True)
-    count = crops if isinstance(crops, int) else len(crops)
-    rng, store, start = np.random.default_rng(seed), open_cache(folder, count, "w+"), time.perf_counter()
-    for i in range(0, count, BATCH):
-        n = min(BATCH, count - i)
-        batch = np.stack([training_crop(groups, rng, disturb) for _ in range(n)])
-        store["crops"][i : i + n] = batch
+    return {n: np.memmap(folder / f"{n}.f16", np.float16, mode, shape=(crops, *shape)) for n, shape in shapes.items()}
+
+
+def build_cache(folder: Path, batches: Iterator[np.ndarray], crops: int, vgg: VGG19, bases: dict) -> None:
+    """Store `batches` of crops [n, 3, SIZE, SIZE], `crops` in all, with the teacher's answers; whole or not at all."""
+    part, done, start = folder.with_suffix(".part"), 0, time.perf_counter()
+    store = open_cache(part, crops)
+    while done < crops:
+        batch = next(batches)[: crops - done]
+        store["crops"][done : done + len(batch)] = batch
         for name, f in teacher_features(vgg, batch).items():
-            store[name][i : i + n] = (f.permute(0, 2, 3, 1) @ bases[name]).half().numpy()
-        if i % (BATCH * 50) == 0:
-            print(f"{i}/{count} crops, {time.perf_counter() - start:.0f} s", flush=True)
-    (folder / "count").write_text(str(count))
+            store[name][done : done + len(batch)] = (f.permute(0, 2, 3, 1) @ bases[name]).half().numpy()
+        done += len(batch)
+        print(f"\r{folder.name}: {done}/{crops} crops, {time.perf_counter() - start:.0f} s", end="", flush=True)
+    part.replace(folder)
+    print()
 
 
-def add_policy(folder: Path, run: Path, vgg: VGG19, bases: dict, groups: list, crops: int, seed: int) -> None:
-    """Append crops of pictures that the optimiser painted with the student of `run`, with the teacher's answers.
+def cut_batches(groups: list[list[Path]], seed: int, disturb: bool) -> Iterator[np.ndarray]:
+    rng = np.random.default_rng(seed)
+    while True:
+        yield np.stack([training_crop(groups, rng, disturb) for _ in range(BATCH)])
 
-    An optimiser finds what a student gets wrong and paints just that. Shown those pictures (as in DAgger, Ross et
-    al. 2011), the student unlearns it.
+
+def painted_batches(run: Path, groups: list[list[Path]], seed: int) -> Iterator[np.ndarray]:
+    """Pictures that the optimiser painted with the student of `run`, early, midway and late.
+
+    An optimiser finds what a student gets wrong and paints just that. Shown those pictures with the teacher's
+    answers (as in DAgger, Ross et al. 2011), the student unlearns it.
     """
     student = Compact()
     student.load_state_dict(torch.load(run / "checkpoint.pt", weights_only=True)["model"])
     student.requires_grad_(False)
     eye = Eye(student, dict.fromkeys(TAPS, 1.0), ("block3_conv4",), dtype=torch.bfloat16)
-    first, rng = int((folder / "count").read_text()), np.random.default_rng(seed)
-    store = open_cache(folder, first + crops, "r+")
-    kept = (4, 12, 30)  # steps after which a picture is kept
-    for i in range(first, first + crops, len(kept)):
-        content, style = (
-            torch.from_numpy(training_crop([group], rng, disturb=True))[None].float() for group in (groups[0], groups[1])
-        )
+    rng, kept = np.random.default_rng(seed), (4, 12, 30)
+    while True:
+        content, style = (torch.from_numpy(training_crop([g], rng, True))[None].float() for g in groups[:2])
         start = torch.rand_like(content) if rng.random() < 0.2 else content
         goal = Goal(
             eye,
@@ -131,13 +141,7 @@ def add_policy(folder: Path, run: Path, vgg: VGG19, bases: dict, groups: list, c
             content_weight=math.exp(rng.uniform(math.log(0.03), math.log(1))),
         )
         painted = [s.picture for n, s in enumerate(adam(start, goal, kept[-1], average=0), 1) if n in kept]
-        batch = torch.cat(painted)[: first + crops - i].half().numpy()
-        store["crops"][i : i + len(batch)] = batch
-        for name, f in teacher_features(vgg, batch).items():
-            store[name][i : i + len(batch)] = (f.permute(0, 2, 3, 1) @ bases[name]).half().numpy()
-    for part in store.values():
-        part.flush()
-    (folder / "count").write_text(str(first + crops))
+        yield torch.cat(painted).half().numpy()
 
 
 def errors(model: Compact, store: dict[str, np.memmap], power: str) -> dict[str, float]:
@@ -155,8 +159,9 @@ def errors(model: Compact, store: dict[str, np.memmap], power: str) -> dict[str,
 
 
 def train(folder: Path, run: Path, start: Path | None, steps: int, rate: float, seed: int) -> None:
-    store = open_cache(folder / "train", int((folder / "train" / "count").read_text()), "r")
-    held = open_cache(folder / "held", int((folder / "held" / "count").read_text()), "r")
+    stores = [open_cache(folder / "train"), *(open_cache(path) for path in sorted(folder.glob("painted-?")))]
+    shares = [BATCH] if len(stores) == 1 else [BATCH - 4, *np.bincount(np.arange(4) % (len(stores) - 1))]
+    held = open_cache(folder / "held")
     torch.manual_seed(seed)
     model = Compact()
     for module in model.modules():
@@ -177,7 +182,7 @@ def train(folder: Path, run: Path, start: Path | None, steps: int, rate: float, 
         torch.optim.lr_scheduler.LambdaLR(o, lambda s: min((s + 1) / 100, 0.5 + 0.5 * math.cos(math.pi * s / steps)))
         for o in optimisers
     ]
-    variance = {name: float(np.asarray(store[name][:500], np.float32).var((0, 1, 2)).sum()) for name in TAPS}
+    variance = {name: float(np.asarray(stores[0][name][:500], np.float32).var((0, 1, 2)).sum()) for name in TAPS}
     checkpoint, first = run / "checkpoint.pt", 0
     run.mkdir(parents=True, exist_ok=True)
     if checkpoint.exists():
@@ -189,27 +194,32 @@ def train(folder: Path, run: Path, start: Path | None, steps: int, rate: float, 
             part.load_state_dict(saved)
         first = state["step"]
         print(f"resumed at step {first}")
-    running, start = dict.fromkeys(TAPS, 0.0), time.perf_counter()
+    running, began = dict.fromkeys(TAPS, 0.0), time.perf_counter()
     for step in range(first, steps):
-        chosen = np.sort(np.random.default_rng([seed, step]).choice(len(store["crops"]), BATCH, replace=False))
+        rng, drawn = np.random.default_rng([seed, step]), []
+        for store, share in zip(stores, shares, strict=True):
+            rows = np.sort(rng.choice(len(store["crops"]), share, replace=False))
+            drawn.append({name: store[name][rows] for name in store})
+        batch = {name: torch.from_numpy(np.concatenate([part[name] for part in drawn])).float() for name in held}
         shaped = {name: kernel.view_as(model.get_parameter(name)) for name, kernel in kernels.items()}
         with torch.autocast("cpu", torch.bfloat16):
-            pixels = torch.from_numpy(store["crops"][chosen]).float()
-            features = torch.func.functional_call(model, shaped, (pixels, tuple(TAPS)))
-        losses = {}
+            features = torch.func.functional_call(model, shaped, (batch["crops"], tuple(TAPS)))
+        terms = {}
         for name, f in features.items():
-            target = torch.from_numpy(store[name][chosen]).permute(0, 3, 1, 2).float()
-            losses[name] = (f.float() - target).square().sum(1).mean() / variance[name]
+            wrong = (f.float() - batch[name].permute(0, 3, 1, 2)).square()
+            terms[name] = wrong.sum(1).mean() / variance[name]
         for optimiser in optimisers:
             optimiser.zero_grad()
-        sum(losses.values()).backward()
+        sum(terms.values()).backward()
         for part in (*optimisers, *schedules):
             part.step()
-        for name, loss in losses.items():
+        for name, loss in terms.items():
             running[name] += loss.item() / 100
         if (step + 1) % 100 == 0:
             text = "  ".join(f"{v:.4f}" for v in running.values())
-            print(f"step {step + 1}  {text}  {(time.perf_counter() - start) / (step + 1 - first):.2f} s/step", flush=True)
+            print(
+                f"step {step + 1}  {text}  {(time.perf_counter() - began) / (step + 1 - first):.2f} s/step", flush=True
+            )
             running = dict.fromkeys(TAPS, 0.0)
         if (step + 1) % 500 == 0 or step + 1 == steps:
             for name, kernel in kernels.items():
@@ -224,9 +234,11 @@ def train(folder: Path, run: Path, start: Path | None, steps: int, rate: float, 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("phase", choices=("cache", "train", "policy", "export"))
+    parser.add_argument("phase", choices=("cache", "train", "paint", "export"))
     parser.add_argument("--vgg", type=Path, help="Keras' VGG-19 weights (blocks 1 to 3 suffice)")
-    parser.add_argument("--folders", type=Path, nargs="+", help="training pictures; each folder is drawn from equally often")
+    parser.add_argument(
+        "--folders", type=Path, nargs="+", help="training pictures; each folder is drawn from equally often"
+    )
     parser.add_argument("--held", type=Path, nargs="+", help="held-out pictures, one folder or more")
     parser.add_argument("--work", type=Path, default=Path("runs/compact"))
     parser.add_argument("--run", default="run")
@@ -237,26 +249,26 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("-o", "--output", type=Path, default=Path("src/impasto/assets/compact.safetensors"))
     args = parser.parse_args()
-    if args.phase == "cache":
-        vgg, groups = VGG19(args.vgg, padding="replicate"), picture_files(args.folders)
-        bases = principal_components(vgg, groups, args.seed)
-        args.work.mkdir(parents=True, exist_ok=True)
-        save_file({k: v.contiguous() for k, v in bases.items()}, args.work / "bases.safetensors")
-        build_cache(args.work / "held", 360, vgg, bases, picture_files(args.held), args.seed + 1, disturb=False)
-        build_cache(args.work / "train", args.crops, vgg, bases, groups, args.seed + 2, disturb=True)
-    elif args.phase == "train":
-        train(args.work, args.work / args.run, args.start and args.work / args.start, args.steps, args.rate, args.seed)
-    elif args.phase == "policy":
-        vgg, bases = VGG19(args.vgg, padding="replicate"), load_file(args.work / "bases.safetensors")
-        groups = picture_files(args.folders)
-        add_policy(args.work / "train", args.work / args.run, vgg, bases, groups, args.crops, args.seed)
-    else:
+    if args.phase == "export":
         model = Compact()
         model.load_state_dict(torch.load(args.work / args.run / "checkpoint.pt", weights_only=True)["model"])
         save_file({k: v.half().contiguous() for k, v in model.state_dict().items()}, args.output)
-        held = open_cache(args.work / "held", int((args.work / "held" / "count").read_text()), "r")
         for power in ("variance", "power"):
-            print(power, errors(model, held, power))
+            print(power, errors(model, open_cache(args.work / "held"), power))
+    elif args.phase == "train":
+        train(args.work, args.work / args.run, args.start and args.work / args.start, args.steps, args.rate, args.seed)
+    else:
+        vgg, groups, basis_file = VGG19(args.vgg, padding="replicate"), picture_files(args.folders), "bases.safetensors"
+        if args.phase == "cache":
+            bases = principal_components(vgg, groups, args.seed)
+            args.work.mkdir(parents=True, exist_ok=True)
+            save_file({k: v.contiguous() for k, v in bases.items()}, args.work / basis_file)
+            held = cut_batches(picture_files(args.held), args.seed + 1, disturb=False)
+            build_cache(args.work / "held", held, 360, vgg, bases)
+            build_cache(args.work / "train", cut_batches(groups, args.seed + 2, True), args.crops, vgg, bases)
+        else:
+            painted = painted_batches(args.work / args.run, groups, args.seed)
+            build_cache(args.work / f"painted-{args.seed}", painted, args.crops, vgg, load_file(args.work / basis_file))
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ impasto.stylize("photo.jpg", "painting.jpg", size=768).save("out.png")
 """
 
 import dataclasses
+import hashlib
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -262,7 +263,7 @@ def _start(how: str, scene: _Scene, target: Tensor, seed: int) -> Tensor:
     return (target + 0.02 * noise).clamp(0, 1)  # something for strokes to grow from where the content is flat
 
 
-def _finished(scene: _Scene, pixels: Tensor, colours: str, recipe: dict[str, Any] | None) -> Picture:
+def _finished(scene: _Scene, pixels: Tensor, colours: str, recipe: dict[str, Any]) -> Picture:
     pixels = resize(pixels, *scene.whole.shape[2:])
     if colours == "luminance":
         pixels = colour.with_colours_of(pixels, scene.whole)
@@ -271,19 +272,21 @@ def _finished(scene: _Scene, pixels: Tensor, colours: str, recipe: dict[str, Any
     return Picture(pixels.cpu(), scene.alpha, recipe)
 
 
-def _recipe(job: Job, settings: Settings, quality: Quality) -> dict[str, Any] | None:
-    """What `provenance` needs to repeat the run; None when a picture came from memory and has no file to name."""
+def _recipe(job: Job, settings: Settings, quality: Quality) -> dict[str, Any]:
     roles = {f"mask {i}": m for i, m in enumerate(job.masks, 1)}
     roles |= {role: p for role, p in (("protect", job.protect), ("start", job.start_from)) if p is not None}
-    inputs = {"content": job.content} | {f"style {i}": s for i, s in enumerate(job.styles, 1)} | roles
-    sources = {role: provenance.source(path) for role, path in inputs.items() if not isinstance(path, Picture)}
-    if len(sources) < len(inputs):
-        return None
     used = provenance.sha256(job.weights) if job.weights else weights.sha256_of(quality.network)
     return provenance.make_recipe(
-        sources["content"],
-        [sources[f"style {i}"] for i in range(1, len(job.styles) + 1)],
+        _source(job.content),
+        [_source(style) for style in job.styles],
         {name: value for name, value in dataclasses.asdict(settings).items() if value is not None},
         {quality.network: used},
-        {role: sources[role] for role in roles},
+        {role: _source(p) for role, p in roles.items()},
     )
+
+
+def _source(given: PictureLike) -> dict[str, str]:
+    """Name and hash of a file; a picture from memory has no name, and the hash of its pixels."""
+    if not isinstance(given, Picture):
+        return provenance.source(given)
+    return {"name": "", "sha256": hashlib.sha256(given.pixels.cpu().contiguous().numpy().tobytes()).hexdigest()}

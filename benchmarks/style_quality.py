@@ -1,0 +1,106 @@
+"""How close does `fine` come to an optimisation on VGG-19 itself, judged by VGG-19? Prints a table, draws a sheet.
+
+    python benchmarks/style_quality.py --contents DIR --styles DIR --vgg FILE
+
+The i-th content (by name) gets the i-th style. Judge: VGG-19 blocks 1 to 3, a network that `fine` does not use.
+  style    mean over block1_conv1, block2_conv1, block3_conv1 of |G - G*| / |G*| (Gram matrices, Frobenius norm)
+  content  |F - F*| / |F*| at block3_conv4
+Peer: the method of Gatys et al. (2015) on the same three blocks: Adam on the pixels from the content, 500 steps,
+Gram matrices of one scale, all in one size. Its pictures are kept in --work, for they take most of the time.
+"""
+
+import argparse
+import time
+from pathlib import Path
+
+import torch
+from PIL import Image
+
+from impasto import picture
+from impasto.device import autocast_dtype, configure_threads
+from impasto.picture import Picture, fit
+from impasto.style import losses, optimise
+from impasto.style.objective import Eye, Goal, Region
+from impasto.style.stylize import stylize
+
+STYLE_LAYERS = {"block1_conv1": 1.0, "block2_conv1": 1.0, "block3_conv1": 1.0}
+CONTENT_LAYER = "block3_conv4"
+PEER_STEPS = 500
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--contents", type=Path, required=True)
+    parser.add_argument("--styles", type=Path, required=True)
+    parser.add_argument("--vgg", type=Path, required=True, help="Keras' VGG-19 weights; blocks 1 to 3 suffice")
+    parser.add_argument("--size", type=int, default=384, help="long side, pixels")
+    parser.add_argument("--pairs", type=int, default=12)
+    parser.add_argument("--work", type=Path, default=Path("runs/style_quality"))
+    args = parser.parse_args()
+    args.work.mkdir(parents=True, exist_ok=True)
+    configure_threads()
+
+    from impasto.perception.vgg19 import VGG19
+
+    vgg, cpu = VGG19(args.vgg), torch.device("cpu")
+    judge = Eye(vgg, STYLE_LAYERS, (CONTENT_LAYER,), levels=1)
+    peer_eye = Eye(vgg, STYLE_LAYERS, (CONTENT_LAYER,), levels=1, dtype=autocast_dtype(cpu))
+
+    rows, sheet = [], []
+    pairs = list(zip(pictures_in(args.contents), pictures_in(args.styles), strict=False))[: args.pairs]
+    for content_path, style_path in pairs:
+        content = fit(picture.read(content_path).pixels, args.size)
+        style = fit(picture.read(style_path).pixels, args.size)
+        start = time.perf_counter()
+        fine = stylize(Picture(content), Picture(style), size=args.size).pixels
+        fine_seconds = time.perf_counter() - start
+        peer = peer_picture(
+            peer_eye, content, style, args.work / f"{content_path.stem}-{style_path.stem}-{args.size}.png"
+        )
+        row = [distances(judge, x, content, style) for x in (content, fine, peer)]
+        rows.append(row)
+        text = "   ".join(f"{s:.3f} {c:.3f}" for s, c in row)
+        print(f"{content_path.stem:>20} {style_path.stem:<26} {text}   fine {fine_seconds:.1f} s", flush=True)
+        sheet.append([content, style, fine, peer])
+
+    table = torch.tensor(rows).mean(0)  # [content, fine, peer] x [style, content]
+    print(f"\n{'mean of ' + str(len(rows)):>47} " + "   ".join(f"{s:.3f} {c:.3f}" for s, c in table.tolist()))
+    print("columns: content itself, fine, peer; each: style distance, content distance")
+    closeness = table[1, 1] / table[2, 1]
+    way = (table[0, 0] - table[1, 0]) / (table[0, 0] - table[2, 0])
+    print(f"fine goes {way:.1%} of the peer's way to the style, at {closeness:.2f} of its content distance")
+    draw(sheet, args.work / "sheet.png")
+    print(args.work / "sheet.png")
+
+
+def pictures_in(folder: Path) -> list[Path]:
+    return sorted(p for p in folder.iterdir() if p.suffix.lower() in picture.FORMATS)
+
+
+def distances(judge: Eye, pixels: torch.Tensor, content: torch.Tensor, style: torch.Tensor) -> tuple[float, float]:
+    found, wanted = judge.statistics(pixels)[0], judge.statistics(style)[0]
+    grams = [losses.gram(found[layer], wanted[layer]).sqrt().item() for layer in STYLE_LAYERS]
+    f, g = (judge.contents(p)[CONTENT_LAYER].float() for p in (pixels, content))
+    return sum(grams) / len(grams), ((f - g).norm() / g.norm()).item()
+
+
+def peer_picture(eye: Eye, content: torch.Tensor, style: torch.Tensor, kept: Path) -> torch.Tensor:
+    if not kept.exists():
+        goal = Goal(eye, [Region(eye.statistics(style))], eye.contents(content), content_weight=0.3)
+        *_, last = optimise.adam(content, goal, PEER_STEPS, rate=0.02, decay=0.0, average=0.0)
+        Picture(last.picture).save(kept, bits=16)
+    return picture.read(kept).pixels
+
+
+def draw(sheet: list[list[torch.Tensor]], path: Path, cell: int = 320) -> None:
+    """A row per pair: content, style, fine, peer."""
+    canvas = Image.new("RGB", (4 * cell, len(sheet) * cell), "white")
+    for y, row in enumerate(sheet):
+        for x, pixels in enumerate(row):
+            array = fit(pixels, cell - 4)[0].permute(1, 2, 0).mul(255).round().byte().numpy()
+            canvas.paste(Image.fromarray(array), (x * cell, y * cell))
+    canvas.save(path)
+
+
+if __name__ == "__main__":
+    main()
