@@ -5,8 +5,8 @@
 The i-th content (by name) gets the i-th style. Judge: VGG-19 blocks 1 to 3, a network that `fine` does not use.
   style    mean over block1_conv1, block2_conv1, block3_conv1 of |G - G*| / |G*| (Gram matrices, Frobenius norm)
   content  |F - F*| / |F*| at block3_conv4
-Peer: the method of Gatys et al. (2015) on the same three blocks: Adam on the pixels from the content, 500 steps,
-Gram matrices of one scale, all in one size. Its pictures are kept in --work, for they take most of the time.
+Peer: the same losses and the same engine on those blocks of VGG-19, 500 steps in all. Its pictures are kept in
+--work, for they take most of the time.
 """
 
 import argparse
@@ -17,11 +17,13 @@ import torch
 from PIL import Image
 
 from impasto import picture
-from impasto.device import autocast_dtype, configure_threads
+from impasto.device import configure_threads
+from impasto.perception.vgg19 import VGG19
 from impasto.picture import Picture, fit
-from impasto.style import losses, optimise
-from impasto.style.objective import Eye, Goal, Region
-from impasto.style.stylize import stylize
+from impasto.style import losses
+from impasto.style.objective import Eye
+from impasto.style.settings import QUALITIES
+from impasto.style.stylize import scale_sides, stylize
 
 STYLE_LAYERS = {"block1_conv1": 1.0, "block2_conv1": 1.0, "block3_conv1": 1.0}
 CONTENT_LAYER = "block3_conv4"
@@ -33,19 +35,14 @@ def main() -> None:
     parser.add_argument("--contents", type=Path, required=True)
     parser.add_argument("--styles", type=Path, required=True)
     parser.add_argument("--vgg", type=Path, required=True, help="Keras' VGG-19 weights; blocks 1 to 3 suffice")
-    parser.add_argument("--size", type=int, default=384, help="long side, pixels")
+    parser.add_argument("--size", type=int, default=256, help="long side, pixels")
     parser.add_argument("--pairs", type=int, default=12)
     parser.add_argument("--work", type=Path, default=Path("runs/style_quality"))
     args = parser.parse_args()
     args.work.mkdir(parents=True, exist_ok=True)
     configure_threads()
 
-    from impasto.perception.vgg19 import VGG19
-
-    vgg, cpu = VGG19(args.vgg), torch.device("cpu")
-    judge = Eye(vgg, STYLE_LAYERS, (CONTENT_LAYER,), levels=1)
-    peer_eye = Eye(vgg, STYLE_LAYERS, (CONTENT_LAYER,), levels=1, dtype=autocast_dtype(cpu))
-
+    judge = Eye(VGG19(args.vgg), STYLE_LAYERS, (CONTENT_LAYER,), levels=1)
     rows, sheet = [], []
     pairs = list(zip(pictures_in(args.contents), pictures_in(args.styles), strict=False))[: args.pairs]
     for content_path, style_path in pairs:
@@ -54,9 +51,11 @@ def main() -> None:
         start = time.perf_counter()
         fine = stylize(Picture(content), Picture(style), size=args.size).pixels
         fine_seconds = time.perf_counter() - start
-        peer = peer_picture(
-            peer_eye, content, style, args.work / f"{content_path.stem}-{style_path.stem}-{args.size}.png"
-        )
+        kept = args.work / f"{content_path.stem}-{style_path.stem}-{args.size}.png"
+        if not kept.exists():
+            peer_settings = {"network": "vgg19", "weights": args.vgg, "steps": peer_steps(content), "size": args.size}
+            stylize(Picture(content), Picture(style), **peer_settings).save(kept, bits=16)
+        peer = picture.read(kept).pixels
         row = [distances(judge, x, content, style) for x in (content, fine, peer)]
         rows.append(row)
         text = "   ".join(f"{s:.3f} {c:.3f}" for s, c in row)
@@ -84,12 +83,11 @@ def distances(judge: Eye, pixels: torch.Tensor, content: torch.Tensor, style: to
     return sum(grams) / len(grams), ((f - g).norm() / g.norm()).item()
 
 
-def peer_picture(eye: Eye, content: torch.Tensor, style: torch.Tensor, kept: Path) -> torch.Tensor:
-    if not kept.exists():
-        goal = Goal(eye, [Region(eye.statistics(style))], eye.contents(content), content_weight=0.3)
-        *_, last = optimise.adam(content, goal, PEER_STEPS, rate=0.02, decay=0.0, average=0.0)
-        Picture(last.picture).save(kept, bits=16)
-    return picture.read(kept).pixels
+def peer_steps(content: torch.Tensor) -> int:
+    """Steps at the first scale that give PEER_STEPS at all scales together."""
+    fine = QUALITIES["fine"]
+    counts = [fine.steps[min(i, len(fine.steps) - 1)] for i in range(len(scale_sides(content, fine)))]
+    return round(PEER_STEPS * counts[0] / sum(counts))
 
 
 def draw(sheet: list[list[torch.Tensor]], path: Path, cell: int = 320) -> None:

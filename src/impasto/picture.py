@@ -8,6 +8,7 @@ import io
 import logging
 import os
 import struct
+import tempfile
 import threading
 import uuid
 import warnings
@@ -143,6 +144,7 @@ def check_writable(path: str | os.PathLike[str], *, bits: int = 8, long_side: in
             raise PictureError(f"{path} is {_what_it_is(path)}, not a picture file; name a file")
         if not os.access(path if path.exists() else path.parent, os.W_OK) or not os.access(path.parent, os.W_OK):
             raise PictureError(f"{path}: no permission to write here; choose another place")
+        tempfile.TemporaryFile(dir=path.parent).close()  # asks the file system itself: permissions tell root nothing
 
 
 def resize(pixels: Tensor, height: int, width: int) -> Tensor:

@@ -1,5 +1,7 @@
 """Whose colours the result wears: the style's, or the content's in one of three ways (Gatys 2016, arXiv:1606.05897)."""
 
+import warnings
+
 import numpy as np
 import torch
 from skimage.color import lab2rgb, rgb2lab
@@ -54,5 +56,7 @@ def _lab(picture: Tensor) -> np.ndarray:
 
 
 def _picture(lab: np.ndarray, like: Tensor) -> Tensor:
-    rgb = lab2rgb(lab).astype(np.float32).clip(0, 1)  # colours outside sRGB are clipped
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of colours outside sRGB, which are clipped
+        rgb = lab2rgb(lab).astype(np.float32).clip(0, 1)
     return torch.from_numpy(rgb).permute(2, 0, 1)[None].to(like.device)

@@ -8,6 +8,7 @@ result is the gradient of the whole picture, exact, while only one tile's activa
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 import torch.nn.functional as F
@@ -117,12 +118,19 @@ class Goal:
             with_content = level == min(self.eye.content_level, len(leaves) - 1)
             terms = self._descend(level, len(leaves), leaf, list(self.contents) if with_content else [])
             style, content = style + terms[0], content + terms[1]
-        torch.autograd.backward(reductions, [leaf.grad for leaf in leaves])
+        judged = [
+            (reduced, leaf.grad) for reduced, leaf in zip(reductions, leaves, strict=True) if leaf.grad is not None
+        ]
+        torch.autograd.backward([reduced for reduced, _ in judged], [pull for _, pull in judged])
         variation = self.variation_weight * losses.total_variation(picture, self.variation_power)
         if self.variation_weight:
             variation.backward()
         assert picture.grad is not None
         return {"style": style, "content": content, "variation": variation.item()}, picture.grad
+
+    @cached_property
+    def _content_powers(self) -> dict[str, Tensor | float]:
+        return {name: losses.variance(f) if self.relative else 1.0 for name, f in self.contents.items()}
 
     def _descend(self, level: int, levels: int, leaf: Tensor, contents: list[str]) -> tuple[float, float]:
         """Add the gradient of one reduction's losses to `leaf.grad`; return its style and content losses."""
@@ -149,15 +157,16 @@ class Goal:
         return style.item(), sum(content.item() for _, content in looks)
 
     def _style_loss(self, totals: list[Moments], level: int, levels: int) -> Tensor:
-        """Mean over reductions, layers (weighted) and regions (by area)."""
+        """Mean over layers (weighted), regions (by area) and reductions (a small style picture may have fewer)."""
         loss = next(iter(totals[0].values())).mean.new_zeros(())
         weights = self.eye.style_layers
         for region, found in zip(self.regions, totals, strict=True):
             if level < len(region.statistics):
                 area = 1.0 if region.mask is None else region.mask.mean().item()
+                share = area / min(levels, len(region.statistics))
                 for name, wanted in region.statistics[level].items():
-                    loss = loss + area * weights[name] * self.style_loss(found[name], wanted)
-        return self.style_weight * loss / (levels * sum(weights.values()))
+                    loss = loss + share * weights[name] * self.style_loss(found[name], wanted)
+        return self.style_weight * loss / sum(weights.values())
 
     def _content_loss(self, features: dict[str, Tensor], tile: Tile, contents: list[str]) -> Tensor:
         """This tile's share of the content loss, so that shares add up to the whole picture's."""
@@ -165,9 +174,8 @@ class Goal:
         for name in contents:
             wanted = self.contents[name]
             here = tile.of(wanted, stride(name)).float()
-            power = losses.variance(wanted) if self.relative else 1.0
             share = here.numel() / wanted.numel() / len(contents)
-            loss = loss + share * losses.content(features[name], here, power)
+            loss = loss + share * losses.content(features[name], here, self._content_powers[name])
         return self.content_weight * loss
 
 

@@ -88,11 +88,12 @@ def lbfgs(picture: Tensor, goal: Goal, steps: int, *, free: Tensor | None = None
 
     def closure() -> float:
         found, gradient = goal.gradient(pixels)
-        terms.update(found)
+        if not terms:  # the first look in a step is at the picture as it is, further ones search the line
+            terms.update(found)
         pixels.grad = gradient if free is None else gradient * free
         return sum(found.values())
 
     for _ in range(steps):
-        before = dict(terms)
+        terms.clear()
         optimiser.step(closure)
-        yield Step(before or dict(terms), pixels.detach().clamp(0, 1))
+        yield Step(dict(terms), pixels.detach().clamp(0, 1))

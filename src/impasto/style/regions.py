@@ -12,7 +12,7 @@ def mask(picture: Picture, height: int, width: int) -> Tensor:
     grey = picture.pixels.mean(1, keepdim=True)
     if picture.alpha is not None:
         grey = grey * picture.alpha
-    return resize(grey, height, width)
+    return resize(grey.double(), height, width).float()  # in float32 white would become a little less than 1
 
 
 def shared_out(masks: list[Tensor], protect: Tensor | None) -> list[Tensor]:

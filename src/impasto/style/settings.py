@@ -1,7 +1,7 @@
 """The quality ladder of style transfer, and what a user can set beside it. Every default stands here, once."""
 
 import dataclasses
-import math
+import re
 from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import Any
@@ -23,7 +23,7 @@ class Quality:
     content_layers: tuple[str, ...]
     levels: int = 3  # reductions of the picture at which style is measured
     padding: str = "replicate"
-    style_loss: str = "moments"
+    style_loss: str = "wasserstein"
     style_weight: float = 1.0
     content_weight: float
     variation_weight: float = 0.0
@@ -41,14 +41,14 @@ QUALITIES = {
         network="compact",
         style_layers=(*BLOCKS_1_TO_3, "block3_conv4"),
         content_layers=("block3_conv4",),
-        content_weight=0.3,
+        content_weight=0.06,
         steps=(80, 60, 40),
     ),
     "gallery": Quality(
         network="vgg19",
         style_layers=BLOCKS_1_TO_5,
         content_layers=("block4_conv2",),
-        content_weight=0.3,
+        content_weight=0.06,
         steps=(300, 250, 200),
     ),
     # Gatys et al. (2015) as its tutorials give it: weights 1e3, 1e-2 and 30, Adam with rate 5 and epsilon 0.1 on the
@@ -95,7 +95,8 @@ class Settings:
     steps: int | None = None  # at the first scale; the others keep their proportion to it
     pooling: str = "max"  # of VGG-19; or "average"
     precision: str | None = None  # "auto" (bfloat16 where the processor computes in it) or "float32"
-    memory: float | None = None  # GB that may be used; None: what is free, with a margin
+    memory: float | None = None  # GB that may be used; None: 3.5, or 70 % of what is free where that is less
+    tile: int | None = None  # side in pixels of the tiles; None: as memory allows
     device: str = "auto"
 
     def chosen(self) -> Quality:
@@ -114,6 +115,11 @@ class Settings:
         if quality.style_loss == "classic" and (self.style_loss or self.network):
             raise SettingsError("quality gatys is the classic recipe: style_loss and network are not its to choose")
         quality = dataclasses.replace(quality, **own)
+        if not quality.style_layers:
+            raise SettingsError("give at least one of style_layers")
+        for layer in (*quality.style_layers, *quality.content_layers):
+            if not re.fullmatch(r"block[1-5]_conv[1-4]", layer):
+                raise SettingsError(f"layers are called block1_conv1 to block5_conv4, not {layer!r}")
         _one_of("colour", self.colour, COLOURS)
         _one_of("start", quality.start, STARTS)
         _one_of("style_loss", quality.style_loss, ("gram", "moments", "wasserstein", "classic"))
@@ -121,11 +127,12 @@ class Settings:
         _one_of("precision", quality.precision, ("auto", "float32"))
         _within("strength", self.strength, 0, 1000)
         _within("style_scale", self.style_scale, 0.05, 20)
-        _within("content_weight", quality.content_weight, 0, math.inf)
-        _within("variation_weight", quality.variation_weight, 0, math.inf)
-        _within("size", self.size or 16, 16, 100_000)
+        _within("content_weight", quality.content_weight, 0, 1e9)
+        _within("variation_weight", quality.variation_weight, 0, 1e9)
+        _within("size", 16 if self.size is None else self.size, 16, 100_000)
         _within("seed", self.seed, 0, 2**63 - 1)
-        _within("memory", self.memory or 1, 0.1, math.inf)
+        _within("memory", 1 if self.memory is None else self.memory, 0.1, 1e6)
+        _within("tile", 256 if self.tile is None else self.tile, 256, 1_000_000)
         return quality
 
 

@@ -8,7 +8,7 @@ import dataclasses
 import hashlib
 import math
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from os import PathLike
 from pathlib import Path
@@ -33,10 +33,11 @@ SMALLEST_SCALE = 96  # pixels on the long side; below it a picture is colours, n
 SHORTEST_SIDE = 16  # pixels
 SMALLEST_TILE = 256  # pixels; smaller ones would be mostly halo
 
-# Peak memory of one gradient in float32, measured by benchmarks/style_memory.py: activations per pixel of a tile
-# (half with bfloat16), and what the optimiser keeps per pixel of the picture.
-BYTES_PER_PIXEL = {"compact": 2600, "vgg19": 5200, "picture": 200}
-FIXED_BYTES = 700_000_000  # PyTorch itself, weights, statistics
+# Peak memory of one gradient, measured: activations per pixel of a tile, and what the optimiser keeps per pixel of
+# the picture. benchmarks/style_memory.py checks the sum.
+BYTES_PER_PIXEL = {"compact": 1800, "vgg19": 4200, "picture": 160}
+FIXED_BYTES = 500_000_000  # PyTorch itself, weights, statistics
+DEFAULT_BYTES = 3_500_000_000  # taken unless asked for more: larger tiles are hardly faster
 
 
 @dataclass(frozen=True)
@@ -98,9 +99,15 @@ def stylizing(job: Job, settings: Settings) -> Iterator[Progress]:
     processor = device.pick_device(settings.device)
     scene = _scene(job, settings, processor)
     eye = _eye(job, settings, quality, scene.whole)
-    recipe = _recipe(job, settings, quality)
+    recipe = _recipe(job, replace(settings, memory=None, tile=eye.tile), quality)
 
-    sides = _sides(scene.whole, quality)
+    if settings.strength == 0:  # no optimiser finds its way back to the last bit
+        height, width = scene.whole.shape[2:]
+        result = partial(_finished, scene, scene.whole, settings.colour, recipe)
+        yield Progress(1, 1, 1, 1, 1.0, {}, (width, height), result)
+        return
+
+    sides = scale_sides(scene.whole, quality)
     counts = [quality.steps[min(i, len(quality.steps) - 1)] for i in range(len(sides))]
     work = [steps * side**2 for steps, side in zip(counts, sides, strict=True)]
     pixels, momentum = None, None
@@ -109,7 +116,9 @@ def stylizing(job: Job, settings: Settings) -> Iterator[Progress]:
         height, width = target.shape[2:]
         goal = _goal(eye, scene, target, shares, settings, quality)
         pixels = (
-            _start(quality.start, scene, target, settings.seed) if pixels is None else resize(pixels, height, width)
+            _start(quality.start, scene, target, shares, settings.seed)
+            if pixels is None
+            else resize(pixels, height, width)
         )
         free = None if scene.kept is None else 1 - resize(scene.kept, height, width)
         if quality.optimiser == "lbfgs":
@@ -186,21 +195,21 @@ def _eye(job: Job, settings: Settings, quality: Quality, whole: Tensor) -> Eye:
     network = registry.load(quality.network, file, quality.padding, settings.pooling).to(whole.device)
     dtype = device.autocast_dtype(whole.device) if quality.precision == "auto" else None
     layers = dict.fromkeys(quality.style_layers, 1.0)
-    tile = _tile(quality.network, dtype, settings.memory, whole)
+    tile = settings.tile or _tile(quality.network, settings.memory, whole)
     return Eye(network, layers, quality.content_layers, levels=quality.levels, dtype=dtype, tile=tile)
 
 
-def _tile(network: str, dtype: torch.dtype | None, memory: float | None, whole: Tensor) -> int:
+def _tile(network: str, memory: float | None, whole: Tensor) -> int:
     """Side in pixels of the largest tile whose activations fit into memory."""
     on_gpu = whole.device.type == "cuda"
     free = torch.cuda.mem_get_info(whole.device)[0] if on_gpu else device.free_memory()
-    budget = min(0.7 * free, math.inf if memory is None else memory * 1e9)
+    budget = min(0.7 * free, DEFAULT_BYTES) if memory is None else min(0.9 * free, memory * 1e9)
     budget -= BYTES_PER_PIXEL["picture"] * whole[0, 0].numel() + FIXED_BYTES
-    per_pixel = BYTES_PER_PIXEL[network] / (1 if dtype is None else 2)
-    return max(SMALLEST_TILE, math.isqrt(max(0, int(budget / per_pixel))))
+    side = max(SMALLEST_TILE, math.isqrt(max(0, int(budget / BYTES_PER_PIXEL[network]))))
+    return min(side, max(SMALLEST_TILE, *whole.shape[2:]))  # the same on every machine that needs no tiles
 
 
-def _sides(whole: Tensor, quality: Quality) -> list[int]:
+def scale_sides(whole: Tensor, quality: Quality) -> list[int]:
     """Long sides of the scales, doubling up to that of the result."""
     longer, shorter = max(whole.shape[2:]), min(whole.shape[2:])
     sides = [longer]
@@ -224,15 +233,16 @@ def _goal(
         placed = [Region(s, area) for s, area in zip(statistics, areas, strict=True)]
     else:
         placed = [Region(_blend(statistics, shares), areas[0] if areas else None)]
+    relative = quality.style_loss != "classic"
     return Goal(
         eye,
         placed,
         eye.contents(target),
         style_loss=losses.STYLE_LOSSES[quality.style_loss],
-        relative=quality.style_loss != "classic",
+        relative=relative,
         style_weight=settings.strength * quality.style_weight,
         content_weight=quality.content_weight,
-        variation_weight=quality.variation_weight,
+        variation_weight=quality.variation_weight * (1 if relative else target.numel()),  # the classic one is a sum
         variation_power=quality.variation_power,
     )
 
@@ -252,14 +262,15 @@ def _blend(statistics: list[list[Moments]], shares: tuple[float, ...]) -> list[M
     ]
 
 
-def _start(how: str, scene: _Scene, target: Tensor, seed: int) -> Tensor:
+def _start(how: str, scene: _Scene, target: Tensor, shares: tuple[float, ...], seed: int) -> Tensor:
     noise = torch.randn(target.shape, generator=torch.Generator().manual_seed(seed)).to(target.device)
     if scene.first is not None:
         return resize(scene.first, *target.shape[2:])
     if how == "noise":
         return (0.5 + 0.2 * noise).clamp(0, 1)
     if how == "style" and not scene.areas:
-        target = colour.covariance_matched(target, scene.samples[0])
+        dressed = [s * colour.covariance_matched(target, x) for s, x in zip(shares, scene.samples, strict=True)]
+        target = torch.stack(dressed).sum(0) / sum(shares)
     return (target + 0.02 * noise).clamp(0, 1)  # something for strokes to grow from where the content is flat
 
 

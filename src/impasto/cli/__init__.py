@@ -1,0 +1,68 @@
+"""The command line: `impasto style`, `demo`, `styles`, `inspect`, `weights`. Parse, call, show.
+
+What is heavy (torch, Pillow) is imported inside the functions that need it, so that `impasto --help` answers at once.
+"""
+
+import sys
+from typing import Annotated
+
+import typer
+
+from impasto import ImpastoError, __version__
+from impasto.cli import demo, inspect, style, styles, weights
+from impasto.cli.terminal import Stopped, one_line
+
+STOPPED = 130  # what shells report for a program that Ctrl-C ended: 128 + SIGINT
+
+# Without pretty exceptions a traceback, which is a bug of ours, is Python's own: short, and quick to import.
+app = typer.Typer(name="impasto", pretty_exceptions_enable=False)
+app.command()(style.style)
+app.command()(demo.demo)
+app.command()(styles.styles)
+app.command()(inspect.inspect)
+app.add_typer(weights.app, name="weights")
+
+
+@app.callback(invoke_without_command=True)
+def impasto(
+    context: typer.Context,
+    version: Annotated[bool, typer.Option("--version", help="Show the version and exit.")] = False,
+) -> None:
+    """Repaint pictures in the manner of other pictures.
+
+    impasto style photo.jpg painting.jpg -o out.png
+    """
+    if version:
+        print(f"impasto {__version__}")
+    elif context.invoked_subcommand is None:
+        print(context.get_help())
+
+
+def main() -> None:
+    """Run the command line: 0 for done, 2 for what the user can mend (one line says it), 130 for Ctrl-C."""
+    sys.stdout.reconfigure(errors="surrogateescape")  # type: ignore[union-attr]  # file names may be any bytes
+    try:
+        code = app(standalone_mode=False)  # or typer would draw boxes round its errors
+        if code == STOPPED:  # typer's answer to Ctrl-C
+            raise KeyboardInterrupt
+    except KeyboardInterrupt:
+        code = _say("stopped", STOPPED)
+    except Stopped as stop:
+        code = _say(f"stopped: {stop}", STOPPED)
+    except (ImpastoError, typer.TyperException) as error:
+        message = error.format_message() if isinstance(error, typer.TyperException) else str(error)
+        code = _say(f"error: {message}", 2)
+    except MemoryError:
+        code = _say("error: there is not enough memory; try a smaller --size", 2)
+    except OSError as error:  # the disk is full, a file vanished
+        code = _say(f"error: {error}", 2)
+    except RuntimeError as error:
+        if "allocate" not in str(error):  # as torch says that memory is full, on every device
+            raise
+        code = _say("error: there is not enough memory; try a smaller --size or --memory", 2)
+    sys.exit(code)
+
+
+def _say(message: str, code: int) -> int:
+    print(one_line(message), file=sys.stderr)
+    return code

@@ -1,0 +1,34 @@
+"""`impasto demo`: a first picture, from what is already on the disk."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from impasto.cli.styles import BUNDLED, style_picture
+from impasto.errors import PictureError
+
+# What scikit-image carries inside its wheel; its other pictures would be downloaded.
+PHOTOS = {"astronaut": "astronaut.png", "chelsea": "chelsea.png", "coffee": "coffee.png", "rocket": "rocket.jpg"}
+
+
+def demo(
+    output: Annotated[Path, typer.Option("-o", "--output", help="Where the picture goes.")] = Path("impasto-demo.png"),
+    photo: Annotated[str, typer.Option(metavar="NAME", help=f"One of {', '.join(PHOTOS)}.")] = "rocket",
+    style: Annotated[str, typer.Option(metavar="NAME", help=f"One of {', '.join(BUNDLED)}.")] = "swirl",
+    size: Annotated[int, typer.Option(metavar="PX", help="Long side in pixels.")] = 640,
+) -> None:
+    """Repaint a photograph from scikit-image in a bundled style. Nothing is downloaded."""
+    if photo not in PHOTOS:
+        raise PictureError(f"there is no photograph {photo!r}; there are {', '.join(PHOTOS)}")
+    style_file = style_picture(style)
+
+    from importlib.resources import as_file, files
+
+    from impasto.cli.paint import paint
+    from impasto.style.settings import Settings
+    from impasto.style.stylize import Job
+
+    with as_file(files("skimage.data") / PHOTOS[photo]) as content:
+        painted = paint(Job(content, [style_file]), Settings(size=size), output)
+    print(f"{output}: {photo} in the style of {style}, {painted}")

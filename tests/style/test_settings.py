@@ -1,0 +1,101 @@
+"""The ladder of qualities, and the words for values that make no sense. The ladder's own numbers are not pinned."""
+
+import dataclasses
+import math
+from typing import Any
+
+import pytest
+
+from impasto.errors import SettingsError
+from impasto.perception import registry
+from impasto.perception.compact import TAPS
+from impasto.perception.vgg19 import LAYERS
+from impasto.style import optimise
+from impasto.style.settings import QUALITIES, STARTS, Quality, Settings
+
+
+@pytest.mark.parametrize("name", QUALITIES)
+def test_every_quality_is_a_possible_choice(name: str) -> None:
+    quality = Settings(quality=name).chosen()
+    assert quality == QUALITIES[name]
+    known = {"compact": TAPS, "vgg19": LAYERS}[quality.network]
+    assert set(quality.style_layers) | set(quality.content_layers) <= set(known)
+    assert quality.padding in registry.PADDINGS[quality.network]
+    assert quality.start in STARTS
+    assert quality.adam.keys() <= set(optimise.adam.__kwdefaults__)
+
+
+def test_the_ladder_has_its_rungs() -> None:
+    assert {"fine", "gallery", "gatys"} <= set(QUALITIES)
+    assert Settings().quality == "fine"
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("network", "vgg19"),
+        ("style_layers", ("block1_conv1",)),
+        ("content_layers", ("block2_conv1",)),
+        ("content_layers", ()),
+        ("style_loss", "wasserstein"),
+        ("content_weight", 0.0),
+        ("variation_weight", 0.5),
+        ("optimiser", "lbfgs"),
+        ("start", "noise"),
+        ("precision", "float32"),
+    ],
+)
+def test_what_is_set_replaces_what_the_quality_has_and_nothing_else(name: str, value: Any) -> None:
+    chosen = Settings(**{name: value}).chosen()
+    assert chosen == dataclasses.replace(QUALITIES["fine"], **{name: value})
+
+
+def test_steps_count_for_the_first_scale_and_the_others_keep_their_proportion() -> None:
+    first, *_ = own = QUALITIES["fine"].steps
+    assert Settings(steps=first).chosen().steps == own
+    assert Settings(steps=3 * first).chosen().steps == tuple(3 * n for n in own)
+    assert min(Settings(steps=1).chosen().steps) == 1
+
+
+def test_none_means_as_the_quality_has_it() -> None:
+    nones = {f.name: None for f in dataclasses.fields(Settings) if f.default is None}
+    assert Settings(**nones).chosen() == QUALITIES["fine"]
+
+
+def test_every_setting_that_overrides_is_one_of_the_quality() -> None:
+    overriding = {f.name for f in dataclasses.fields(Settings) if f.default is None}
+    overriding -= {"size", "style_weights", "memory"}  # of the run, not of the quality
+    assert overriding <= {f.name for f in dataclasses.fields(Quality)}
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"quality": "best"}, r"quality is one of fine, .*gatys, not 'best'"),
+        ({"colour": "red"}, r"colour is one of style, luminance, histogram, covariance, not 'red'"),
+        ({"start": "middle"}, r"start is one of content, noise, style, not 'middle'"),
+        ({"style_loss": "l1"}, r"style_loss is one of gram, moments, wasserstein.*, not 'l1'"),
+        ({"optimiser": "sgd"}, r"optimiser is one of adam, lbfgs, not 'sgd'"),
+        ({"precision": "float16"}, r"precision is one of auto, float32, not 'float16'"),
+        ({"strength": -1.0}, r"strength goes from 0 to 1000, not -1"),
+        ({"strength": math.nan}, r"strength goes from .* not nan"),
+        ({"style_scale": 0.0}, r"style_scale goes from 0.05 to 20, not 0"),
+        ({"content_weight": -0.1}, r"content_weight goes from 0 .* not -0.1"),
+        ({"variation_weight": math.nan}, r"variation_weight goes from 0 .* not nan"),
+        ({"size": 15}, r"size goes from 16 .* not 15"),
+        ({"size": 0}, r"size goes from 16 .* not 0"),
+        ({"steps": 0}, r"steps goes from 1 .* not 0"),
+        ({"seed": -1}, r"seed goes from 0 .* not -1"),
+        ({"seed": 2**63}, r"seed goes from 0 "),
+        ({"memory": 0.0}, r"memory goes from .* not 0"),
+        ({"style_layers": ()}, r"style_layers"),
+        ({"style_layers": ("conv1_1",)}, r"block1_conv1 to .*, not 'conv1_1'"),
+        ({"content_layers": ("relu4",)}, r"block1_conv1 to .*, not 'relu4'"),
+        ({"quality": "gatys", "style_loss": "gram"}, r"gatys is the classic recipe"),
+        ({"quality": "gatys", "network": "compact"}, r"gatys is the classic recipe"),
+    ],
+)
+def test_a_value_that_makes_no_sense_is_refused_in_one_line(options: dict[str, Any], message: str) -> None:
+    with pytest.raises(SettingsError, match=message) as refusal:
+        Settings(**options).chosen()
+    assert "\n" not in str(refusal.value)
