@@ -43,7 +43,12 @@ def test_options_reach_settings_and_job(impasto: Impasto, folder: Path) -> None:
 
 def test_what_is_not_given_is_left_to_settings(impasto: Impasto, folder: Path) -> None:
     impasto("style", "photo.png", "swirl", "-o", "out.png", *QUICK, "--start", "noise")
-    given = {"size": 64, "steps": 2, "start": "noise"}
+    given = {
+        "size": 64,
+        "steps": 2,
+        "start": "noise",
+        "tile": 256,
+    }  # the tile is recorded, so that a repetition cuts alike
     settings = provenance.inspect("out.png")["recipe"]["settings"]
     assert settings == {name: value for name, value in vars(Settings(**given)).items() if value is not None}
 

@@ -1,6 +1,7 @@
 """The optimisers against torch.optim.Adam and problems whose answer is known."""
 
 import math
+from itertools import pairwise
 from typing import Any, cast
 
 import pytest
@@ -45,8 +46,9 @@ PLAIN: dict[str, Any] = {"decay": 0.0, "average": 0.0}
 
 @pytest.mark.parametrize("inside", [True, False])
 @pytest.mark.parametrize(
-    "options", [{"rate": 0.01, "betas": (0.9, 0.99), "epsilon": 1e-9}, {"rate": 0.02, "betas": (0.99, 0.999), "epsilon": 25.5}]
-)  # fmt: skip
+    "options",
+    [{"rate": 0.01, "betas": (0.9, 0.99), "epsilon": 1e-9}, {"rate": 0.02, "betas": (0.99, 0.999), "epsilon": 25.5}],
+)
 def test_adam_is_that_of_torch_clipped_to_the_pixel_range(options: dict[str, Any], inside: bool) -> None:
     goal = valley(inside)
     pixels = start().requires_grad_()
@@ -63,7 +65,7 @@ def test_a_cosine_takes_the_decay_off_the_rate() -> None:
     """On a slope with one gradient everywhere Adam moves by just the rate."""
     pictures = [torch.full((1, 3, 4, 6), 0.9)]
     pictures += [s.picture for s in adam(pictures[0], cast(Goal, Slope()), 8, rate=0.05, decay=0.9, average=0.0)]
-    moves = [(a - b).mean().item() for a, b in zip(pictures, pictures[1:], strict=False)]
+    moves = [(a - b).mean().item() for a, b in pairwise(pictures)]
     assert moves == pytest.approx([0.05 * (1 - 0.9 * (1 - math.cos(math.pi * t / 8)) / 2) for t in range(8)], rel=1e-4)
 
 
@@ -151,7 +153,7 @@ def test_closing_early_ends_the_work_and_leaves_the_pictures(optimiser: Any) -> 
 @pytest.mark.parametrize("optimiser", [adam, lbfgs])
 def test_pictures_lie_in_the_pixel_range(optimiser: Any) -> None:
     for step in optimiser(start(), valley(inside=False), 10):
-        assert 0 <= step.picture.min() and step.picture.max() <= 1 + 1e-6
+        assert step.picture.min() >= 0 and step.picture.max() <= 1 + 1e-6
         assert not step.picture.requires_grad
 
 

@@ -32,7 +32,7 @@ def test_grey_is_half_inside() -> None:
 def test_a_mask_takes_the_size_of_the_picture() -> None:
     mask = regions.mask(Picture(left_half(40, 60).expand(1, 3, 40, 60)), 8, 12)
     assert mask.shape == (1, 1, 8, 12)
-    assert 0 <= mask.min() and mask.max() <= 1
+    assert mask.min() >= 0 and mask.max() <= 1
     assert mask.mean().item() == pytest.approx(0.5, abs=0.01)
 
 

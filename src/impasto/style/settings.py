@@ -49,7 +49,7 @@ QUALITIES = {
         style_layers=BLOCKS_1_TO_5,
         content_layers=("block4_conv2",),
         content_weight=0.06,
-        steps=(300, 250, 200),
+        steps=(200, 150, 100),
     ),
     # Gatys et al. (2015) as its tutorials give it: weights 1e3, 1e-2 and 30, Adam with rate 5 and epsilon 0.1 on the
     # 0-255 scale (here divided by 255 and, for it stands beside gradients, multiplied by it), losses not normalised.

@@ -7,6 +7,7 @@ regions, or two frames) merge by a weighted sum; everything that joins, cuts or 
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 import torch.nn.functional as F
@@ -28,6 +29,13 @@ class StyleStatistics:
     def covariance(self) -> Tensor:
         """[C, C]: second moment minus the outer product of the mean."""
         return self.second - torch.outer(self.mean, self.mean)
+
+    @cached_property
+    def covariance_root(self) -> Tensor:
+        """[C, C] float64 on the CPU: the symmetric square root of the covariance, computed once."""
+        mean, second = self.mean.cpu().double(), self.second.cpu().double()
+        values, vectors = torch.linalg.eigh(second - torch.outer(mean, mean))
+        return vectors * values.clamp_min(0).sqrt() @ vectors.T
 
 
 def measure(features: Tensor, mask: Tensor | None = None) -> StyleStatistics:
