@@ -91,6 +91,20 @@ def test_scales_double_up_to_the_size_asked_for(content: Picture, style: Picture
     assert [step.scale for step in run if step.step == 1] == [1, 2, 3]
 
 
+def test_momentum_is_carried_from_scale_to_scale(
+    content: Picture, style: Picture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    adam, seen = engine.optimise.adam, []
+
+    def watched(pixels: Tensor, *args: Any, momentum: Any, **options: Any) -> Any:
+        seen.append((momentum.steps, momentum.first.shape == pixels.shape, bool(momentum.first.any())))
+        return adam(pixels, *args, momentum=momentum, **options)
+
+    monkeypatch.setattr(engine.optimise, "adam", watched)
+    run = list(stylizing(Job(content, [style]), Settings(size=200, steps=2)))
+    assert seen == [(0, True, False), (run[0].steps, True, True)]
+
+
 def test_alpha_comes_back_at_the_size_of_the_result(content: Picture, style: Picture) -> None:
     with_alpha = dataclasses.replace(content, alpha=left_half().pixels[:, :1])
     result = stylize(with_alpha, style, steps=1)
@@ -244,6 +258,22 @@ def test_protected_pixels_are_bit_identical_to_the_content(content: Picture, sty
         result = stylize(content, style, steps=3, size=96, protect=mask)
         assert torch.equal(result.pixels[..., :44], content.pixels[..., :44])
         assert (result.pixels - content.pixels)[..., 52:].abs().mean() > 0.02
+
+
+def test_protected_pixels_do_not_move_while_the_others_are_painted(
+    content: Picture, style: Picture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Or the strokes beside them would continue what nobody gets to see."""
+    adam, seen = engine.optimise.adam, []
+
+    def watched(pixels: Tensor, *args: Any, **options: Any) -> Any:
+        for step in adam(pixels, *args, **options):
+            seen.append((step.picture - pixels)[..., :44].abs().max().item())
+            yield step
+
+    monkeypatch.setattr(engine.optimise, "adam", watched)
+    stylize(content, style, steps=3, protect=left_half())
+    assert len(seen) == 3 and max(seen) < 1e-5
 
 
 def test_protected_pixels_keep_their_colours_in_every_colour_mode(content: Picture, style: Picture) -> None:

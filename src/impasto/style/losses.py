@@ -1,7 +1,8 @@
 """The losses of style transfer: pure functions of statistics, features and pixels.
 
-Style and content losses are relative to the target's own size. So a loss of 1 means "as wrong as a black
-picture", whatever the network, the layer, the picture size or the style, and one set of weights serves all.
+Style and content losses are relative to the target's own size. So a loss of 1 (2 for `moments`, which has two parts)
+means "as wrong as no features at all", whatever the network, the layer, the picture size or the style, and one set
+of weights serves all.
 """
 
 import torch

@@ -268,7 +268,9 @@ def _start(how: str, scene: _Scene, target: Tensor, shares: tuple[float, ...], s
         return resize(scene.first, *target.shape[2:])
     if how == "noise":
         return (0.5 + 0.2 * noise).clamp(0, 1)
-    if how == "style" and not scene.areas:
+    if how == "content":
+        return target
+    if not scene.areas:
         dressed = [s * colour.covariance_matched(target, x) for s, x in zip(shares, scene.samples, strict=True)]
         target = torch.stack(dressed).sum(0) / sum(shares)
     return (target + 0.02 * noise).clamp(0, 1)  # something for strokes to grow from where the content is flat
