@@ -158,9 +158,9 @@ def errors(model: Compact, store: dict[str, np.memmap], power: str) -> dict[str,
     return {name: wrong[name] / total[name] for name in TAPS}
 
 
-def train(folder: Path, run: Path, start: Path | None, steps: int, rate: float, seed: int) -> None:
+def train(folder: Path, run: Path, start: Path | None, steps: int, rate: float, seed: int, painted: int) -> None:
     stores = [open_cache(folder / "train"), *(open_cache(path) for path in sorted(folder.glob("painted-?")))]
-    shares = [BATCH] if len(stores) == 1 else [BATCH - 4, *np.bincount(np.arange(4) % (len(stores) - 1))]
+    shares = [BATCH] if len(stores) == 1 else [BATCH - painted, *np.bincount(np.arange(painted) % (len(stores) - 1))]
     held = open_cache(folder / "held")
     torch.manual_seed(seed)
     model = Compact()
@@ -246,6 +246,7 @@ def main() -> None:
     parser.add_argument("--crops", type=int, default=8400)
     parser.add_argument("--steps", type=int, default=14000)
     parser.add_argument("--rate", type=float, default=1e-2)
+    parser.add_argument("--painted", type=int, default=4, help="crops in a batch that the optimiser painted, if any")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("-o", "--output", type=Path, default=Path("src/impasto/assets/compact.safetensors"))
     args = parser.parse_args()
@@ -256,7 +257,15 @@ def main() -> None:
         for power in ("variance", "power"):
             print(power, errors(model, open_cache(args.work / "held"), power))
     elif args.phase == "train":
-        train(args.work, args.work / args.run, args.start and args.work / args.start, args.steps, args.rate, args.seed)
+        train(
+            args.work,
+            args.work / args.run,
+            args.start and args.work / args.start,
+            args.steps,
+            args.rate,
+            args.seed,
+            args.painted,
+        )
     else:
         vgg, groups, basis_file = VGG19(args.vgg, padding="replicate"), picture_files(args.folders), "bases.safetensors"
         if args.phase == "cache":

@@ -41,14 +41,15 @@ QUALITIES = {
         network="compact",
         style_layers=(*BLOCKS_1_TO_3, "block3_conv4"),
         content_layers=("block3_conv4",),
-        content_weight=0.06,
-        steps=(80, 60, 40),
+        content_weight=0.1,
+        steps=(140, 100, 36),
     ),
     "gallery": Quality(
         network="vgg19",
         style_layers=BLOCKS_1_TO_5,
         content_layers=("block4_conv2",),
-        content_weight=0.06,
+        style_loss="moments",  # eigenvalues of 512 channels would take longer than the network
+        content_weight=0.2,
         steps=(200, 150, 100),
     ),
     # Gatys et al. (2015) as its tutorials give it: weights 1e3, 1e-2 and 30, Adam with rate 5 and epsilon 0.1 on the
