@@ -42,7 +42,7 @@ QUALITIES = {
         style_layers=(*BLOCKS_1_TO_3, "block3_conv4"),
         content_layers=("block3_conv4",),
         content_weight=0.1,
-        steps=(140, 100, 36),
+        steps=(100, 70, 30),
     ),
     "gallery": Quality(
         network="vgg19",
