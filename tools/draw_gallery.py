@@ -1,6 +1,6 @@
 """Draw the pictures of the README with the tool itself: `python tools/draw_gallery.py` writes docs/pictures/.
 
-Photographs: those inside the scikit-image package (NASA and others, public domain or CC0). Styles: the bundled ones.
+Photographs: those inside the scikit-image package (public domain or CC0). Styles: the bundled ones.
 """
 
 from pathlib import Path
@@ -13,7 +13,7 @@ from impasto.cli.demo import PHOTOS
 from impasto.weights import ASSETS
 
 FOLDER = Path(__file__).parent.parent / "docs" / "pictures"
-PAIRS = (("rocket", "swirl"), ("chelsea", "mosaic"), ("coffee", "facets"), ("astronaut", "meadow"))
+PAIRS = (("rocket", "swirl"), ("chelsea", "mosaic"), ("coffee", "facets"))
 LONG_SIDE = 640
 ROW = 300  # height of a row of the sheet, pixels
 

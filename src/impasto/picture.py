@@ -149,6 +149,8 @@ def check_writable(path: str | os.PathLike[str], *, bits: int = 8, long_side: in
 
 def resize(pixels: Tensor, height: int, width: int) -> Tensor:
     """Resample [N, C, H, W] in [0, 1] to [N, C, height, width] in [0, 1]: bicubic, anti-aliased."""
+    if pixels.shape[-2:] == (height, width):
+        return pixels
     return F.interpolate(pixels, (height, width), mode="bicubic", antialias=True).clamp(0, 1)
 
 

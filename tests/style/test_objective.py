@@ -40,8 +40,15 @@ def naive_moments(f: Tensor, mask: Tensor | None) -> StyleStatistics:
 def naive_pyramid(picture: Tensor, levels: int) -> list[Tensor]:
     pictures = [picture]
     while len(pictures) < levels:
-        pictures.append(halve(pictures[-1]))
+        half = (pictures[-1].shape[2] // 2, pictures[-1].shape[3] // 2)
+        pictures.append(F.interpolate(pictures[-1], half, mode="bilinear", antialias=True))
     return pictures
+
+
+def test_reductions_are_low_passed_as_the_network_does_it(photo: Callable[[int], Tensor]) -> None:
+    picture = photo(96)
+    half = compact_eye(levels=2).reductions(picture)[1]
+    torch.testing.assert_close(half[..., 1:-1, 1:-1], halve(picture)[..., 1:-1, 1:-1])  # borders are padded apart
 
 
 def naive_goal(

@@ -14,7 +14,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from impasto.perception.compact import halve
 from impasto.style import losses
 from impasto.style.statistics import StyleStatistics, measure, merge
 from impasto.style.tiles import Tile, block, cut, stride
@@ -42,7 +41,9 @@ class Eye:
         """`picture` [1, 3, H, W] and its halves, while the deepest layer still sees at least 4x4 positions."""
         pictures = [picture]
         while len(pictures) < self.levels and min(pictures[-1].shape[2:]) >= 8 * 2 ** (self._deepest - 1):
-            pictures.append(halve(pictures[-1]))
+            # At a half, this low-pass filter is the binomial 1-3-3-1 of the compact network's own reductions.
+            size = (pictures[-1].shape[2] // 2, pictures[-1].shape[3] // 2)
+            pictures.append(F.interpolate(pictures[-1], size, mode="bilinear", antialias=True))
         return pictures
 
     def tiles(self, picture: Tensor) -> list[Tile]:
@@ -116,17 +117,19 @@ class Goal:
         style = content = 0.0
         for level, leaf in enumerate(leaves):
             with_content = level == min(self.eye.content_level, len(leaves) - 1)
-            terms = self._descend(level, len(leaves), leaf, list(self.contents) if with_content else [])
-            style, content = style + terms[0], content + terms[1]
+            found = self._descend(level, len(leaves), leaf, list(self.contents) if with_content else [])
+            style, content = style + found[0], content + found[1]
         judged = [
             (reduced, leaf.grad) for reduced, leaf in zip(reductions, leaves, strict=True) if leaf.grad is not None
         ]
         torch.autograd.backward([reduced for reduced, _ in judged], [pull for _, pull in judged])
-        variation = self.variation_weight * losses.total_variation(picture, self.variation_power)
+        terms = {"style": style, "content": content, "variation": 0.0}
         if self.variation_weight:
+            variation = self.variation_weight * losses.total_variation(picture, self.variation_power)
             variation.backward()
+            terms["variation"] = variation.item()
         assert picture.grad is not None
-        return {"style": style, "content": content, "variation": variation.item()}, picture.grad
+        return terms, picture.grad
 
     @cached_property
     def _content_powers(self) -> dict[str, Tensor | float]:
