@@ -2,7 +2,7 @@
 
     python benchmarks/style_memory.py
 
-A run takes few steps per scale: memory does not grow with steps. `--memory` bounds the tiles of the largest one.
+A run takes few steps per scale: memory does not grow with steps.
 """
 
 import argparse
@@ -18,7 +18,7 @@ from skimage import data
 from impasto import weights
 
 STYLE = weights.ASSETS / "styles" / "swirl.jpg"
-RUNS = ((512, 384, None), (1024, 768, None), (4096, 3072, None), (4096, 3072, 2.0))  # width, height, --memory
+RUNS = ((512, 384), (1024, 768), (4096, 3072))  # width, height
 
 
 def main() -> None:
@@ -26,13 +26,12 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=2, help="at the first scale; the others take their share")
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        for width, height, memory in RUNS:
+        for width, height in RUNS:
             photo = Path(folder) / "photo.jpg"
             Image.fromarray(np.asarray(data.coffee())).resize((width, height)).save(photo)
             command = [sys.executable, "-m", "impasto", "style", str(photo), str(STYLE), "-o", f"{folder}/out.jpg"]
             command += ["--size", str(width), "--steps", str(args.steps)]
-            command += [] if memory is None else ["--memory", str(memory)]
-            print(f"{width}x{height}, --memory {memory}: {peak(command) / 1e9:.2f} GB", flush=True)
+            print(f"{width}x{height}: {peak(command) / 1e9:.2f} GB", flush=True)
 
 
 def peak(command: list[str]) -> float:

@@ -37,6 +37,7 @@ def main() -> None:
     parser.add_argument("--vgg", type=Path, required=True, help="Keras' VGG-19 weights; blocks 1 to 3 suffice")
     parser.add_argument("--size", type=int, default=256, help="long side, pixels")
     parser.add_argument("--pairs", type=int, default=12)
+    parser.add_argument("--content-weight", type=float, help="of `fine`; the default is its own")
     parser.add_argument("--work", type=Path, default=Path("runs/style_quality"))
     args = parser.parse_args()
     args.work.mkdir(parents=True, exist_ok=True)
@@ -49,7 +50,7 @@ def main() -> None:
         content = fit(picture.read(content_path).pixels, args.size)
         style = fit(picture.read(style_path).pixels, args.size)
         start = time.perf_counter()
-        fine = stylize(Picture(content), Picture(style), size=args.size).pixels
+        fine = stylize(Picture(content), Picture(style), size=args.size, content_weight=args.content_weight).pixels
         fine_seconds = time.perf_counter() - start
         kept = args.work / f"{content_path.stem}-{style_path.stem}-{args.size}.png"
         if not kept.exists():
