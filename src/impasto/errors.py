@@ -15,3 +15,11 @@ class WeightsError(ImpastoError):
 
 class SettingsError(ImpastoError):
     """An option with a value that makes no sense, alone or beside another."""
+
+
+class DataError(ImpastoError):
+    """A data set that is missing, broken, or does not fit."""
+
+
+class ModelError(ImpastoError):
+    """A model or run that is missing, broken, or cannot do what is asked."""

@@ -1,0 +1,1 @@
+"""Data sets: pictures and their classes, by name or from a folder."""

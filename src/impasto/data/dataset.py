@@ -1,0 +1,69 @@
+"""What a data set is: square pictures as bytes, their classes, and batches of them."""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Pictures as the networks take them."""
+
+    images: Tensor  # [N, C, S, S], float32 in [0, 1]
+    labels: Tensor | None = None  # [N], int64, 0 .. classes - 1; None: the data have no classes
+
+
+class Dataset(Protocol):
+    """Square pictures that can be drawn by index; `Stored` holds them in memory, `folder.Streamed` reads them."""
+
+    name: str
+    channels: int
+    size: int  # side, pixels
+    class_names: tuple[str, ...]  # empty: no classes
+
+    def __len__(self) -> int: ...
+
+    def batch(self, indices: Tensor) -> Batch: ...
+
+
+@dataclass(frozen=True)
+class Stored:
+    """A data set in memory."""
+
+    name: str
+    images: Tensor  # [N, C, S, S], uint8
+    labels: Tensor | None = None  # [N], int64
+    class_names: tuple[str, ...] = ()
+
+    @property
+    def channels(self) -> int:
+        return self.images.shape[1]
+
+    @property
+    def size(self) -> int:
+        return self.images.shape[2]
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def batch(self, indices: Tensor) -> Batch:
+        labels = None if self.labels is None else self.labels[indices]
+        return Batch(self.images[indices].float() / 255, labels)
+
+
+def order(length: int, batch: int, step: int, seed: int) -> Tensor:
+    """Indices [batch] of the pictures of `step`: epoch after epoch, each in its own random order.
+
+    A function of its arguments alone, so a resumed training goes on with just the pictures that come next.
+    """
+    first = step * batch
+    positions = torch.arange(first, first + batch)
+    epochs = positions // length
+    indices = torch.empty_like(positions)
+    for epoch in epochs.unique().tolist():
+        shuffle = torch.randperm(length, generator=torch.Generator().manual_seed(seed * 1_000_003 + epoch))
+        inside = epochs == epoch
+        indices[inside] = shuffle[positions[inside] % length]
+    return indices
