@@ -10,7 +10,6 @@ import os
 import struct
 import tempfile
 import threading
-import uuid
 import warnings
 import zlib
 from collections.abc import Iterator
@@ -28,6 +27,7 @@ from PIL import Image
 from torch import Tensor
 
 from impasto.errors import PictureError
+from impasto.files import replacing
 from impasto.provenance import packet
 
 MAX_PIXELS = 200_000_000
@@ -70,14 +70,8 @@ class Picture:
         check_writable(path, bits=bits, long_side=max(self.pixels.shape[-2:]))
         xmp = packet(self.recipe, label_cn=label_cn) if metadata and self.recipe is not None else b""
         data = _encode(self, FORMATS[path.suffix.lower()], bits, xmp)
-        with _writing(path):
-            target = path.resolve()  # a link stays a link
-            part = target.with_name(f".impasto-{uuid.uuid4().hex}.tmp")
-            try:
-                part.write_bytes(data)
-                part.replace(target)
-            finally:
-                part.unlink(missing_ok=True)
+        with _writing(path), replacing(path) as part:
+            part.write_bytes(data)
 
 
 def read(path: str | os.PathLike[str], max_pixels: int = MAX_PIXELS) -> Picture:

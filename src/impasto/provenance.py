@@ -25,7 +25,9 @@ NAMESPACES = {
     "TC260": "http://www.tc260.org.cn/ns/AIGC/1.0/",
     "impasto": "urn:impasto:1.0/",
 }
-SOURCE_TYPE = "http://cv.iptc.org/newscodes/digitalsourcetype/compositeWithTrainedAlgorithmicMedia"
+SOURCE_TYPES = "http://cv.iptc.org/newscodes/digitalsourcetype/"
+REPAINTED = SOURCE_TYPES + "compositeWithTrainedAlgorithmicMedia"  # somebody's picture had a part in it
+DRAWN = SOURCE_TYPES + "trainedAlgorithmicMedia"  # by a model alone
 
 
 def sha256(path: str | os.PathLike[str]) -> str:
@@ -68,9 +70,28 @@ def make_recipe(
         "styles": [dict(style) for style in styles],
         "masks": {role: dict(mask) for role, mask in (masks or {}).items()},
         "settings": dict(settings),
-        "versions": {"python": platform.python_version(), "torch": metadata.version("torch")},
+        "versions": _versions(),
         "weights": dict(weights),
     }
+
+
+def drawn_recipe(command: str, settings: Mapping[str, Any], weights: Mapping[str, str]) -> dict[str, Any]:
+    """The recipe of a picture that a model drew, with `settings` and `weights` as in `make_recipe`.
+
+    Args:
+        command: "sample", "interpolate", ...
+    """
+    return {
+        "impasto": __version__,
+        "command": command,
+        "settings": dict(settings),
+        "versions": _versions(),
+        "weights": dict(weights),
+    }
+
+
+def _versions() -> dict[str, str]:
+    return {"python": platform.python_version(), "torch": metadata.version("torch")}
 
 
 def packet(recipe: Mapping[str, Any], *, label_cn: bool = False) -> bytes:
@@ -83,7 +104,7 @@ def packet(recipe: Mapping[str, Any], *, label_cn: bool = False) -> bytes:
     # ASCII, sorted and without NaN: the same recipe gives the same bytes, and no name can break the XML.
     recipe_json = json.dumps(recipe, sort_keys=True, allow_nan=False)
     properties = {
-        "Iptc4xmpExt:DigitalSourceType": SOURCE_TYPE,
+        "Iptc4xmpExt:DigitalSourceType": REPAINTED if "content" in recipe else DRAWN,
         "Iptc4xmpExt:AISystemUsed": "Impasto",
         "Iptc4xmpExt:AISystemVersionUsed": __version__,
         "impasto:Recipe": recipe_json,

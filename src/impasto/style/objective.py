@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from impasto.style import losses
-from impasto.style.statistics import StyleStatistics, measure, merge
+from impasto.style.statistics import StyleStatistics, measure, merge, rows
 from impasto.style.tiles import Tile, block, cut, stride
 
 Moments = dict[str, StyleStatistics]  # by layer
@@ -141,23 +141,26 @@ class Goal:
         layers = list(dict.fromkeys([*self.eye.style_layers, *contents]))
         grids = [mask_on_grids(region.mask, leaf, list(self.eye.style_layers)) for region in self.regions]
 
-        def look(tile: Tile) -> tuple[list[Moments], Tensor]:
+        def look(tile: Tile) -> tuple[dict[str, Tensor], list[Moments], Tensor]:
             features = self.eye.look(leaf, tile, layers)
-            return [_measure(features, tile, g) for g in grids], self._content_loss(features, tile, contents)
+            with torch.no_grad():
+                moments = [_measure(features, tile, g) for g in grids]
+            return features, moments, self._content_loss(features, tile, contents)
 
         whole = len(tiles) == 1  # then the first look keeps its graph, and no second is needed
         with torch.set_grad_enabled(whole):
-            looks = [look(tile) for tile in tiles]
-        totals = [_leaves(total([parts[i] for parts, _ in looks])) for i in range(len(self.regions))]
+            looks = [look(tile) if whole else ({}, *look(tile)[1:]) for tile in tiles]
+        totals = [_leaves(total([moments[i] for _, moments, _ in looks])) for i in range(len(self.regions))]
         style = self._style_loss(totals, level, levels)
         if style.requires_grad:
             style.backward()
         for tile, seen in zip(tiles, looks, strict=True):
-            parts, content = seen if whole else look(tile)
-            pull = content + sum(_pull(p, t) for p, t in zip(parts, totals, strict=True))
-            if pull.requires_grad:
-                pull.backward()
-        return style.item(), sum(content.item() for _, content in looks)
+            features, _, content = seen if whole else look(tile)
+            pulls = _pull(features, totals, tile, grids)
+            roots = [features[name] for name in pulls] + [content] * content.requires_grad
+            if roots:
+                torch.autograd.backward(roots, [*pulls.values()] + [None] * content.requires_grad)
+        return style.item(), sum(content.item() for *_, content in looks)
 
     def _style_loss(self, totals: list[Moments], level: int, levels: int) -> Tensor:
         """Mean over layers (weighted), regions (by area) and reductions (a small style picture may have fewer)."""
@@ -207,11 +210,23 @@ def _leaves(moments: Moments) -> Moments:
     }
 
 
-def _pull(part: Moments, whole: Moments) -> Tensor:
-    """A scalar whose gradient is that of the style loss through this tile: the chain rule over a weighted sum."""
-    pull = torch.zeros(())
-    for name, s in part.items():
-        for mine, ours in ((s.mean, whole[name].mean), (s.second, whole[name].second)):
-            if ours.grad is not None:
-                pull = pull + s.weight / whole[name].weight * (mine * ours.grad).sum()
-    return pull
+def _pull(
+    features: dict[str, Tensor], totals: list[Moments], tile: Tile, grids: list[dict[str, Tensor | None]]
+) -> dict[str, Tensor]:
+    """The style loss's gradient with respect to this tile's features: w (dL/dm + (dL/dS + dL/dS^T) f) / sum of w.
+
+    Written out, for autograd would take a second matrix product, and one more to keep its graph.
+    """
+    pulls: dict[str, Tensor] = {}
+    for moments, grid in zip(totals, grids, strict=True):
+        for name, s in moments.items():
+            if s.second.grad is None:
+                continue
+            pull = rows(features[name].detach()) @ (s.second.grad + s.second.grad.T)
+            if s.mean.grad is not None:
+                pull += s.mean.grad
+            if (mask := grid[name]) is not None:
+                pull *= rows(tile.of(mask, stride(name)))
+            pull = (pull / s.weight.clamp_min(1e-6)).view(features[name].permute(0, 2, 3, 1).shape).permute(0, 3, 1, 2)
+            pulls[name] = pulls[name] + pull if name in pulls else pull
+    return pulls

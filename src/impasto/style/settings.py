@@ -39,7 +39,7 @@ class Quality:
 QUALITIES = {
     "fine": Quality(
         network="compact",
-        style_layers=(*BLOCKS_1_TO_3, "block3_conv4"),
+        style_layers=BLOCKS_1_TO_3,
         content_layers=("block3_conv4",),
         content_weight=0.1,
         steps=(100, 70, 30),

@@ -43,14 +43,19 @@ def measure(features: Tensor, mask: Tensor | None = None) -> StyleStatistics:
 
     A mask is averaged down to the features' grid, so a feature on the border of a region counts in part.
     """
-    f = features.float().flatten(2).squeeze(0)  # [C, N]
+    f = rows(features.float())
     if mask is None:
-        weight = torch.tensor(float(f.shape[1]), device=f.device)
-        return StyleStatistics(f.mean(1), f @ f.T / weight, weight)
-    w = F.adaptive_avg_pool2d(mask.float(), (features.shape[2], features.shape[3])).flatten()
+        weight = torch.tensor(float(len(f)), device=f.device)
+        return StyleStatistics(f.mean(0), f.T @ f / weight, weight)
+    w = rows(F.adaptive_avg_pool2d(mask.float(), (features.shape[2], features.shape[3])))
     weight = w.sum()
     weighted = f * (w / weight.clamp_min(1e-6))
-    return StyleStatistics(weighted.sum(1), weighted @ f.T, weight)
+    return StyleStatistics(weighted.sum(0), weighted.T @ f, weight)
+
+
+def rows(features: Tensor) -> Tensor:
+    """`features` [1, C, H, W] as [H * W, C]: no copy where they are channels-last, as convolutions like it."""
+    return features.permute(0, 2, 3, 1).reshape(-1, features.shape[1])
 
 
 def merge(parts: Sequence[StyleStatistics], shares: Sequence[float] | None = None) -> StyleStatistics:

@@ -1,0 +1,46 @@
+"""Animations as other readers see them."""
+
+import av
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from impasto import animation
+from impasto.errors import PictureError
+
+
+def frames(n=5, height=31, width=47):
+    """From black to white, in odd sizes."""
+    return [torch.full((1, 3, height, width), i / (n - 1)) for i in range(n)]
+
+
+def test_a_gif_has_every_frame_and_holds_the_last(tmp_path):
+    animation.save(frames(), tmp_path / "a.gif", fps=10)
+    with Image.open(tmp_path / "a.gif") as gif:
+        assert gif.size == (47, 31)
+        levels, seconds = [], 0.0
+        for index in range(gif.n_frames):
+            gif.seek(index)
+            seconds += gif.info["duration"] / 1000
+            levels.append(np.asarray(gif.convert("RGB")).mean() / 255)
+    assert levels == pytest.approx([0, 0.25, 0.5, 0.75, 1], abs=0.02)  # equal last frames are one, shown for longer
+    assert seconds == pytest.approx(0.5 + animation.HOLD, abs=0.05)
+
+
+def test_an_mp4_plays_at_the_speed_asked_for_and_pads_odd_sizes(tmp_path):
+    animation.save(frames(), tmp_path / "a.mp4", fps=10)
+    with av.open(str(tmp_path / "a.mp4")) as container:
+        stream = container.streams.video[0]
+        assert (stream.width, stream.height, stream.average_rate) == (48, 32, 10)
+        levels = [frame.to_ndarray(format="rgb24").mean() / 255 for frame in container.decode(stream)]
+    assert len(levels) == 5 + 15
+    assert levels[:5] == pytest.approx([0, 0.25, 0.5, 0.75, 1], abs=0.03)
+
+
+def test_other_extensions_are_refused_and_nothing_is_left(tmp_path):
+    with pytest.raises(PictureError, match=r"\.gif or \.mp4"):
+        animation.save(frames(), tmp_path / "a.avi")
+    with pytest.raises(PictureError, match="cannot be written"):
+        animation.save(frames(), tmp_path / "none" / "a.gif")
+    assert list(tmp_path.iterdir()) == []
