@@ -18,10 +18,19 @@ class Batch:
 class Dataset(Protocol):
     """Square pictures that can be drawn by index; `Stored` holds them in memory, `folder.Streamed` reads them."""
 
-    name: str
-    channels: int
-    size: int  # side, pixels
-    class_names: tuple[str, ...]  # empty: no classes
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def channels(self) -> int: ...
+
+    @property
+    def size(self) -> int:
+        """Side in pixels."""
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """One for each class; none where the pictures have no classes."""
 
     def __len__(self) -> int: ...
 

@@ -1,0 +1,73 @@
+"""Augmentation, against NumPy's padding and every place a picture can be moved to."""
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from impasto.data.augment import KINDS, augment
+from impasto.errors import SettingsError
+
+IMAGE = torch.rand(3, 16, 16, generator=torch.Generator().manual_seed(0))
+
+
+def generator(seed: int = 0) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+def moved(image: Tensor, by: int, mode: str) -> list[bytes]:
+    """The bytes of `image` in every place up to `by` pixels away, its surroundings as `numpy.pad` fills them."""
+    size = image.shape[1]
+    padded = np.pad(image.numpy(), ((0, 0), (by, by), (by, by)), mode=mode)  # type: ignore[call-overload]
+    places = range(2 * by + 1)
+    return [padded[:, y : y + size, x : x + size].tobytes() for y in places for x in places]
+
+
+def times_seen(kind: str, expected: list[bytes], n: int) -> list[int]:
+    """How often each of `expected` comes; anything else fails."""
+    seen = dict.fromkeys(expected, 0)
+    for image in augment(IMAGE.expand(n, -1, -1, -1), kind, generator()):
+        seen[image.numpy().tobytes()] += 1
+    return list(seen.values())
+
+
+def even(counts: list[int]) -> bool:
+    """Whether a chi-squared test of equal shares stays within five deviations."""
+    share = sum(counts) / len(counts)
+    freedom = len(counts) - 1
+    return sum((c - share) ** 2 / share for c in counts) < freedom + 5 * (2 * freedom) ** 0.5 + 10
+
+
+def test_flip_mirrors_every_other_picture() -> None:
+    counts = times_seen("flip", [IMAGE.numpy().tobytes(), IMAGE.flip(2).numpy().tobytes()], 2000)
+    assert len(counts) == 2
+    assert even(counts)
+
+
+def test_flip_and_crop_moves_over_the_reflection_by_up_to_4_pixels_each_place_as_often() -> None:
+    counts = times_seen("flip+crop", moved(IMAGE, 4, "reflect") + moved(IMAGE.flip(2), 4, "reflect"), 8000)
+    assert len(counts) == 162
+    assert even(counts)
+
+
+def test_shift_moves_over_black_by_up_to_2_pixels_each_place_as_often() -> None:
+    counts = times_seen("shift", moved(IMAGE, 2, "constant"), 2500)
+    assert len(counts) == 25
+    assert even(counts)
+
+
+def test_none_changes_nothing() -> None:
+    assert torch.equal(augment(IMAGE[None], "none"), IMAGE[None])
+
+
+@pytest.mark.parametrize("kind", KINDS[1:])
+def test_the_generator_decides(kind: str) -> None:
+    images = torch.rand(64, 1, 8, 8)
+    first, same, other = (augment(images, kind, generator(seed)) for seed in (1, 1, 2))
+    assert torch.equal(first, same)
+    assert not torch.equal(first, other)
+
+
+def test_an_unknown_kind_is_refused_with_the_nearest() -> None:
+    with pytest.raises(SettingsError, match="did you mean flip"):
+        augment(IMAGE[None], "flop")
