@@ -28,6 +28,7 @@ from impasto.style.stylize import scale_sides, stylize
 STYLE_LAYERS = {"block1_conv1": 1.0, "block2_conv1": 1.0, "block3_conv1": 1.0}
 CONTENT_LAYER = "block3_conv4"
 PEER_STEPS = 500
+PEER_CONTENT_WEIGHT = 0.1
 
 
 def main() -> None:
@@ -55,6 +56,7 @@ def main() -> None:
         kept = args.work / f"{content_path.stem}-{style_path.stem}-{args.size}.png"
         if not kept.exists():
             peer_settings = {"network": "vgg19", "weights": args.vgg, "steps": peer_steps(content), "size": args.size}
+            peer_settings["content_weight"] = PEER_CONTENT_WEIGHT
             stylize(Picture(content), Picture(style), **peer_settings).save(kept, bits=16)
         peer = picture.read(kept).pixels
         row = [distances(judge, x, content, style) for x in (content, fine, peer)]

@@ -169,7 +169,10 @@ def train(folder: Path, run: Path, start: Path | None, steps: int, rate: float, 
             torch.nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
             torch.nn.init.zeros_(module.bias)
     if start is not None:
-        model.load_state_dict(torch.load(start / "checkpoint.pt", weights_only=True)["model"])
+        begun = torch.load(start / "checkpoint.pt", weights_only=True)["model"]
+        for name in model.load_state_dict(begun, strict=False).missing_keys:  # a layer more than the start has
+            if name.endswith("weight"):
+                torch.nn.init.dirac_(model.get_parameter(name))
     # Muon (Jordan 2024) orthogonalises each update, which suits these badly scaled regressions: over steps 200 to
     # 300 of a trial its errors were .08/.21/.35/.41, AdamW's .20/.34/.54/.65. It wants matrices, so kernels are
     # trained in their flattened form.

@@ -1,4 +1,4 @@
-"""The command line: `impasto style`, `demo`, `styles`, `inspect`, `weights`. Parse, call, show.
+"""The command line: `impasto style`, `train`, `sample` and the rest. Parse, call, show.
 
 What is heavy (torch, Pillow) is imported inside the functions that need it, so that `impasto --help` answers at once.
 """
@@ -9,18 +9,38 @@ from typing import Annotated
 import typer
 
 from impasto import ImpastoError, __version__
-from impasto.cli import demo, inspect, style, styles, weights
+from impasto.cli import (
+    classify,
+    demo,
+    evaluate,
+    export,
+    inspect,
+    interpolate,
+    latent,
+    models,
+    sample,
+    style,
+    styles,
+    train,
+    weights,
+)
 from impasto.cli.terminal import Stopped, one_line
 
 STOPPED = 130  # what shells report for a program that Ctrl-C ended: 128 + SIGINT
 
 # Without pretty exceptions a traceback, which is a bug of ours, is Python's own: short, and quick to import.
 app = typer.Typer(name="impasto", pretty_exceptions_enable=False)
-app.command()(style.style)
-app.command()(demo.demo)
-app.command()(styles.styles)
-app.command()(inspect.inspect)
-app.add_typer(weights.app, name="weights")
+MENU = {
+    "Style transfer": (style.style, styles.styles, demo.demo),
+    "Draw with a model": (sample.sample, sample.inpaint, interpolate.interpolate, latent.latent, classify.classify),
+    "Train and measure models": (train.train, evaluate.evaluate, evaluate.compare, export.export),
+    "Files": (inspect.inspect,),
+}
+for panel, commands in MENU.items():
+    for command in commands:
+        app.command(rich_help_panel=panel)(command)
+app.add_typer(models.app, name="models", rich_help_panel="Files")
+app.add_typer(weights.app, name="weights", rich_help_panel="Files")
 
 
 @app.callback(invoke_without_command=True)
@@ -28,9 +48,11 @@ def impasto(
     context: typer.Context,
     version: Annotated[bool, typer.Option("--version", help="Show the version and exit.")] = False,
 ) -> None:
-    """Repaint pictures in the manner of other pictures.
+    """Repaint pictures in the manner of others, and train, sample and measure the models that draw them.
 
     impasto style photo.jpg painting.jpg -o out.png
+
+    impasto sample mnist-gan -n 25 -o grid.png
     """
     if version:
         print(f"impasto {__version__}")

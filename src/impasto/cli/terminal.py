@@ -1,5 +1,11 @@
 """What belongs on a terminal, and what does not."""
 
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+
+from impasto.errors import SettingsError
+
 
 class Stopped(Exception):
     """Ctrl-C, with a message about what is left of the work."""
@@ -8,3 +14,33 @@ class Stopped(Exception):
 def one_line(text: object) -> str:
     """Make one line of plain text: names and recipes come from anyone, and may hold what moves the cursor."""
     return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in " ".join(str(text).split()))
+
+
+@contextmanager
+def bar(shown: bool = True) -> Iterator[Callable[[str, int, int], None]]:
+    """A bar on standard error, where a person is watching: call what it yields with (what, done, total)."""
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn(), TimeRemainingColumn())
+    hidden = not (shown and sys.stderr.isatty())
+    with Progress(*columns, console=Console(stderr=True), disable=hidden, transient=True) as progress:
+        task = progress.add_task("")
+
+        def show(what: str, done: int, total: int) -> None:
+            progress.update(task, description=what, completed=done, total=total)
+
+        yield show
+
+
+def settings(given: Iterable[str]) -> dict[str, str]:
+    """Name and value of each `--set name=value`.
+
+    Raises:
+        SettingsError: one without "=".
+    """
+    pairs = [text.partition("=") for text in given]
+    for name, equals, _ in pairs:
+        if not (name and equals):
+            raise SettingsError(f"--set takes name=value, not {name!r}")
+    return {name: value for name, _, value in pairs}

@@ -1,6 +1,7 @@
 """What a data set is: square pictures as bytes, their classes, and batches of them."""
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Protocol
 
 import torch
@@ -72,7 +73,11 @@ def order(length: int, batch: int, step: int, seed: int) -> Tensor:
     epochs = positions // length
     indices = torch.empty_like(positions)
     for epoch in epochs.unique().tolist():
-        shuffle = torch.randperm(length, generator=torch.Generator().manual_seed(seed * 1_000_003 + epoch))
         inside = epochs == epoch
-        indices[inside] = shuffle[positions[inside] % length]
+        indices[inside] = _shuffled(length, seed, epoch)[positions[inside] % length]
     return indices
+
+
+@lru_cache(maxsize=2)  # a batch may span two epochs
+def _shuffled(length: int, seed: int, epoch: int) -> Tensor:
+    return torch.randperm(length, generator=torch.Generator().manual_seed(seed * 1_000_003 + epoch))

@@ -43,15 +43,18 @@ class Model(nn.Module):
     """
 
     settings: ClassVar[type[Config]] = Config  # this family's own Config
-    presets: ClassVar[
-        dict[str, dict[str, Any]]
-    ]  # name: values of `settings` and of the trainer's; the first is the default
+    presets: ClassVar[dict[str, dict[str, Any]]]  # name: values of `settings` and of the trainer's
     likelihood: ClassVar[str | None] = None  # what `log_likelihood` is: "exact", "bound", or None: there is none
     config: Any  # an instance of `settings`
 
     def __init__(self, config: Config):
         super().__init__()
         self.config = config
+
+    @classmethod
+    def preset_for(cls, config: Config) -> str:
+        """The preset for pictures like these where the user names none: the first."""
+        return next(iter(cls.presets))
 
     def groups(self) -> dict[str, list[nn.Parameter]]:
         """Parameters by the name of the optimiser that steps them."""

@@ -14,7 +14,7 @@ from impasto.errors import WeightsError
 from impasto.perception.vgg19 import pad
 
 TAPS = {"block1_conv1": 24, "block2_conv1": 48, "block3_conv1": 96, "block3_conv4": 128}  # teacher layer: components
-WIDTHS = ((32, 32), (64, 64), (128, 128), (128, 128))  # convolutions before each tap; a reduction before 2 and 3
+WIDTHS = ((32, 32), (64, 64), (128, 128), (128, 128, 128))  # convolutions before each tap; a reduction before 2 and 3
 
 
 class Compact(nn.Module):

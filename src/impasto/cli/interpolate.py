@@ -1,0 +1,39 @@
+"""`impasto interpolate`: pictures on the way from one latent to another."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from impasto.cli.sample import Labels, Seed, Which
+
+
+def interpolate(
+    model: Which,
+    output: Annotated[Path, typer.Option("-o", "--output", help="The rows, a picture.", metavar="OUT")],
+    rows: Annotated[int, typer.Option(help="Ways, each between two other pictures.", min=1, metavar="N")] = 5,
+    steps: Annotated[int, typer.Option(help="Pictures of a way.", min=2, metavar="N")] = 10,
+    labels: Labels = None,
+    seed: Seed = 0,
+    device: Annotated[str, typer.Option(help="cpu, cuda, mps, or auto.", metavar="NAME")] = "auto",
+) -> None:
+    """Draw how one picture turns into another.
+
+    impasto interpolate mnist-vae -o rows.png
+    """
+    import torch
+
+    from impasto import models, picture, provenance
+    from impasto.cli.sample import parse_labels
+    from impasto.evaluation.grids import grid
+    from impasto.evaluation.latent import interpolations
+    from impasto.picture import Picture
+
+    picture.check_writable(output)
+    decoder = models.load(model, device)
+    wanted = parse_labels(labels, decoder.config.classes) if labels else None
+    pictures = interpolations(decoder, rows, steps, wanted, torch.Generator().manual_seed(seed))
+    settings = {"model": model, "rows": rows, "steps": steps, "labels": labels, "seed": seed}
+    recipe = provenance.drawn_recipe("interpolate", settings, {model: models.sha256_of(model)})
+    Picture(grid(pictures.cpu(), steps), recipe=recipe).save(output)
+    print(output)

@@ -1,0 +1,197 @@
+"""`impasto sample`: pictures drawn by a trained model; `impasto inpaint`: pictures completed by one."""
+
+import inspect
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from impasto.cli.terminal import bar, settings
+from impasto.configs import nearest
+from impasto.errors import SettingsError
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from impasto.models.base import Given, Model
+
+FRAMES = 120  # of an animation, at most
+
+Which = Annotated[str, typer.Argument(metavar="MODEL", help="A run folder, or a name from `impasto models list`.")]
+Labels = Annotated[str | None, typer.Option(help="Classes to draw: 7, or 0-9, or 3,1,4.", metavar="L")]
+Seed = Annotated[int, typer.Option(help="Of the random numbers; the same seed draws the same pictures.", metavar="N")]
+Options = Annotated[
+    list[str] | None,
+    typer.Option("--set", help="A setting of this family's sampler, such as steps=20.", metavar="NAME=VALUE"),
+]
+Output = Annotated[
+    Path,
+    typer.Option(
+        "-o",
+        "--output",
+        help="A picture (the grid), a .gif or .mp4 (how it takes shape), or a folder (a PNG each).",
+        metavar="OUT",
+    ),
+]
+
+
+def sample(
+    model: Which,
+    output: Output,
+    n: Annotated[int, typer.Option("-n", help="How many.", min=1, metavar="N")] = 25,
+    labels: Labels = None,
+    seed: Seed = 0,
+    options: Options = None,
+    device: Annotated[str, typer.Option(help="cpu, cuda, mps, or auto.", metavar="NAME")] = "auto",
+) -> None:
+    """Draw pictures with a trained model.
+
+    impasto sample mnist-diffusion -n 25 -o grid.png
+    """
+    from impasto import models
+    from impasto.evaluation.grids import columns_for
+
+    drawer = models.load(model, device)
+    wanted = parse_labels(labels, drawer.config.classes) if labels else None
+    columns = len(wanted) if wanted is not None and 1 < len(wanted) < n else columns_for(n)
+    recipe = {"model": model, "n": n, "labels": labels, "seed": seed, **settings(options or ())}
+    draw(drawer, n, output, columns, recipe, labels=wanted, seed=seed, options=options)
+
+
+def inpaint(
+    model: Which,
+    pictures: Annotated[list[Path], typer.Argument(metavar="PICTURE...", help="Pictures with a part to be drawn.")],
+    output: Output,
+    mask: Annotated[
+        Path | None, typer.Option(help="White is drawn anew (default the lower half).", metavar="FILE")
+    ] = None,
+    n: Annotated[int, typer.Option("-n", help="Completions of each picture.", min=1, metavar="N")] = 5,
+    labels: Labels = None,
+    seed: Seed = 0,
+    options: Options = None,
+    device: Annotated[str, typer.Option(help="cpu, cuda, mps, or auto.", metavar="NAME")] = "auto",
+) -> None:
+    """Complete pictures: the known part stays, the rest is drawn. A row for each, with the original first."""
+    import torch
+
+    from impasto import models
+    from impasto.models.base import Given
+
+    drawer = models.load(model, device)
+    size, channels = drawer.config.size, drawer.config.channels
+    images = torch.cat([square(path, size, channels) for path in pictures])
+    if mask is None:
+        known = torch.zeros(1, 1, size, size, dtype=torch.bool)
+        known[:, :, : size // 2] = True
+    else:
+        known = square(mask, size, 1) < 0.5
+    given = Given(images.repeat_interleave(n, 0), known)
+    wanted = parse_labels(labels, drawer.config.classes).repeat_interleave(n) if labels else None
+    recipe = {"model": model, "n": n, "labels": labels, "seed": seed, **settings(options or ())}
+    draw(drawer, n * len(images), output, n, recipe, labels=wanted, seed=seed, options=options, given=given)
+
+
+def draw(
+    drawer: "Model",
+    n: int,
+    output: Path,
+    columns: int,
+    recipe: dict[str, Any],
+    *,
+    labels: "Tensor | None",
+    seed: int,
+    options: list[str] | None,
+    given: "Given | None" = None,
+) -> None:
+    """Draw with a bar, and write what the name of `output` asks for."""
+    import torch
+
+    from impasto import animation, models, picture, provenance
+    from impasto.evaluation.grids import grid
+    from impasto.picture import Picture
+
+    moving, folder = output.suffix.lower() in animation.FORMATS, output.suffix == ""
+    if not (moving or folder):
+        picture.check_writable(output)
+    start, frames, pictures = time.perf_counter(), [], torch.empty(0)
+    sampling = drawer.sampling(
+        n,
+        labels=labels,
+        given=given,
+        generator=torch.Generator().manual_seed(seed),
+        **sampler_options(drawer, options or ()),
+    )
+    with torch.no_grad(), bar() as show:
+        for step, pictures in enumerate(sampling, 1):
+            show("drawing", step, 0)
+            if moving:
+                frames.append(grid(pictures.cpu(), columns))
+    seconds = time.perf_counter() - start
+    made = provenance.drawn_recipe("sample", recipe, {recipe["model"]: models.sha256_of(recipe["model"])})
+    if moving:
+        chosen = range(0, len(frames), -(-len(frames) // FRAMES))
+        animation.save([*(frames[i] for i in chosen), frames[-1]], output)
+    elif folder:
+        output.mkdir(parents=True, exist_ok=True)
+        for index, single in enumerate(pictures.cpu()):
+            Picture(single.expand(1, 3, -1, -1).clone(), recipe=made).save(output / f"{index:05}.png")
+    else:
+        Picture(grid(pictures.cpu(), columns), recipe=made).save(output)
+    print(f"{output}: {n} pictures in {seconds:.1f} s")
+
+
+def parse_labels(text: str, classes: int) -> "Tensor":
+    """Classes from "7", "0-9" or "3,1,4".
+
+    Raises:
+        SettingsError: not of that form, or a class that the model does not have.
+    """
+    import torch
+
+    labels: list[int] = []
+    for part in text.split(","):
+        first, dash, last = part.partition("-")
+        if not (first.isdecimal() and (last.isdecimal() if dash else True)):
+            raise SettingsError(f"--labels takes 7, or 0-9, or 3,1,4, not {text!r}")
+        labels += range(int(first), int(last or first) + 1)
+    if not classes:
+        raise SettingsError("this model was trained without classes; leave out --labels")
+    if max(labels, default=classes) >= classes:
+        raise SettingsError(f"--labels go from 0 to {classes - 1}, not {text!r}")
+    return torch.tensor(labels)
+
+
+def sampler_options(drawer: "Model", given: "list[str] | tuple[str, ...]") -> dict[str, Any]:
+    """The options of this family's `sampling`, read from text as the types of their defaults.
+
+    Raises:
+        SettingsError: an option that the family does not have, or text that does not read.
+    """
+    contract = ("self", "n", "labels", "given", "generator")
+    parameters = inspect.signature(drawer.sampling).parameters
+    defaults = {name: p.default for name, p in parameters.items() if name not in contract and p.default is not p.empty}
+    read: dict[str, Any] = {}
+    for name, text in settings(given).items():
+        if name not in defaults:
+            raise nearest(name, defaults, "setting of this sampler")
+        kind = type(defaults[name])
+        try:
+            read[name] = {"true": True, "false": False}[text.lower()] if kind is bool else kind(text)
+        except (KeyError, ValueError):
+            wanted = "true or false" if kind is bool else f"a value like {defaults[name]}"
+            raise SettingsError(f"{name} takes {wanted}, not {text!r}") from None
+    return read
+
+
+def square(path: Path, size: int, channels: int) -> "Tensor":
+    """The picture [1, channels, size, size]: the middle square, reduced, grey for models of grey pictures."""
+    from impasto import picture
+
+    pixels = picture.read(path).pixels
+    side = min(pixels.shape[2:])
+    top, left = ((length - side) // 2 for length in pixels.shape[2:])
+    pixels = picture.resize(pixels[:, :, top : top + side, left : left + side], size, size)
+    return (
+        pixels if channels == 3 else (pixels * pixels.new_tensor([0.299, 0.587, 0.114]).view(1, 3, 1, 1)).sum(1, True)
+    )

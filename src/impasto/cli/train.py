@@ -1,0 +1,159 @@
+"""`impasto train`: train a model of any family on any data set."""
+
+import json
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from impasto.cli import terminal
+from impasto.errors import SettingsError
+
+if TYPE_CHECKING:
+    from impasto.models.base import Config
+    from impasto.training.trainer import Progress, Training
+
+
+def train(
+    family: Annotated[
+        str,
+        typer.Argument(metavar="FAMILY", help="What to train: cnn, gan, vae, pixelcnn, pixelrnn or diffusion."),
+    ],
+    data: Annotated[
+        str, typer.Option(metavar="NAME", help="On what: mnist, fashion-mnist, cifar10, glyphs or folder:PATH.")
+    ],
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", metavar="RUN", help="The folder to fill. [runs/FAMILY-NAME]")
+    ] = None,
+    preset: Annotated[
+        str | None, typer.Option(metavar="NAME", help="A set of settings that the family offers. [its first]")
+    ] = None,
+    steps: Annotated[int | None, typer.Option(metavar="N", help="How long, in steps. [as the preset says]")] = None,
+    epochs: Annotated[float | None, typer.Option(metavar="N", help="How long, in passes over the data.")] = None,
+    minutes: Annotated[float | None, typer.Option(metavar="N", help="How long, in minutes from now.")] = None,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="Change a setting of the family or the trainer; repeat it."),
+    ] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with what is in RUN.")] = False,
+    seed: Annotated[int | None, typer.Option(metavar="N", help="Of all that is random. [0]")] = None,
+    size: Annotated[int | None, typer.Option(metavar="PX", help="Side of the pictures. [the data's own]")] = None,
+    data_dir: Annotated[Path | None, typer.Option(metavar="DIR", help="Where the data's own files lie.")] = None,
+    device: Annotated[str, typer.Option(metavar="NAME", help="cpu, cuda, cuda:1, mps, or the fastest.")] = "auto",
+    as_json: Annotated[bool, typer.Option("--json", help="A JSON object per record, and one at the end.")] = False,
+) -> None:
+    """Train FAMILY on a data set. RUN gets weights, curves, samples, and all it takes to go on.
+
+    impasto train vae --data mnist --minutes 10
+    """
+    values = terminal.settings(settings or ())
+    if seed is not None:
+        values["seed"] = str(seed)
+
+    from impasto.data import load
+    from impasto.device import pick_device, seed_everything
+    from impasto.models import configure
+    from impasto.models import family as family_named
+    from impasto.training import checkpoint
+    from impasto.training.trainer import Limit, train
+
+    kind = family_named(family)
+    stop = Limit(steps, epochs, minutes)
+    run = output or Path("runs") / f"{family}-{Path(data.removeprefix('folder:')).name}"
+    on = pick_device(device)
+    if resume:
+        before = checkpoint.read_config(run)
+        size = size or before["data"]["size"]
+    else:
+        checkpoint.check_empty(run)
+    shown, held_out = (load(data, split, size=size, data_dir=data_dir) for split in ("train", "validation"))
+    if resume:
+        config, training = _before(before, run, family, shown.name, preset, values)
+        preset = before["preset"]
+        stop = stop if any(asdict(stop).values()) else Limit(**before["limit"])
+    else:
+        config, training = configure(kind, shown, preset, values)
+        preset = preset or kind.preset_for(config)
+    seed_everything(training.seed)
+    model = kind(config).to(on)
+
+    last: Progress | None = None
+    progress = train(model, shown, held_out, training, run, resume=resume, stop=stop, preset=preset)
+    with _ctrl_c() as pressed, terminal.bar(shown=_first() and not as_json) as show:
+        for last in progress:
+            losses = [f"{name} {value:.4g}" for name, value in last.train.items() if name.endswith("loss")]
+            at = f"step {last.step}/{last.steps}"
+            show(", ".join([at, *losses, f"{last.speed:.0f} pictures/s"]), last.step, last.steps)
+            if as_json and _first():
+                print(json.dumps(asdict(last)), flush=True)
+            if pressed:
+                break
+        progress.close()  # type: ignore[attr-defined]  # saves the checkpoint
+    if not _first():
+        return
+    if as_json:
+        print(json.dumps({"output": str(run), "stopped": bool(pressed)}))
+    if last is None:
+        print(f"{run} is at its end already; give it more --steps", file=sys.stderr)
+    elif pressed and last.done < 1:
+        again = f"impasto train {family} --data {data} -o {run} --resume"
+        raise terminal.Stopped(f"{run} is at step {last.step} of {last.steps}; go on with: {again}")
+    elif not as_json:
+        scores = ", ".join(f"{name} {value:.4g}" for name, value in (last.validation or last.train).items())
+        print(f"{run}: {last.step} steps in {last.seconds:.0f} s, {scores}" if sys.stdout.isatty() else run)
+
+
+def _before(
+    config: dict[str, Any], run: Path, family: str, data: str, preset: str | None, values: dict[str, str]
+) -> "tuple[Config, Training]":
+    """The settings of a run that is resumed. Those of the training may be changed, those of the model may not."""
+    from impasto.configs import changed
+    from impasto.errors import ModelError
+    from impasto.models import family as family_named
+    from impasto.models import rechanged
+    from impasto.training.trainer import Training
+
+    try:
+        found = {"family": config["family"], "data": config["data"]["name"], "preset": config["preset"]}
+        asked = {"family": family, "data": data, "preset": preset or config["preset"]}
+        model, training = (
+            changed(family_named(family).settings(), config["config"]),
+            changed(Training(), config["training"]),
+        )
+    except (KeyError, TypeError) as error:
+        raise ModelError(f"{run / 'config.json'} does not describe a run to go on with") from error
+    for name, value in asked.items():
+        if value != found[name]:
+            raise SettingsError(f"{run} was begun with the {name} {found[name]}, not {value}; choose another -o")
+    new, training = rechanged(model, training, values)
+    if new != model:
+        raise SettingsError(f"{run} is resumed: --set may change its training, not its model")
+    return model, training
+
+
+def _first() -> bool:
+    """Whether this is the process that speaks, of the several that `torchrun` may have started."""
+    from accelerate import PartialState
+
+    return bool(PartialState().is_main_process)
+
+
+@contextmanager
+def _ctrl_c() -> Iterator[list[int]]:
+    """Ctrl-C is noted in the list, for a step must be finished before a checkpoint; a second one ends at once."""
+    pressed: list[int] = []
+
+    def note(number: int, _: object) -> None:
+        pressed.append(number)
+        signal.signal(signal.SIGINT, before)
+
+    before = signal.signal(signal.SIGINT, note)
+    try:
+        yield pressed
+    finally:
+        signal.signal(signal.SIGINT, before)

@@ -1,0 +1,69 @@
+"""Likelihood of held-out pictures: nats per picture, bits per dimension, and under which protocol."""
+
+import math
+import statistics
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from impasto.data.dataset import Dataset
+from impasto.data.levels import brightness, quantise
+
+if TYPE_CHECKING:  # models stand above this floor; here one is handed in
+    from impasto.models.base import Model
+
+FIXED_SEED = 0  # of the one draw of the fixed protocol
+
+
+@dataclass(frozen=True)
+class Likelihood:
+    """Mean negative log-likelihood of a data set. Figures of different protocols are not to be compared."""
+
+    nats: float  # per picture; lower is better
+    bits_per_dim: float  # nats / (log 2 x channels x pixels)
+    error: float  # standard error of `nats` over the pictures
+    kind: str  # "exact", or "bound": the true figure is no higher
+    protocol: str  # "fixed", "dynamic" (two levels) or "levels": as the file has them
+
+
+@torch.no_grad()
+def measuring(
+    model: "Model", data: Dataset, protocol: str, *, seed: int = FIXED_SEED, batch: int = 100
+) -> Iterator[int | Likelihood]:
+    """Measure `model` on all of `data`, yielding the number of pictures done, and the figure at last.
+
+    Two-level models see binarised pictures. *fixed*: one Bernoulli draw of the data set with `FIXED_SEED`, the same
+    for everyone. *dynamic*: a draw of its own for every `seed`.
+    """
+    levels, nats = model.config.levels, []
+    drawing = torch.Generator().manual_seed(FIXED_SEED if protocol == "fixed" else seed + 1)
+    latents = torch.Generator().manual_seed(seed)  # for bounds that draw at random
+    for first in range(0, len(data), batch):
+        shown = data.batch(torch.arange(first, min(first + batch, len(data))))
+        images = brightness(quantise(shown.images, levels, drawing), levels).to(model.device)
+        labels = None if shown.labels is None else shown.labels.to(model.device)
+        nats += (-model.log_likelihood(images, labels, latents)).tolist()
+        yield len(nats)
+    dimensions = data.channels * data.size**2
+    yield Likelihood(
+        nats=(mean := statistics.fmean(nats)),
+        bits_per_dim=mean / math.log(2) / dimensions,
+        error=statistics.stdev(nats) / math.sqrt(len(nats)),
+        kind=model.likelihood or "",
+        protocol=protocol,
+    )
+
+
+def protocols(model: "Model") -> tuple[str, ...]:
+    """The protocols under which `model` is measured; none if it has no likelihood."""
+    if model.likelihood is None:
+        return ()
+    return ("dynamic", "fixed") if model.config.levels == 2 else ("levels",)
+
+
+def binarised(images: Tensor, seed: int = FIXED_SEED) -> Tensor:
+    """One Bernoulli draw of `images` in [0, 1], as pictures."""
+    return brightness(quantise(images, 2, torch.Generator().manual_seed(seed)), 2)

@@ -1,0 +1,185 @@
+"""Convolutional classifiers: a textbook network, and one after airbench94 (Jordan 2024, arXiv:2404.00498).
+
+Beside classes they give *features*, the space in which `evaluation.samples` compares pictures.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any, ClassVar
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from impasto.configs import nearest
+from impasto.data.dataset import Batch
+from impasto.errors import ModelError, SettingsError
+from impasto.models.base import Config, Model, Update
+
+NOISE = 5e-4  # variance added to that of the patches, or whitening would blow up what hardly varies (Jordan 2024)
+
+
+@dataclass(frozen=True, kw_only=True)
+class CNNConfig(Config):
+    """Settings of a classifier."""
+
+    network: str = "airbench"  # "airbench" | "classic"
+    widths: tuple[int, ...] = (64, 128, 128)  # airbench: channels of the blocks, each half as large as the one before
+    patch: int = 2  # airbench: side of the patches that are whitened, pixels
+    smoothing: float = 0.2  # share of each label that is spread evenly over all classes
+    mirror: bool = False  # classify by the mean over a picture and its mirror image; not for digits
+
+
+class Whitening(nn.Module):
+    """A convolution after which the values of a small patch are uncorrelated, with variance 1; and their negatives.
+
+    Its filters are the eigenvectors of the patches' covariance, each over the root of its eigenvalue. They come from
+    the first batch seen in training and stay: [N, C, S, S] -> [N, 2 C P^2, S - P + 1, S - P + 1], patches of side P.
+    """
+
+    mean: Tensor
+    filters: Tensor
+    ready: Tensor
+
+    def __init__(self, channels: int, patch: int):
+        super().__init__()
+        self.bias = nn.Parameter(torch.zeros(2 * channels * patch**2))
+        self.register_buffer("mean", torch.zeros(1, channels, 1, 1))
+        self.register_buffer("filters", torch.zeros(len(self.bias), channels, patch, patch))
+        self.register_buffer("ready", torch.tensor(False))
+        self.known_ready = False  # spares a GPU the wait for the buffer's value at each step
+
+    @torch.no_grad()
+    def fit(self, images: Tensor) -> None:
+        """Take mean and filters from `images` [N, C, S, S]."""
+        self.mean.copy_(images.mean((0, 2, 3), keepdim=True))
+        patches = F.unfold(images - self.mean, self.filters.shape[2]).movedim(1, 2).flatten(0, 1)  # [..., C P^2]
+        with torch.autocast(images.device.type, enabled=False):  # bf16 would leave variances below zero
+            variances, directions = torch.linalg.eigh(patches.T.cov(correction=0))
+        filters = (directions / (variances.clamp(min=0) + NOISE).sqrt()).T.reshape(-1, *self.filters.shape[1:])
+        self.filters.copy_(torch.cat([filters, -filters]))
+        self.ready.fill_(True)
+
+    def forward(self, images: Tensor) -> Tensor:
+        if self.training and not self.known_ready:
+            if not self.ready:
+                self.fit(images)
+            self.known_ready = True
+        return F.conv2d(images - self.mean, self.filters, self.bias)
+
+
+class Largest(nn.Module):
+    """The largest value of each channel: [N, C, H, W] -> [N, C]."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x.amax((2, 3))
+
+
+def airbench(config: CNNConfig) -> tuple[nn.Module, int]:
+    """Whitening, then blocks of two convolutions, each at half the size; and the number of features."""
+    first = 2 * config.channels * config.patch**2
+    layers: list[nn.Module] = [Whitening(config.channels, config.patch), nn.GELU()]
+    for before, width in pairwise((first, *config.widths)):
+        layers += [nn.Conv2d(before, width, 3, padding=1, bias=False), nn.MaxPool2d(2)]
+        layers += [nn.BatchNorm2d(width), nn.GELU()]
+        layers += [nn.Conv2d(width, width, 3, padding=1, bias=False), nn.BatchNorm2d(width), nn.GELU()]
+    smallest = config.patch - 1 + 2 ** len(config.widths)
+    if config.size < smallest:
+        raise SettingsError(f"with these widths a picture has at least {smallest} pixels a side, not {config.size}")
+    return nn.Sequential(*layers, Largest()), config.widths[-1]
+
+
+def classic(config: CNNConfig) -> tuple[nn.Module, int]:
+    """The network of TensorFlow's tutorial "Convolutional Neural Network (CNN)"; and the number of features."""
+    side = ((config.size - 2) // 2 - 2) // 2 - 2  # after three convolutions without padding and two poolings
+    if side < 1:
+        raise SettingsError(f"the classic network takes pictures of 18 pixels and more, not {config.size}")
+    network = nn.Sequential(
+        *(nn.Conv2d(config.channels, 32, 3), nn.ReLU(), nn.MaxPool2d(2)),
+        *(nn.Conv2d(32, 64, 3), nn.ReLU(), nn.MaxPool2d(2)),
+        *(nn.Conv2d(64, 64, 3), nn.ReLU(), nn.Flatten()),
+        *(nn.Linear(64 * side**2, 64), nn.ReLU()),
+    )
+    return network, 64
+
+
+NETWORKS = {"airbench": airbench, "classic": classic}
+
+
+class CNN(Model):
+    """A classifier of pictures."""
+
+    settings = CNNConfig
+    _FAST: ClassVar[dict[str, Any]] = {
+        "optimiser": "muon",
+        "rate": 0.005,
+        "betas": (0.9, 0.99),
+        "batch": 256,
+        "steps": 2000,
+        "decay": "linear",
+        "clip": 0.0,
+        "ema": 0.0,  # the falling rate averages as much, and the statistics of batch norm fit the last weights
+    }
+    presets: ClassVar[dict[str, dict[str, Any]]] = {
+        "fast": {**_FAST, "mirror": True, "augment": "flip+crop"},
+        "digits": {**_FAST, "widths": (32, 64, 128), "augment": "shift"},
+        "classic": {  # as the tutorial trains it: ten epochs of CIFAR-10 in batches of 32
+            "network": "classic",
+            "smoothing": 0.0,
+            "steps": 15_625,
+            "batch": 32,
+            "rate": 1e-3,
+            "warmup": 0,
+            "decay": "constant",
+            "clip": 0.0,
+            "ema": 0.0,
+        },
+    }
+
+    @classmethod
+    def preset_for(cls, config: Config) -> str:
+        """Grey pictures are taken for digits, which no mirror may turn round."""
+        return "digits" if config.channels == 1 else "fast"
+
+    def __init__(self, config: CNNConfig):
+        super().__init__(config)
+        if not config.classes:
+            raise ModelError("a CNN learns to tell classes apart; take data that have some")
+        if config.network not in NETWORKS:
+            raise nearest(config.network, NETWORKS, "network")
+        if not config.widths or min(config.widths) < 1 or config.patch < 1 or not 0 <= config.smoothing < 1:
+            raise SettingsError("widths and patch must be 1 or more, and smoothing from 0 to less than 1")
+        self.body, features = NETWORKS[config.network](config)
+        self.head = nn.Linear(features, config.classes)
+        # Convolutions are twice as fast so on a CPU. (The annotations of torch do not know this argument.)
+        self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+    def features(self, images: Tensor) -> Tensor:
+        """What the last layer sees of `images` [N, C, S, S] in [0, 1]: [N, D], float32."""
+        features: Tensor = self.body(images.contiguous(memory_format=torch.channels_last))
+        return features.float()
+
+    def classify(self, images: Tensor) -> Tensor:
+        """Logits [N, classes] of `images` [N, C, S, S] in [0, 1]."""
+        logits: Tensor = self.head(self.features(images))
+        if self.config.mirror:
+            logits = (logits + self.head(self.features(images.flip(3)))) / 2
+        return logits.float()
+
+    def probabilities(self, images: Tensor) -> Tensor:
+        """Probabilities [N, classes] of the classes of `images` [N, C, S, S] in [0, 1].
+
+        The network was trained on smoothed labels, and so learned (1 - smoothing) p + smoothing / classes; p is what
+        is wanted.
+        """
+        learned = self.classify(images).softmax(1)
+        p = (learned - self.config.smoothing / self.config.classes).clamp(min=0)
+        return p / p.sum(1, keepdim=True)
+
+    def updates(self, batch: Batch) -> Iterator[Update]:
+        """Cross entropy with the smoothed labels, in nats."""
+        assert batch.labels is not None, "data with classes have labels"
+        logits = self.head(self.features(batch.images)).float()
+        loss = F.cross_entropy(logits, batch.labels, label_smoothing=self.config.smoothing)
+        yield Update("model", loss, {"accuracy": (logits.argmax(1) == batch.labels).float().mean()})

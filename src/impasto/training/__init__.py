@@ -1,0 +1,1 @@
+"""The one trainer of all model families, its checkpoints and its reports."""

@@ -1,0 +1,112 @@
+"""The run folder: what a trained model is, and all that its training needs to go on as if never interrupted.
+
+`config.json` says what was trained and how, `model.safetensors` holds the averaged weights, `state.pt` the rest. Each
+file is replaced whole, so that a kill at any moment leaves the last checkpoint. No pickle is ever executed.
+"""
+
+import json
+import pickle
+import warnings
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from impasto.errors import ModelError
+from impasto.files import replacing
+
+CONFIG, WEIGHTS, STATE = "config.json", "model.safetensors", "state.pt"
+
+
+def check_empty(run: Path) -> None:
+    """Refuse to start a training where another one is.
+
+    Raises:
+        ModelError: the folder has something in it, or is no folder.
+    """
+    if run.exists() and (not run.is_dir() or any(run.iterdir())):
+        raise ModelError(f"{run} is not empty; go on with --resume, or choose another folder with -o")
+
+
+def write_config(run: Path, config: dict[str, Any]) -> None:
+    """Make the folder and write its `config.json`; clear away what a killed process left half-written."""
+    run.mkdir(parents=True, exist_ok=True)
+    for part in run.glob(".impasto-*"):
+        part.unlink()
+    with replacing(run / CONFIG) as part:
+        part.write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
+
+
+def read_config(run: Path) -> dict[str, Any]:
+    """What `config.json` says.
+
+    Raises:
+        ModelError: it is not there, or is none of ours.
+    """
+    try:
+        config = json.loads((run / CONFIG).read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ModelError(f"{run} is no run: {CONFIG} cannot be read ({error.strerror})") from error
+    except (ValueError, RecursionError) as error:
+        raise ModelError(f"{run / CONFIG} is not JSON; the run is damaged") from error
+    if not isinstance(config, dict) or not isinstance(config.get("config"), dict) or "family" not in config:
+        raise ModelError(f"{run / CONFIG} does not describe a model of Impasto")
+    return config
+
+
+def save(run: Path, average: nn.Module, state: dict[str, Any]) -> None:
+    """Write weights and state, each whole or not at all.
+
+    A family with a method `extra_files(folder)` writes there what other tools read.
+
+    Raises:
+        ModelError: the disk is full, or something else is in the way; the last checkpoint stays.
+    """
+    try:
+        with replacing(run / STATE) as part:
+            torch.save(state, part)
+        with replacing(run / WEIGHTS) as part:
+            save_file(plain(average.state_dict()), part)
+        if hasattr(average, "extra_files"):
+            average.extra_files(run)  # type: ignore[operator]
+    except (OSError, RuntimeError, SafetensorError) as error:  # torch and safetensors have their own words for it
+        raise ModelError(f"{run}: the checkpoint cannot be written ({error}); the last one stays") from error
+
+
+def plain(weights: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Weights as safetensors takes them: in main memory, in the usual layout, none sharing memory with another."""
+    return {name: t.detach().cpu().clone(memory_format=torch.contiguous_format) for name, t in weights.items()}
+
+
+def read_state(run: Path) -> dict[str, Any]:
+    """The state that `save` wrote.
+
+    Raises:
+        ModelError: there is none, or it is damaged, or holds more than tensors and numbers.
+    """
+    try:
+        with warnings.catch_warnings(action="ignore"):  # torch's, of pickles that it refuses anyway
+            state = torch.load(run / STATE, map_location="cpu", weights_only=True)
+    except FileNotFoundError as error:
+        raise ModelError(f"{run} has no checkpoint to go on from; start without --resume") from error
+    except (OSError, RuntimeError, EOFError, ValueError, KeyError, pickle.UnpicklingError) as error:
+        raise ModelError(f"{run / STATE} is damaged; the training cannot go on from it") from error
+    if not isinstance(state, dict) or not {"step", "seconds", "model", "average", "optimisers"} <= state.keys():
+        raise ModelError(f"{run / STATE} is no checkpoint of Impasto")
+    return state
+
+
+def load(run: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
+    """What a run or bundled model is: its `config.json` and its weights, as they are stored.
+
+    Raises:
+        ModelError: a file is missing, truncated, or not what it should be.
+    """
+    config = read_config(run)
+    try:
+        return config, load_file(run / WEIGHTS)
+    except (OSError, SafetensorError) as error:
+        raise ModelError(f"{run / WEIGHTS} cannot be read ({error})") from error

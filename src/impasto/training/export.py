@@ -1,0 +1,70 @@
+"""A trained model as one file for other programs."""
+
+import json
+import warnings
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import save_file
+from torch import Tensor
+
+from impasto.errors import ModelError
+from impasto.files import replacing
+from impasto.training.checkpoint import plain
+
+if TYPE_CHECKING:  # models stand above this floor; here one is handed in
+    from impasto.models.base import Model
+
+
+def weights(config: dict[str, Any], weights: dict[str, Tensor], path: Path, *, half: bool = False) -> None:
+    """Write weights as safetensors, with `config` as JSON in the file's own metadata.
+
+    Args:
+        half: floating point numbers as float16.
+
+    Raises:
+        ModelError: the file cannot be written.
+    """
+    if half:
+        weights = {name: t.half() if t.is_floating_point() else t for name, t in weights.items()}
+    try:
+        with replacing(path) as part:
+            save_file(plain(weights), part, {"config": json.dumps(config)})
+    except (OSError, SafetensorError) as error:
+        raise ModelError(f"{path} cannot be written ({error})") from error
+
+
+def network(model: "Model", path: Path) -> None:
+    """Write the network of `model` as ONNX; the first dimension of its inputs, the number of pictures, stays free.
+
+    A family says what that is by a method `onnx_module()`: a module, example inputs (two pictures or more, for a
+    dimension of one is taken for a constant), and the names of inputs and outputs.
+
+    Raises:
+        ModelError: the family has no such network, the packages are missing, or the file cannot be written.
+    """
+    if not hasattr(model, "onnx_module"):
+        raise ModelError(f"the family {type(model).__name__} has no network to export as ONNX; take --safetensors")
+    try:
+        import onnxscript  # noqa: F401  # torch's exporter needs it, and with it onnx
+    except ImportError as error:
+        raise ModelError("ONNX needs further packages; install them with: pip install 'impasto[onnx]'") from error
+    module, inputs, input_names, output_names = model.onnx_module()  # type: ignore[operator]
+    try:
+        with replacing(path) as part, warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of torch's own exporter about itself
+            torch.onnx.export(
+                module.eval(),
+                inputs,
+                str(part),
+                input_names=input_names,
+                output_names=output_names,
+                dynamic_shapes=tuple({0: torch.export.Dim.AUTO} for _ in inputs),
+                dynamo=True,
+                external_data=False,
+                verbose=False,
+            )
+    except OSError as error:
+        raise ModelError(f"{path} cannot be written ({error})") from error

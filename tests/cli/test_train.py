@@ -1,0 +1,182 @@
+"""`impasto train` and `impasto export`, as a person meets them."""
+
+import importlib.util
+import json
+import os
+import signal
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from safetensors import safe_open
+
+from impasto import models
+from impasto.training import trainer
+
+Impasto = Callable[..., Any]  # the fixture in conftest.py
+
+SHORT = ("--set", "log_every=5", "--set", "report_every=10", "--set", "precision=float32")
+
+
+@pytest.fixture
+def tiny(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> ModuleType:
+    """The family `tiny` and the data set `noise`, in an empty folder."""
+    place = Path(__file__).parents[1] / "training" / "tiny.py"
+    spec = importlib.util.spec_from_file_location("impasto.models.tiny", place)
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    monkeypatch.setitem(sys.modules, "impasto.models.tiny", module)
+    monkeypatch.setitem(models.FAMILIES, "tiny", "Tiny")
+    spec.loader.exec_module(module)
+    monkeypatch.setattr("impasto.data.load", lambda name, split, **_: module.pictures(50 if split == "train" else 9))
+    monkeypatch.chdir(tmp_path)
+    return module
+
+
+def test_training_fills_a_run_folder_and_says_where(impasto: Impasto, tiny: ModuleType) -> None:
+    assert impasto("train", "tiny", "--data", "noise", *SHORT, "--seed", "3") == (0, "runs/tiny-noise\n", "")
+    run = Path("runs/tiny-noise")
+    names = {"config.json", "model.safetensors", "state.pt", "metrics.jsonl", "curves.png", "samples", "tensorboard"}
+    assert {path.name for path in run.iterdir()} == names
+    config = json.loads((run / "config.json").read_text())
+    assert (config["preset"], config["training"]["seed"], config["training"]["steps"]) == ("plain", 3, 10)
+    assert models.load(run).config.classes == 2
+
+
+def test_the_seed_decides_the_weights(impasto: Impasto, tiny: ModuleType) -> None:
+    for run, seed in (("a", "1"), ("b", "1"), ("c", "2")):
+        assert impasto("train", "tiny", "--data", "noise", *SHORT, "--seed", seed, "-o", run).code == 0
+    a, b, c = (models.sha256_of(run) for run in "abc")
+    assert a == b != c
+
+
+def test_json_is_a_line_per_record(impasto: Impasto, tiny: ModuleType) -> None:
+    out = impasto("train", "tiny", "--data", "noise", *SHORT, "--json", "--epochs", "2").out
+    *records, end = map(json.loads, out.splitlines())
+    assert records[-1]["step"] == 13 and records[-1]["done"] == 1
+    assert set(records[-1]["train"]) == set(records[-1]["validation"]) == {"loss", "rms"}
+    assert end == {"output": "runs/tiny-noise", "stopped": False}
+
+
+def test_ctrl_c_saves_and_says_how_to_go_on(
+    impasto: Impasto, tiny: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(trainer, "SHOW_EVERY", 0)
+    learn = trainer.Learner.learn
+
+    def interrupted(self: Any, *words: Any) -> None:
+        learn(self, *words)
+        if self.step == 4:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(trainer.Learner, "learn", interrupted)
+        code, out, err = impasto("train", "tiny", "--data", "noise", *SHORT, "--steps", "12", "-o", "run")
+    assert (code, out, err.count("\n")) == (130, "", 1)
+    assert err.startswith(
+        "stopped: run is at step 4 of 12; go on with: impasto train tiny --data noise -o run --resume"
+    )
+    assert impasto(*err.split("impasto ")[-1].split()) == (0, "run\n", "")  # what it says; the limit is remembered
+    assert impasto("train", "tiny", "--data", "noise", *SHORT, "--steps", "12", "-o", "whole").code == 0
+    assert models.sha256_of("run") == models.sha256_of("whole")
+    code, _, err = impasto("train", "tiny", "--data", "noise", "-o", "run", "--resume")
+    assert (code, err) == (0, "run is at its end already; give it more --steps\n")
+    assert impasto("train", "tiny", "--data", "noise", "-o", "run", "--resume", "--steps", "15").code == 0
+
+
+WRONG = {
+    "family": (["tinny", "--data", "noise"], "did you mean tiny"),
+    "setting": (["tiny", "--data", "noise", "--set", "wdith=3"], "did you mean width"),
+    "setting of the trainer": (["tiny", "--data", "noise", "--set", "rat=3"], "did you mean rate"),
+    "value": (["tiny", "--data", "noise", "--set", "width=x"], "width takes int"),
+    "no value": (["tiny", "--data", "noise", "--set", "width"], "--set takes"),
+    "preset": (["tiny", "--data", "noise", "--preset", "plane"], "did you mean plain"),
+    "two limits": (["tiny", "--data", "noise", "--steps", "3", "--minutes", "1"], "give one of"),
+    "device": (["tiny", "--data", "noise", "--device", "cuda:77"], "there is no device"),
+    "nothing to resume": (["tiny", "--data", "noise", "--resume"], "is no run"),
+    "size": (["tiny", "--data", "noise", "--set", "size=9"], "6 pixels a side"),
+}
+
+
+@pytest.mark.parametrize(("words", "said"), WRONG.values(), ids=WRONG)
+def test_wrong_words_are_one_line_and_leave_no_folder(
+    impasto: Impasto, tiny: ModuleType, words: list[str], said: str
+) -> None:
+    code, out, err = impasto("train", *words)
+    assert (code, out, err.count("\n")) == (2, "", 1)
+    assert said in err
+    assert not Path("runs").exists()
+
+
+def test_a_second_training_keeps_off_the_first(impasto: Impasto, tiny: ModuleType) -> None:
+    words = ("train", "tiny", "--data", "noise", "-o", "run")
+    assert impasto(*words).code == 0
+    before = models.sha256_of("run")
+    for more, said in [
+        ((), "not empty"),
+        (("--resume", "--set", "width=9"), "not its model"),
+        (("--resume", "--preset", "wide"), "begun with the preset plain"),
+        (("--resume", "--set", "optimiser=muon", "--steps", "20"), "another"),
+    ]:
+        code, _, err = impasto(*words, *more)
+        assert (code, err.count("\n")) == (2, 1) and said in err
+    assert models.sha256_of("run") == before
+
+
+def test_the_help_names_every_family(impasto: Impasto) -> None:
+    text = " ".join(impasto("train", "--help").out.replace("│", " ").split())
+    assert all(name in text for name in models.FAMILIES)
+
+
+@pytest.fixture
+def run(impasto: Impasto, tiny: ModuleType) -> str:
+    assert impasto("train", "tiny", "--data", "noise", *SHORT, "-o", "run").code == 0
+    return "run"
+
+
+def test_exported_weights_say_what_they_are(impasto: Impasto, run: str) -> None:
+    assert impasto("export", run, "--safetensors", "tiny.safetensors", "--half") == (0, "tiny.safetensors\n", "")
+    with safe_open("tiny.safetensors", "pt") as file:
+        assert json.loads(file.metadata()["config"])["family"] == "tiny"
+        weight = file.get_tensor("first.weight")
+    assert weight.dtype == torch.float16
+    torch.testing.assert_close(weight.float(), models.load(run).first.weight.detach(), rtol=1e-3, atol=1e-4)
+
+
+def test_an_exported_network_computes_the_same(impasto: Impasto, run: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    runtime = pytest.importorskip("onnxruntime")
+    code, _, err = impasto("export", run, "--onnx", "tiny.onnx")
+    assert code == 2 and "no network to export" in err
+
+    def onnx_module(self: Any) -> Any:
+        return self, (torch.rand(2, 1, 6, 6),), ["pictures"], ["restored"]
+
+    monkeypatch.setattr(models.family("tiny"), "onnx_module", onnx_module, raising=False)
+    assert impasto("export", run, "--onnx", "tiny.onnx")[:2] == (0, "tiny.onnx\n")
+    session = runtime.InferenceSession("tiny.onnx")
+    pictures = torch.rand(5, 1, 6, 6)  # another number than the example's
+    [restored] = session.run(["restored"], {"pictures": pictures.numpy()})
+    np.testing.assert_allclose(restored, models.load(run)(pictures).detach().numpy(), atol=1e-5)
+
+
+def test_onnx_without_its_packages_is_one_line(impasto: Impasto, run: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(models.family("tiny"), "onnx_module", lambda self: None, raising=False)
+    monkeypatch.setitem(sys.modules, "onnxscript", None)
+    code, _, err = impasto("export", run, "--onnx", "tiny.onnx")
+    assert (code, err.count("\n")) == (2, 1) and "impasto[onnx]" in err
+
+
+@pytest.mark.parametrize("words", [[], ["--safetensors", "a", "--onnx", "b"], ["--onnx", "b", "--half"]], ids=str)
+def test_export_wants_one_kind_of_file(impasto: Impasto, words: list[str]) -> None:
+    code, _, err = impasto("export", "run", *words)
+    assert (code, err.count("\n")) == (2, 1)
+
+
+def test_export_to_nowhere_is_one_line(impasto: Impasto, run: str) -> None:
+    code, _, err = impasto("export", run, "--safetensors", "no/such/folder.safetensors")
+    assert (code, err.count("\n")) == (2, 1)

@@ -1,0 +1,366 @@
+"""Diffusion against the papers' formulas, models whose answer is known, and diffusers itself."""
+
+import functools
+import itertools
+import math
+from dataclasses import replace
+
+import pytest
+import torch
+from diffusers import DDPMPipeline, DDPMScheduler, FlowMatchEulerDiscreteScheduler, UNet2DModel
+from torch import Tensor, nn
+
+from impasto.data.dataset import Batch
+from impasto.data.levels import brightness
+from impasto.errors import SettingsError
+from impasto.models.base import Given
+from impasto.models.diffusion import LEVELS, SAMPLERS, Diffusion, DiffusionConfig, log_gaussian
+
+TINY = DiffusionConfig(size=8, patch=1, widths=(8, 16), layers=1)
+OBJECTIVES = list(SAMPLERS)
+EVERY_SAMPLER = [(objective, sampler) for objective in OBJECTIVES for sampler in SAMPLERS[objective]]
+
+
+def seeded(seed: int = 0) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+def tiny(seed: int = 0, **changes: object) -> Diffusion:
+    """An untrained model whose last layer is not silent."""
+    torch.manual_seed(seed)
+    model = Diffusion(replace(TINY, **changes)).eval()  # type: ignore[arg-type]
+    nn.init.normal_(model.unet.conv_out.weight, std=0.1)
+    return model
+
+
+def stripes(n: int, generator: torch.Generator | None = None, shifted: float = 0.1) -> tuple[Tensor, Tensor]:
+    """Pictures [n, 1, 8, 8] with lying (class 0) or standing (class 1) stripes, and their classes.
+
+    The share `shifted` of them has black and white exchanged.
+    """
+    labels = torch.randint(2, (n,), generator=generator)
+    phase = (torch.rand(n, generator=generator) < shifted).view(-1, 1, 1, 1)
+    row, column = torch.arange(8).view(1, 1, 8, 1), torch.arange(8).view(1, 1, 1, 8)
+    line = torch.where(labels.view(-1, 1, 1, 1) == 0, row, column)
+    return ((line + phase) % 2).float().expand(n, 1, 8, 8).contiguous(), labels
+
+
+@functools.cache
+def trained(objective: str) -> Diffusion:
+    """A tiny model that learned stripes."""
+    torch.manual_seed(0)
+    model = Diffusion(replace(TINY, objective=objective, classes=2, widths=(16,)))
+    optimiser = torch.optim.AdamW(model.parameters(), betas=(0.9, 0.98))
+    for step in range(100):
+        optimiser.param_groups[0]["lr"] = 1e-2 * (1 - step / 100)
+        loss = next(model.updates(Batch(*stripes(32)))).loss
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+    return model.eval()
+
+
+class Known(Diffusion):
+    """Knows the data, pixels that are black or white by the toss of a coin, so its estimate is the best there is."""
+
+    def predict(self, x: Tensor, times: Tensor, labels: Tensor | None = None, guidance: float = 1.0) -> Tensor:
+        alpha, sigma = self.rates(times)
+        x0 = torch.tanh(alpha * x / sigma**2)  # E[x0 | x] for x0 = -1 or 1 with probability 1/2
+        return self.target(x0, (x - alpha * x0) / sigma, alpha, sigma)
+
+
+# Levels of noise
+
+
+def test_cosine_levels_follow_nichol_and_dhariwal() -> None:
+    model = tiny(objective="v", schedule="cosine")
+    f = lambda t: math.cos((t / 1000 + 0.008) / 1.008 * math.pi / 2) ** 2  # noqa: E731
+    expected = [f(t + 1) / f(0) for t in range(990)]  # later ones have their beta cut at 0.999
+    alpha, sigma = model.rates(torch.arange(990))
+    assert torch.allclose(alpha.flatten() ** 2, torch.tensor(expected), atol=1e-5)
+    assert torch.allclose(alpha**2 + sigma**2, torch.ones(()), atol=1e-6)
+
+
+def test_linear_levels_follow_ho() -> None:
+    kept, expected = 1.0, []
+    for t in range(1000):
+        kept *= 1 - (1e-4 + (0.02 - 1e-4) * t / 999)
+        expected.append(kept)
+    alpha, _ = tiny(objective="epsilon", schedule="linear").rates(torch.arange(1000))
+    assert torch.allclose(alpha.flatten() ** 2, torch.tensor(expected), rtol=1e-3, atol=1e-7)
+
+
+def test_a_flow_goes_straight_from_picture_to_noise() -> None:
+    alpha, sigma = tiny().rates(torch.tensor([0.0, 250.0, 1000.0]))
+    assert alpha.flatten().tolist() == [1, 0.75, 0]
+    assert sigma.flatten().tolist() == [0, 0.25, 1]
+
+
+@pytest.mark.parametrize("objective", OBJECTIVES)
+def test_noise_and_targets_are_those_of_diffusers(objective: str) -> None:
+    model = tiny(objective=objective)
+    x0, noise, times = torch.rand(4, 1, 8, 8) * 2 - 1, torch.randn(4, 1, 8, 8), torch.tensor([0, 100, 600, 990])
+    if objective == "flow":
+        flow = FlowMatchEulerDiscreteScheduler()
+        times = flow.timesteps[[990, 700, 400, 0]]
+        noisy, velocity = flow.scale_noise(x0, times, noise), noise - x0
+    else:
+        scheduler = DDPMScheduler(beta_schedule="squaredcos_cap_v2")
+        noisy = scheduler.add_noise(x0, noise, times)
+        velocity = scheduler.get_velocity(x0, noise, times) if objective == "v" else noise
+    alpha, sigma = model.rates(times)
+    assert torch.allclose(alpha * x0 + sigma * noise, noisy, atol=1e-5)
+    assert torch.allclose(model.target(x0, noise, alpha, sigma), velocity, atol=1e-5)
+
+
+@pytest.mark.parametrize("objective", OBJECTIVES)
+def test_the_right_prediction_gives_the_picture_back(objective: str) -> None:
+    model = tiny(objective=objective)
+    times = torch.tensor([1, 300, 800])
+    x0, noise = torch.rand(3, 1, 8, 8, generator=seeded()) * 2 - 1, torch.randn(3, 1, 8, 8, generator=seeded(1))
+    alpha, sigma = model.rates(times)
+    found = model.clean(alpha * x0 + sigma * noise, model.target(x0, noise, alpha, sigma), alpha, sigma)
+    assert torch.allclose(found, x0, atol=1e-4)
+
+
+@pytest.mark.parametrize("objective", OBJECTIVES)
+def test_noising_goes_from_the_picture_to_noise(objective: str) -> None:
+    images = torch.full((400, 1, 8, 8), 0.5)
+    strip = tiny(objective=objective).noising(images, levels=5, generator=seeded())
+    assert strip.shape == (5, 400, 1, 8, 8)
+    spreads = strip.flatten(1).std(1)
+    assert spreads[0] < 0.01
+    assert (spreads.diff() > 0).all()
+    # Noise of half the width of [-1, 1], cut at 0 and 1: E[min(z^2, 1)] / 4 for a standard normal z.
+    tail = math.erfc(1 / math.sqrt(2))
+    inside = 1 - tail - 2 * math.exp(-0.5) / math.sqrt(2 * math.pi)
+    assert spreads[-1].item() == pytest.approx(math.sqrt((inside + tail) / 4), rel=0.02)
+
+
+# Learning
+
+
+@pytest.mark.parametrize("objective", OBJECTIVES)
+def test_a_trained_model_beats_the_mean_at_every_level_of_noise(objective: str) -> None:
+    model = trained(objective)
+    images, labels = stripes(64, seeded(1))
+    x0, noise = images * 2 - 1, torch.randn(64, 1, 8, 8, generator=seeded(2))
+    for level in range(25, LEVELS, 50):
+        times = torch.full((64,), level)
+        alpha, sigma = model.rates(times)
+        target = model.target(x0, noise, alpha, sigma)
+        with torch.no_grad():
+            error = (model.predict(alpha * x0 + sigma * noise, times, labels) - target).square().mean()
+        assert error < 0.8 * target.var(), level
+
+
+def test_untrained_the_loss_is_the_mean_square_of_the_target() -> None:
+    images = torch.randint(2, (512, 1, 8, 8), generator=seeded()).float()
+    expected = {"flow": 2, "v": 1, "epsilon": 1}
+    for objective in OBJECTIVES:
+        loss = next(Diffusion(replace(TINY, objective=objective)).updates(Batch(images))).loss
+        assert loss.item() == pytest.approx(expected[objective], rel=0.03)
+
+
+def test_a_model_with_classes_sees_them() -> None:
+    model = tiny(classes=2)
+    x, times = torch.randn(2, 1, 8, 8), torch.full((2,), 500.0)
+    zero, one = (model.predict(x, times, torch.full((2,), label)) for label in (0, 1))
+    assert not torch.allclose(zero, one, atol=1e-4)
+
+
+def test_guidance_moves_along_the_line_from_no_class_to_the_class() -> None:
+    model = tiny(classes=2)
+    x, times, labels = torch.randn(2, 1, 8, 8), torch.full((2,), 500.0), torch.tensor([0, 1])
+    without, with_class = model.predict(x, times), model.predict(x, times, labels)
+    assert torch.allclose(model.predict(x, times, labels, guidance=0), without, atol=1e-5)
+    assert torch.allclose(model.predict(x, times, labels, guidance=3), without + 3 * (with_class - without), atol=1e-5)
+
+
+@pytest.mark.parametrize("share", [0.0, 1.0])
+def test_hidden_labels_train_the_null_class(share: float) -> None:
+    model = tiny(classes=2, label_dropout=share)
+    next(model.updates(Batch(*stripes(16)))).loss.backward()
+    seen = model.unet.class_embedding.weight.grad.abs().sum(1) > 0
+    assert seen.tolist() == [share == 0, share == 0, share == 1]
+
+
+# Sampling
+
+
+def test_samples_are_the_data_and_of_the_class_asked_for() -> None:
+    drawn = list(trained("flow").sampling(16, labels=torch.tensor([0, 1]), generator=seeded()))
+    assert all(x.shape == (16, 1, 8, 8) and x.min() >= 0 and x.max() <= 1 for x in drawn)
+    pictures = drawn[-1].round()
+    assert (drawn[-1] - pictures).abs().mean() < 0.1  # black and white
+    lying = (pictures == pictures[..., :1]).float().mean((1, 2, 3))
+    standing = (pictures == pictures[..., :1, :]).float().mean((1, 2, 3))
+    assert ((lying > standing) == (torch.arange(16) % 2 == 0)).float().mean() >= 0.9
+
+
+@pytest.mark.parametrize(("objective", "sampler"), EVERY_SAMPLER)
+def test_every_sampler_finds_the_distribution_that_the_network_knows(objective: str, sampler: str) -> None:
+    model = Known(replace(TINY, objective=objective))
+    pictures = model.sample(64, sampler=sampler, steps=50, generator=seeded())
+    white = pictures > 0.5
+    assert ((pictures - white.float()).abs() < 0.02).float().mean() > 0.97
+    assert white.float().mean().item() == pytest.approx(0.5, abs=0.03)
+
+
+@pytest.mark.parametrize(("objective", "sampler"), EVERY_SAMPLER)
+def test_sampling_yields_once_a_step_and_repeats_with_its_seed(objective: str, sampler: str) -> None:
+    model = tiny(objective=objective)
+    for steps in (1, 2, 7):
+        first = list(model.sampling(2, steps=steps, sampler=sampler, generator=seeded()))
+        assert len(first) == steps
+        assert torch.equal(first[-1], model.sample(2, steps=steps, sampler=sampler, generator=seeded()))
+
+
+def test_decoding_is_sampling_from_chosen_noise() -> None:
+    model = tiny(classes=2)
+    labels = torch.tensor([0, 1, 0])
+    latents = model.latents(3, seeded())
+    assert torch.equal(model.decode(latents, labels), model.sample(3, labels=labels, generator=seeded()))
+    assert torch.equal(model.decode(latents), model.decode(latents))
+
+
+def test_ddim_with_noise_differs_from_ddim_without() -> None:
+    model = tiny(objective="v")
+    plain, noisy = (model.sample(2, sampler="ddim", eta=eta, generator=seeded()) for eta in (0.0, 1.0))
+    assert not torch.allclose(plain, noisy, atol=1e-3)
+
+
+@pytest.mark.parametrize(("objective", "sampler"), EVERY_SAMPLER)
+def test_known_pixels_stay(objective: str, sampler: str) -> None:
+    images = torch.rand(3, 1, 8, 8, generator=seeded())
+    known = torch.rand(3, 1, 8, 8, generator=seeded(1)) < 0.5
+    found = tiny(objective=objective).sample(3, given=Given(images, known), sampler=sampler, steps=4)
+    assert torch.allclose(found[known], images[known], atol=1e-6)
+    assert not torch.allclose(found[~known], images[~known], atol=0.1)
+
+
+@pytest.mark.parametrize("objective", OBJECTIVES)
+def test_unknown_pixels_fit_the_known_ones(objective: str) -> None:
+    images, labels = stripes(16, seeded(3), shifted=1.0)  # the rarer kind, to be seen from the known pixels alone
+    known = torch.arange(8).view(1, 1, 1, 8).expand(1, 1, 8, 8) < 4
+    model = trained(objective)
+    found = model.sample(16, labels=labels, given=Given(images, known), generator=seeded())
+    alone = model.sample(16, labels=labels, generator=seeded())
+    fits, by_chance = ((x.round() == images)[..., 4:].float().mean() for x in (found, alone))
+    assert fits > by_chance + 0.3
+
+
+@pytest.mark.parametrize(
+    ("changes", "options", "message"),
+    [
+        ({"objective": "v"}, {"sampler": "euler"}, "sampler"),
+        ({}, {"sampler": "ddim"}, "sampler"),
+        ({}, {"eta": 0.5}, "eta"),
+        ({}, {"steps": 0}, "steps"),
+        ({"objective": "v"}, {"steps": 1000}, "steps"),
+    ],
+)
+def test_options_that_make_no_sense_are_refused(
+    changes: dict[str, object], options: dict[str, object], message: str
+) -> None:
+    with pytest.raises(SettingsError, match=message):
+        tiny(**changes).sample(1, **options)
+
+
+@pytest.mark.parametrize(
+    "changes", [{"objective": "x0"}, {"schedule": "cosin"}, {"times": "never"}, {"size": 28, "widths": (8,) * 4}]
+)
+def test_settings_that_make_no_sense_are_refused(changes: dict[str, object]) -> None:
+    with pytest.raises(SettingsError):
+        Diffusion(replace(TINY, **changes))  # type: ignore[arg-type]
+
+
+def test_patches_keep_every_pixel_in_its_place() -> None:
+    model = tiny(patch=2)
+    model.unet.forward = lambda x, *_: type("Out", (), {"sample": x})  # type: ignore[method-assign]
+    x = torch.randn(2, 1, 8, 8)
+    assert torch.equal(model.predict(x, torch.zeros(2)), x)
+
+
+# The bound
+
+
+@pytest.mark.parametrize("objective", OBJECTIVES)
+def test_the_bound_of_the_best_model_is_the_entropy_of_the_data(objective: str) -> None:
+    # Coin tosses have an entropy of log 2 a pixel. The decoder, a Gaussian that may reach past the first bin's edge,
+    # costs a little more, and by how much is known.
+    model = Known(replace(TINY, objective=objective))
+    images = torch.randint(2, (64, 1, 8, 8), generator=seeded()).float()
+    alpha, sigma = (rate.item() for rate in model.rates(torch.zeros(1, dtype=torch.long)))
+    scale = sigma / alpha if objective != "flow" else 0.004 / 0.996
+    decoder = math.log(0.5 * math.erfc(-1 / 255 / scale / math.sqrt(2)))
+    found = model.log_likelihood(images, generator=seeded(), terms=32).mean().item() / 64
+    assert found - decoder == pytest.approx(-math.log(2), rel=0.02)
+
+
+def test_more_terms_make_the_bound_less_noisy_and_no_different() -> None:
+    model = Known(replace(TINY, objective="v"))
+    images = torch.randint(2, (256, 1, 8, 8), generator=seeded()).float()
+    few, many = (model.log_likelihood(images, generator=seeded(1), terms=terms) for terms in (1, 16))
+    assert many.std() < few.std() / 4  # as fast as by independent draws, or faster
+    assert (few.mean() - many.mean()).abs() < 4 * few.std() / math.sqrt(256)
+
+
+@pytest.mark.parametrize("objective", ["v", "epsilon"])
+def test_the_bound_is_the_sum_of_the_papers_divergences(objective: str) -> None:
+    # Ho et al. (2020), eq. 5 to 7, written out with betas for every level and averaged over noise.
+    model = Known(replace(TINY, objective=objective, schedule="linear", size=2, widths=(8,)))
+    images = torch.tensor([0.0, 1.0, 1.0, 0.0]).view(1, 1, 2, 2)
+    x0 = images * 2 - 1
+    betas = torch.linspace(1e-4, 0.02, LEVELS)
+    kept = (1 - betas).cumprod(0)
+    generator = seeded()
+    total = 0.5 * (kept[-1] * x0**2 - kept[-1] - (1 - kept[-1]).log()).sum()
+    for t in range(1, LEVELS):
+        x = kept[t].sqrt() * x0 + (1 - kept[t]).sqrt() * torch.randn(200, 1, 2, 2, generator=generator)
+        estimate = torch.tanh(kept[t].sqrt() * x / (1 - kept[t]))
+        variance = (1 - kept[t - 1]) / (1 - kept[t]) * betas[t]
+        gap = kept[t - 1].sqrt() * betas[t] / (1 - kept[t]) * (x0 - estimate)  # of the two posteriors' means
+        total = total + (gap**2 / (2 * variance)).sum((1, 2, 3)).mean()
+    scale = ((1 - kept[0]) / kept[0]).sqrt().item()
+    expected = log_gaussian(x0, x0, scale).item() - total.item()
+    found = model.log_likelihood(images.expand(1000, 1, 2, 2), generator=seeded(), terms=16).mean().item()
+    assert found == pytest.approx(expected, rel=0.02)
+
+
+def test_the_decoders_probabilities_add_up_to_one() -> None:
+    values = brightness(torch.arange(256), 256).view(256, 1, 1, 1) * 2 - 1
+    for mean, scale in [(0.0, 0.01), (-0.99, 0.003), (0.7, 0.5), (1.0, 0.05)]:
+        means = torch.full_like(values, mean)
+        assert log_gaussian(values, means, scale).exp().sum().item() == pytest.approx(1, abs=1e-5)
+
+
+# diffusers
+
+
+@pytest.mark.parametrize("objective", OBJECTIVES)
+def test_a_folder_opens_in_diffusers_and_draws_the_same(objective: str, tmp_path) -> None:  # type: ignore[no-untyped-def]
+    model = tiny(objective=objective)
+    model.extra_files(tmp_path)
+    pipeline = DDPMPipeline.from_pretrained(tmp_path)
+    pipeline.set_progress_bar_config(disable=True)
+    theirs = pipeline(batch_size=2, num_inference_steps=5, generator=seeded(), output_type="np").images
+    if objective == "flow":  # theirs steps to other levels than ours and does not clip: Euler's rule written out
+        x, sigmas = model.latents(2, seeded()), [*torch.linspace(1, 0.001, 5).tolist(), 0.0]
+        for sigma, following in itertools.pairwise(sigmas):
+            with torch.no_grad():
+                x = x + (following - sigma) * model.predict(x, torch.full((2,), sigma * LEVELS))
+        ours = (x / 2 + 0.5).clamp(0, 1)
+    else:
+        ours = model.sample(2, sampler="ddpm", steps=5, generator=seeded())
+    assert torch.allclose(torch.from_numpy(theirs).movedim(-1, 1), ours, atol=2e-3)
+
+
+def test_a_conditional_network_opens_in_diffusers_and_predicts_the_same(tmp_path) -> None:  # type: ignore[no-untyped-def]
+    model = tiny(classes=3, patch=2)
+    model.extra_files(tmp_path)
+    unet = UNet2DModel.from_pretrained(tmp_path, subfolder="unet").eval()
+    x, times, labels = torch.randn(2, 1, 8, 8), torch.tensor([100.0, 900.0]), torch.tensor([2, 0])
+    theirs = nn.functional.pixel_shuffle(unet(nn.functional.pixel_unshuffle(x, 2), times, labels).sample, 2)
+    assert torch.allclose(theirs, model.predict(x, times, labels), atol=1e-5)
+    assert FlowMatchEulerDiscreteScheduler.from_pretrained(tmp_path, subfolder="scheduler").config.shift == 1
