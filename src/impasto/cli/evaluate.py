@@ -110,6 +110,7 @@ def measured(
     from impasto.evaluation import classification
     from impasto.evaluation.evaluate import evaluating
     from impasto.files import replacing
+    from impasto.models.cnn import CNN
 
     model = models.load(name, device)
     size = model.config.size
@@ -120,7 +121,7 @@ def measured(
             f"{data} has {test.channels} and {test.size}"
         )
     base: dict[str, Any] = {"model": name, "data": data, "sha256": models.sha256_of(name), "seed": seed}
-    if hasattr(model, "classify"):
+    if isinstance(model, CNN):
         probabilities, labels = classification.predictions(model, test)
         counts = classification.confusion(probabilities, labels)
         if pictures is not None:
@@ -134,6 +135,8 @@ def measured(
         raise ModelError(f"{name} is no classifier; leave out --pictures")
     judge_name = classifier or f"{data}-cnn"
     judge = models.load(judge_name, device)
+    if not isinstance(judge, CNN) or judge.config.size != size or judge.config.channels != model.config.channels:
+        raise ModelError(f"{judge_name} is no classifier of such pictures; name one with --classifier")
     train = impasto.data.load(data, "train", size=size, data_dir=data_dir)
     figures: dict[str, Any] = {}
     read = sampler_options(model, options or [])

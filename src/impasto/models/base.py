@@ -1,5 +1,6 @@
 """The contract between a model family and everything around it: trainer, sampler, evaluation, faces."""
 
+import dataclasses
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, ClassVar, NamedTuple
@@ -17,7 +18,8 @@ class Config:
 
     channels: int = 1
     size: int = 28  # side, pixels
-    classes: int = 0  # 0: not conditional
+    classes: int = 0  # of the pictures; 0: they have none
+    conditional: bool = True  # on the class, where there are classes
 
 
 class Update(NamedTuple):
@@ -49,7 +51,7 @@ class Model(nn.Module):
 
     def __init__(self, config: Config):
         super().__init__()
-        self.config = config
+        self.config = config if config.conditional else dataclasses.replace(config, classes=0)
 
     @classmethod
     def preset_for(cls, config: Config) -> str:

@@ -88,6 +88,7 @@ class Diffusion(Model):
     def __init__(self, config: DiffusionConfig):
         """Raises SettingsError for names that do not exist, or a size that cannot be halved often enough."""
         super().__init__(config)
+        config = self.config
         for name, choices in (("objective", SAMPLERS), ("schedule", SCHEDULES), ("times", ("logit-normal", "uniform"))):
             if getattr(config, name) not in choices:
                 raise nearest(getattr(config, name), choices, name)

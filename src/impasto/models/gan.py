@@ -227,6 +227,7 @@ class GAN(Model):
 
     def __init__(self, config: GANConfig):
         super().__init__(config)
+        config = self.config
         if config.network not in NETWORKS:
             raise nearest(config.network, NETWORKS, "network")
         if config.loss not in LOSSES:

@@ -29,7 +29,6 @@ REACH = 3  # pixels that the first layer sees to each side; each further layer a
 @dataclass(frozen=True, kw_only=True)
 class PixelCNNConfig(Config):
     levels: int = 2  # of brightness, 2 to 256
-    conditional: bool = True  # on the class, where there are classes
     width: int = 32  # features of each stack
     gates: int = 16  # gated units of each layer
     layers: int = 12
@@ -63,7 +62,7 @@ class Masked(nn.Conv2d):
 class Layer(nn.Module):
     """A gated residual layer of both stacks."""
 
-    def __init__(self, config: PixelCNNConfig, classes: int):
+    def __init__(self, config: PixelCNNConfig):
         super().__init__()
         width, gates = config.width, config.gates
         features, gated = ranks(width, config.channels), ranks(gates, config.channels)
@@ -72,8 +71,8 @@ class Layer(nn.Module):
         self.link = nn.Conv2d(width, 2 * gates, 1)
         self.horizontal = Masked(features, gated.repeat(2), reach=1)
         self.horizontal_out = Masked(gated, features)
-        if classes:
-            self.label = nn.Embedding(classes, 4 * gates)
+        if config.classes:
+            self.label = nn.Embedding(config.classes, 4 * gates)
             nn.init.zeros_(self.label.weight)
 
     def rows(self, v: Tensor, window: Tensor, labels: Tensor | None) -> tuple[Tensor, Tensor]:
@@ -135,13 +134,13 @@ class PixelCNN(Model):
             raise SettingsError(
                 f"width, gates and head need at least one feature for each of {config.channels} channels"
             )
-        self.classes = config.classes if config.conditional else 0
+        config = self.config
         channels, width = config.channels, config.width
         inputs = torch.cat([torch.arange(channels) + 1, torch.zeros(3).long()])  # the position gives nothing away
         features, head = ranks(width, channels), ranks(config.head, channels)
         self.vertical = nn.Conv2d(len(inputs), width, (REACH, 2 * REACH + 1))
         self.horizontal = Masked(inputs, features, REACH)
-        self.layers = nn.ModuleList(Layer(config, self.classes) for _ in range(config.layers))
+        self.layers = nn.ModuleList(Layer(config) for _ in range(config.layers))
         self.head = Masked(features, head)
         self.logits = Masked(head, torch.arange(channels).repeat_interleave(config.levels))
         for parameter in self.logits.parameters():
@@ -173,7 +172,7 @@ class PixelCNN(Model):
 
     def nats(self, pictures: Tensor, labels: Tensor | None) -> Tensor:
         """Negative log-likelihood [N] of `pictures`, which have the model's levels."""
-        if not self.classes:
+        if not self.config.classes:
             labels = None
         elif labels is None:
             raise SettingsError("this model is conditional on the class; give the labels")
@@ -224,13 +223,11 @@ class PixelCNN(Model):
         channels, size, levels = self.config.channels, self.config.size, self.config.levels
         if temperature <= 0:
             raise SettingsError(f"the temperature is above 0, not {temperature}")
-        if labels is not None and not self.classes:
-            raise SettingsError("this model knows no classes; leave the labels out")
         given = given or Given(torch.zeros(1, channels, size, size), torch.zeros(1, 1, size, size, dtype=torch.bool))
         for tensor, name, depth in ((given.images, "images", channels), (given.known, "known", 1)):
             if tensor.shape not in ((1, depth, size, size), (n, depth, size, size)):
                 raise SettingsError(f"the given {name} are {tuple(tensor.shape)}, not {(n, depth, size, size)}")
-        classes = self.classes_for(n, labels, generator) if self.classes else None
+        classes = self.classes_for(n, labels, generator)
         numbers = torch.rand(n, channels, size, size, generator=generator).to(self.device)
         quantised = brightness(quantise(given.images.cpu(), levels, generator), levels)
         pictures = torch.where(given.known.cpu(), quantised, 0.0).expand(n, -1, -1, -1).to(self.device, copy=True)

@@ -30,7 +30,6 @@ from impasto.models.base import Config, Given, Model, Update
 class PixelRNNConfig(Config):
     kind: str = "diagonal"  # "diagonal": sees all earlier pixels; "row": a triangle above
     levels: int = 2  # of brightness, 2 to 256
-    conditional: bool = True  # on the class, where there are classes
     layers: int = 2
     hidden: int = 32  # features of an LSTM's state; between the layers there are twice as many
 
@@ -291,10 +290,10 @@ class PixelRNN(Model):
             raise SettingsError(f"levels go from 2 to 256, not {config.levels}")
         if config.hidden < config.channels:
             raise SettingsError(f"hidden needs at least one feature for each of {config.channels} channels")
-        self.classes = config.classes if config.conditional else 0
+        config = self.config
         features = groups(2 * config.hidden, config.channels)
         self.first = First(config.channels, features)
-        self.label = nn.Embedding(self.classes, len(features)) if self.classes else None
+        self.label = nn.Embedding(config.classes, len(features)) if config.classes else None
         self.layers = nn.ModuleList(Layer(config) for _ in range(config.layers))
         self.head = Masked(features, features)
         self.logits = Masked(features, torch.arange(config.channels).repeat_interleave(config.levels))
@@ -325,7 +324,7 @@ class PixelRNN(Model):
 
     def nats(self, pictures: Tensor, labels: Tensor | None) -> Tensor:
         """Negative log-likelihood [N] of `pictures`, which have the model's levels."""
-        if self.classes and labels is None:
+        if self.config.classes and labels is None:
             raise SettingsError("this model is conditional on the class; give the labels")
         logits = self(pictures, labels).transpose(1, 2)  # [N, levels, C, S, S]
         logits = logits.to(torch.promote_types(logits.dtype, torch.float32))
@@ -375,9 +374,7 @@ class PixelRNN(Model):
         channels, size, levels = self.config.channels, self.config.size, self.config.levels
         if temperature <= 0:
             raise SettingsError(f"the temperature is above 0, not {temperature}")
-        if labels is not None and not self.classes:
-            raise SettingsError("this model knows no classes; leave the labels out")
-        classes = self.classes_for(n, labels, generator) if self.classes else None
+        classes = self.classes_for(n, labels, generator)
         numbers = torch.rand(n, channels, size, size, generator=generator).to(self.device)
         network = copy.deepcopy(self).to(torch.float32 if self.device.type == "mps" else torch.float64)
         like = network.head.weight  # Apple's GPUs have no float64

@@ -1,6 +1,5 @@
 """The variational autoencoder (Kingma and Welling 2014, "Auto-Encoding Variational Bayes"): network, bound, sampler."""
 
-import dataclasses
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -74,7 +73,7 @@ class VAE(Model):
 
     def __init__(self, config: VAEConfig):
         _check(config)
-        super().__init__(config if config.conditional else dataclasses.replace(config, classes=0))
+        super().__init__(config)
         config = self.config
         self._own = own = config.latent // config.layers  # latents of one layer
         self.start = nn.Embedding(max(1, config.classes), config.width)  # the state before any latent
@@ -377,5 +376,3 @@ def _check(config: VAEConfig) -> None:
         raise SettingsError(f"a latent of {config.latent} does not split over {config.layers} layers evenly")
     if config.network == "convolutional" and config.size % 4:
         raise SettingsError(f"a convolutional VAE takes pictures with a side that 4 divides, not {config.size}")
-    if config.conditional and not config.classes:
-        raise SettingsError("conditional=true needs data with classes")

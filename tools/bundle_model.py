@@ -1,0 +1,58 @@
+"""Put a trained run into the package: fp16 weights, settings, figures and a card, under src/impasto/assets/models/.
+
+    impasto evaluate RUN --data mnist -o figures.json
+    python tools/bundle_model.py RUN mnist-gan figures.json --command "impasto train gan --data mnist"
+
+Evaluate again after bundling (`impasto evaluate mnist-gan ...`) if in doubt: float16 weights are not the same weights.
+"""
+
+import argparse
+import json
+from pathlib import Path
+
+from impasto.training import checkpoint, export
+from impasto.weights import ASSETS
+
+LAST_LINE = "metrics.jsonl"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("run", type=Path)
+    parser.add_argument("name")
+    parser.add_argument("figures", type=Path, help="what `impasto evaluate` wrote")
+    parser.add_argument("--command", required=True, help="that made the run")
+    parser.add_argument("--machine", default="one core of an AMD EPYC (AVX-512 bf16)")
+    args = parser.parse_args()
+
+    folder = ASSETS / "models" / args.name
+    folder.mkdir(parents=True, exist_ok=True)
+    config, weights = checkpoint.load(args.run)
+    figures = json.loads(args.figures.read_text()) | {"model": args.name}
+    export.weights(config, weights, folder / checkpoint.WEIGHTS, half=True)
+    checkpoint.write_config(folder, config)
+    (folder / "figures.json").write_text(json.dumps(figures, indent=1) + "\n")
+    last = json.loads((args.run / LAST_LINE).read_text().splitlines()[-1])
+    (folder / "card.md").write_text(card(args.name, config, figures, last, args.command, args.machine))
+    print(folder, f"{sum(file.stat().st_size for file in folder.iterdir()) / 1e6:.2f} MB")
+
+
+def card(name: str, config: dict, figures: dict, last: dict, command: str, machine: str) -> str:
+    """The model's card: data, command, seed, time, figures."""
+    rows = {
+        "family": f"{config['family']}, preset {config['preset']}, {config['parameters']:,} parameters, float16",
+        "licence": "Apache-2.0 (the weights; the data set has its own terms and is not included)",
+        "data": f"{config['data']['name']}, {config['data']['pictures']:,} training pictures",
+        "command": f"`{command}`",
+        "seed": config["training"]["seed"],
+        "training": f"{last['step']:,} steps of {config['training']['batch']} pictures "
+        f"({last['epoch']:.1f} epochs), {last['seconds'] / 60:.0f} minutes on {machine}",
+    }
+    lines = [f"# {name}", "", "| | |", "|---|---|", *(f"| {key} | {value} |" for key, value in rows.items()), ""]
+    lines += ["Figures on the test set, as `impasto evaluate` gives them, of one training:", "", "```json"]
+    lines += [json.dumps({k: v for k, v in figures.items() if k != "model"}, indent=1), "```", ""]
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    main()
