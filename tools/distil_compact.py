@@ -23,6 +23,7 @@ from impasto.perception.vgg19 import VGG19
 from impasto.style import losses
 from impasto.style.objective import Eye, Goal, Region
 from impasto.style.optimise import adam
+from impasto.style.settings import BLOCKS_1_TO_3
 
 SIZE = 112  # crop, pixels
 BATCH = 12
@@ -128,8 +129,8 @@ def painted_batches(run: Path, groups: list[list[Path]], seed: int) -> Iterator[
     student = Compact()
     student.load_state_dict(torch.load(run / "checkpoint.pt", weights_only=True)["model"])
     student.requires_grad_(False)
-    eye = Eye(student, dict.fromkeys(TAPS, 1.0), ("block3_conv4",), dtype=torch.bfloat16)
-    rng, kept = np.random.default_rng(seed), (4, 12, 30)
+    eye = Eye(student, dict.fromkeys(BLOCKS_1_TO_3, 1.0), ("block3_conv4",), dtype=torch.bfloat16)
+    rng, kept = np.random.default_rng(seed), (6, 20, 60)
     while True:
         content, style = (torch.from_numpy(training_crop([g], rng, True))[None].float() for g in groups[:2])
         start = torch.rand_like(content) if rng.random() < 0.2 else content

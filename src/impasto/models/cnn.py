@@ -177,6 +177,16 @@ class CNN(Model):
         p = (learned - self.config.smoothing / self.config.classes).clamp(min=0)
         return p / p.sum(1, keepdim=True)
 
+    def forward(self, images: Tensor) -> Tensor:
+        """The same as `probabilities`."""
+        return self.probabilities(images)
+
+    def onnx_module(self) -> tuple[nn.Module, tuple[Tensor, ...], list[str], list[str]]:
+        """Images [N, C, S, S] in [0, 1] -> probabilities [N, classes]; as `training.export.network` takes it."""
+        config = self.config
+        images = torch.rand(2, config.channels, config.size, config.size, device=self.device)
+        return self, (images,), ["images"], ["probabilities"]
+
     def updates(self, batch: Batch) -> Iterator[Update]:
         """Cross entropy with the smoothed labels, in nats."""
         assert batch.labels is not None, "data with classes have labels"

@@ -161,6 +161,23 @@ class Diffusion(Model):
         folded = F.pixel_unshuffle(x, self.config.patch).contiguous(memory_format=torch.channels_last)
         return F.pixel_shuffle(self.unet(folded, times, labels).sample, self.config.patch).float()
 
+    def forward(self, x: Tensor, times: Tensor, labels: Tensor | None = None) -> Tensor:
+        """The same as `predict`, without guidance."""
+        return self.predict(x, times, labels)
+
+    def onnx_module(self) -> tuple[torch.nn.Module, tuple[Tensor, ...], list[str], list[str]]:
+        """One evaluation of the network, as `training.export.network` takes it; the walk is left to the caller.
+
+        Noisy pictures x_t [N, C, S, S], where pictures are in [-1, 1]; times [N], float32 from 0 to 1000 of a flow,
+        else int64 from 0 to 999; and, with classes, labels [N] (int64; the number of classes means no class) -> the
+        prediction [N, C, S, S]: noise - x0 of a flow, alpha noise - sigma x0 of "v", noise of "epsilon".
+        """
+        kind = torch.float32 if self.config.objective == "flow" else torch.int64
+        inputs = {"x": self.latents(2), "times": torch.full((2,), LEVELS // 2, dtype=kind, device=self.device)}
+        if self.config.classes:
+            inputs["labels"] = torch.zeros(2, dtype=torch.int64, device=self.device)
+        return self, tuple(inputs.values()), list(inputs), ["prediction"]
+
     def updates(self, batch: Batch) -> Iterator[Update]:
         """One mean squared error, each picture of the batch at its own level of noise."""
         x0 = batch.images * 2 - 1

@@ -295,11 +295,25 @@ class GAN(Model):
         """Draw latents [n, latent] from the standard normal distribution."""
         return torch.randn(n, self.config.latent, generator=generator).to(self.device)
 
+    def forward(self, latents: Tensor, labels: Tensor | None = None) -> Tensor:
+        """Pictures [N, C, S, S] in [0, 1] of latents [N, latent] and, for a model with classes, labels [N]."""
+        pictures: Tensor = self.generator(latents, labels)
+        return (pictures + 1) / 2
+
     @torch.no_grad()
     def decode(self, latents: Tensor, labels: Tensor | None = None) -> Tensor:
-        """Pictures [N, C, S, S] in [0, 1] of latents [N, latent] and labels [N], which are random where left out."""
-        pictures: Tensor = self.generator(latents, self.classes_for(len(latents), labels))
-        return (pictures + 1) / 2
+        """The same, with labels that are checked, and random where left out."""
+        return self(latents, self.classes_for(len(latents), labels))  # type: ignore[no-any-return]
+
+    def onnx_module(self) -> tuple[nn.Module, tuple[Tensor, ...], list[str], list[str]]:
+        """Latents [N, latent] from N(0, 1) and, with classes, labels [N] (int64) -> pictures [N, C, S, S] in [0, 1].
+
+        As `training.export.network` takes it.
+        """
+        inputs = {"latents": self.latents(2)}
+        if self.config.classes:
+            inputs["labels"] = torch.zeros(2, dtype=torch.int64, device=self.device)
+        return self, tuple(inputs.values()), list(inputs), ["pictures"]
 
     def sampling(  # type: ignore[override]  # names its own options
         self,

@@ -160,6 +160,18 @@ class PixelCNN(Model):
             h = layer.pixels(h, F.pad(h, (1, 0, 0, 0)), link)
         return self.outputs(h)
 
+    def onnx_module(self) -> tuple[nn.Module, tuple[Tensor, ...], list[str], list[str]]:
+        """One pass over whole pictures, as `training.export.network` takes it; drawing asks for it pixel by pixel.
+
+        Pictures [N, C, S, S] of the model's levels in [0, 1] and, with classes, labels [N] (int64) -> logits
+        [N, C, levels, S, S].
+        """
+        config = self.config
+        inputs = {"pictures": torch.rand(2, config.channels, config.size, config.size, device=self.device)}
+        if config.classes:
+            inputs["labels"] = torch.zeros(2, dtype=torch.int64, device=self.device)
+        return self, tuple(inputs.values()), list(inputs), ["logits"]
+
     def inputs(self, pictures: Tensor) -> Tensor:
         """What the first layer sees [N, C + 3, REACH + S, S + 2 * REACH]: levels in [-1, 1], position, and a border."""
         x = torch.cat([pictures * 2 - 1, self.position.expand(len(pictures), -1, -1, -1)], 1)

@@ -146,13 +146,27 @@ class VAE(Model):
         """Draw latents [n, latent] from their prior, N(0, 1)."""
         return torch.randn(n, self.config.latent, generator=generator).to(self.device)
 
-    @torch.no_grad()
-    def decode(self, latents: Tensor, labels: Tensor | None = None) -> Tensor:
+    def forward(self, latents: Tensor, labels: Tensor | None = None) -> Tensor:
         """Pictures [N, C, S, S] in [0, 1] of latents [N, latent]: the mean of p(picture | latents)."""
         state = self._start(len(latents), labels)
         for values, lift, block in zip(latents.split(self._own, 1), self.lifts, self.blocks, strict=True):
             state = block(state + lift(values))
         return self._pictures(state)
+
+    @torch.no_grad()
+    def decode(self, latents: Tensor, labels: Tensor | None = None) -> Tensor:
+        """The same, without a graph."""
+        return self(latents, labels)  # type: ignore[no-any-return]
+
+    def onnx_module(self) -> tuple[nn.Module, tuple[Tensor, ...], list[str], list[str]]:
+        """The decoder, as `training.export.network` takes it.
+
+        Latents [N, latent] from N(0, 1) and, with classes, labels [N] (int64) -> mean pictures [N, C, S, S] in [0, 1].
+        """
+        inputs = {"latents": self.latents(2)}
+        if self.config.classes:
+            inputs["labels"] = torch.zeros(2, dtype=torch.int64, device=self.device)
+        return self, tuple(inputs.values()), list(inputs), ["pictures"]
 
     @torch.no_grad()
     def encode(self, images: Tensor, labels: Tensor | None = None) -> Tensor:
