@@ -1,4 +1,4 @@
-"""`impasto sample`, `inpaint`, `evaluate`, `compare` and `models list`, on untrained models of the real families."""
+"""`impasto sample`, `inpaint`, `noise`, `evaluate`, `compare` and `models list`, on untrained models."""
 
 import json
 from collections.abc import Callable
@@ -80,6 +80,45 @@ def test_an_animation_shows_how_the_pictures_take_shape(impasto: Impasto, runs: 
     assert changed.any() and not changed[:4].any()  # what the first frame shows, the first row, stays
 
 
+def cells(path: str, rows: int, columns: int) -> np.ndarray:
+    """Pictures [rows, columns, 28, 28], 0 to 255, of a sheet of grey pictures of 28 pixels, each drawn as 2 x 2."""
+    with Image.open(path) as sheet:
+        pixels = np.array(sheet.convert("L"))[::2, ::2]
+    assert pixels.shape == (29 * rows + 1, 29 * columns + 1)  # a pixel of white between them and around
+    return pixels[1:, 1:].reshape(rows, 29, columns, 29)[:, :28, :, :28].swapaxes(1, 2)
+
+
+def test_a_film_has_moments_at_equal_distances_and_ends_with_the_result(impasto: Impasto, runs: Path) -> None:
+    assert impasto("sample", "pixelcnn", "-n", "2", "--film", "4", "-o", "film.png").code == 0
+    assert impasto("sample", "pixelcnn", "-n", "2", "-o", "result.png").code == 0
+    film, [result] = cells("film.png", 2, 4), cells("result.png", 1, 2)
+    assert result.any()
+    for moment, drawn in enumerate((1, 10, 19, 28)):  # rows of pixels so far, of 28
+        assert (film[:, moment, :drawn] == result[:, :drawn]).all() and not film[:, moment, drawn:].any()
+
+
+def test_a_film_of_what_is_drawn_in_one_go_has_one_moment(impasto: Impasto, runs: Path) -> None:
+    assert impasto("sample", "gan", "-n", "3", "--film", "4", "-o", "film.png").code == 0
+    assert impasto("sample", "gan", "-n", "3", "-o", "result.png").code == 0
+    result = cells("result.png", 2, 2).reshape(4, 28, 28)
+    assert (cells("film.png", 3, 1)[:, 0] == result[:3]).all()
+
+
+def test_noise_drowns_a_picture_level_by_level(impasto: Impasto, runs: Path) -> None:
+    bundle(runs / "diffusion", "diffusion", size=28, widths=(8,))
+    bars = np.zeros((2, 28, 28), dtype=np.uint8)
+    bars[0, 4:24, 12:16] = bars[1, 12:16, 4:24] = 255
+    for name, bar in zip(("1.png", "2.png"), bars, strict=True):
+        Image.fromarray(bar).save(name)
+    assert impasto("noise", "diffusion", "1.png", "2.png", "--film", "5", "-o", "strip.png") == (0, "strip.png\n", "")
+    strip = cells("strip.png", 2, 5)
+    assert (strip[:, 0] == bars).all()
+    for bar, levels in zip(bars, strip, strict=True):
+        likeness = [np.corrcoef(bar.ravel(), level.ravel())[0, 1] for level in levels]
+        assert (np.diff(likeness) < 0).all() and abs(likeness[-1]) < 0.2
+    assert provenance.inspect("strip.png") == {"recipe": None, "labels": {}}  # no model drew it
+
+
 def test_inpainting_keeps_the_known_half_to_the_bit(impasto: Impasto, runs: Path) -> None:
     digit = torch.zeros(28, 28, dtype=torch.uint8)
     digit[4:24, 12:16] = 255
@@ -148,6 +187,9 @@ def test_bundled_models_are_listed_with_their_figures(impasto: Impasto) -> None:
         (("sample", "gan", "-o", "a.bmp"), "extension"),
         (("sample", "judge", "-o", "a.png"), "does not draw"),
         (("sample", "gan", "--device", "cuda:9", "-o", "a.png"), "no device"),
+        (("sample", "gan", "--film", "4", "-o", "a.gif"), "--film is a picture"),
+        (("sample", "gan", "--film", "4", "-o", "a"), "--film is a picture"),
+        (("noise", "gan", "missing.png", "-o", "a.png"), "take a diffusion model"),
         (("inpaint", "gan", "missing.png", "-o", "a.png"), "missing.png"),
         (("evaluate", "gan", "--data", "mnits"), "did you mean mnist"),
         (("evaluate", "gan", "--data", "glyphs", "--pictures", "x", "--classifier", "judge"), "no classifier"),

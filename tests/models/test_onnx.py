@@ -11,15 +11,11 @@ from impasto.models import family
 from impasto.training import export
 
 MODELS: list[tuple[str, dict[str, Any]]] = [
-    ("cnn", {"widths": (4, 4), "classes": 3, "mirror": True}),
-    ("cnn", {"network": "classic", "size": 18, "classes": 3}),
+    ("cnn", {"widths": (4,), "classes": 3}),
     ("gan", {"width": 4, "latent": 4, "classes": 3}),
-    ("gan", {"network": "dense", "latent": 4}),
-    ("vae", {"width": 8, "latent": 4, "layers": 2, "classes": 3, "conditional": True}),
-    ("vae", {"network": "convolutional", "likelihood": "logistic", "width": 8, "latent": 4, "filters": 4}),
-    ("diffusion", {"widths": (4, 8), "attention": (1,), "classes": 3}),
-    ("diffusion", {"objective": "v", "widths": (8,), "channels": 3}),
-    ("pixelcnn", {"width": 6, "gates": 6, "layers": 2, "head": 6, "channels": 3, "levels": 4, "classes": 3}),
+    ("vae", {"width": 8, "latent": 4, "likelihood": "logistic"}),
+    ("diffusion", {"widths": (8,), "classes": 3}),
+    ("pixelcnn", {"width": 4, "gates": 4, "layers": 1, "head": 4, "classes": 3}),
 ]
 
 
@@ -39,8 +35,8 @@ def test_an_exported_network_computes_the_same_for_any_number(
     for parameter in model.parameters():
         if not parameter.any():  # some layers begin silent, and would hide what comes before them
             torch.nn.init.normal_(parameter, std=0.1)
-    if name == "cnn" and model.config.network == "airbench":
-        model.body[0].fit(torch.rand(9, model.config.channels, model.config.size, model.config.size))
+    if name == "cnn":  # its first layer begins silent, too
+        model.body[0].fit(torch.rand(9, 1, 8, 8))
     module, examples, input_names, output_names = model.onnx_module()
     inputs = [other(example) for example in examples]
     with torch.no_grad():

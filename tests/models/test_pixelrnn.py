@@ -241,14 +241,6 @@ def test_settings_that_make_no_sense_are_named(settings: dict[str, int], message
         PixelRNN(PixelRNNConfig(**settings))
 
 
-def test_requests_that_make_no_sense_are_named() -> None:
-    with pytest.raises(SettingsError, match="temperature is above 0"):
-        network().sample(1, temperature=0)
-    with pytest.raises(SettingsError, match="knows no classes"):
-        network().sample(1, labels=torch.tensor([1]))
-    with pytest.raises(SettingsError, match="labels go from 0 to 2"):
-        network(classes=3).sample(1, labels=torch.tensor([3]))
+def test_a_conditional_model_asks_for_the_class() -> None:
     with pytest.raises(SettingsError, match="give the labels"):
         network(classes=3).log_likelihood(torch.zeros(1, 1, 5, 5).double())
-    with pytest.raises(SettingsError, match="given pixels come as"):
-        network().sample(1, given=Given(torch.zeros(1, 1, 4, 4), torch.ones(1, 1, 4, 4, dtype=torch.bool)))

@@ -9,7 +9,6 @@ import torch
 from torch import nn
 from torch.distributions import Bernoulli, Normal, kl_divergence
 
-from impasto.configs import changed
 from impasto.data.dataset import Batch
 from impasto.data.levels import brightness
 from impasto.errors import SettingsError
@@ -280,7 +279,6 @@ def test_encoding_gives_the_latents_that_decoding_takes(layers):
         ({"latent": 0}, "latent is at least 1"),
         ({"latent": 5, "layers": 2}, "split over 2 layers"),
         ({"network": "convolutional", "size": 30}, "4 divides"),
-        ({"conditional": True}, "data with classes"),
     ],
 )
 def test_settings_that_make_no_sense_are_refused(settings, message):
@@ -288,11 +286,5 @@ def test_settings_that_make_no_sense_are_refused(settings, message):
         VAE(VAEConfig(**settings))
 
 
-def test_presets_are_settings_of_the_model_or_of_the_trainer():
-    from impasto.training.settings import Training
-
-    for values in VAE.presets.values():
-        own = {name: value for name, value in values.items() if name in VAEConfig.__dataclass_fields__}
-        VAE(changed(VAEConfig(), own))
-        changed(Training(), {name: value for name, value in values.items() if name not in own})
+def test_the_map_has_two_coordinates():
     assert VAE.presets["map"]["latent"] == 2

@@ -12,12 +12,14 @@ from impasto import ImpastoError, __version__
 from impasto.cli import (
     classify,
     demo,
+    doctor,
     evaluate,
     export,
     inspect,
     interpolate,
     latent,
     models,
+    noise,
     sample,
     style,
     styles,
@@ -32,15 +34,22 @@ STOPPED = 130  # what shells report for a program that Ctrl-C ended: 128 + SIGIN
 app = typer.Typer(name="impasto", pretty_exceptions_enable=False)
 MENU = {
     "Style transfer": (style.style, styles.styles, demo.demo),
-    "Draw with a model": (sample.sample, sample.inpaint, interpolate.interpolate, latent.latent, classify.classify),
+    "Draw with a model": (
+        sample.sample,
+        sample.inpaint,
+        interpolate.interpolate,
+        latent.latent,
+        noise.noise,
+        classify.classify,
+    ),
     "Train and measure models": (train.train, evaluate.evaluate, evaluate.compare, export.export),
-    "Files": (inspect.inspect,),
+    "Files and machine": (inspect.inspect, doctor.doctor),
 }
 for panel, commands in MENU.items():
     for command in commands:
         app.command(rich_help_panel=panel)(command)
-app.add_typer(models.app, name="models", rich_help_panel="Files")
-app.add_typer(weights.app, name="weights", rich_help_panel="Files")
+app.add_typer(models.app, name="models", rich_help_panel="Files and machine")
+app.add_typer(weights.app, name="weights", rich_help_panel="Files and machine")
 
 
 @app.callback(invoke_without_command=True)

@@ -43,6 +43,10 @@ def sample(
     labels: Labels = None,
     seed: Seed = 0,
     options: Options = None,
+    film: Annotated[
+        int | None,
+        typer.Option(help="Instead of the grid: a row for each picture, of N moments.", min=2, metavar="N"),
+    ] = None,
     device: Annotated[str, typer.Option(help="cpu, cuda, mps, or auto.", metavar="NAME")] = "auto",
 ) -> None:
     """Draw pictures with a trained model.
@@ -55,8 +59,8 @@ def sample(
     drawer = models.load(model, device)
     wanted = parse_labels(labels, drawer.config.classes) if labels else None
     columns = len(wanted) if wanted is not None and 1 < len(wanted) < n else columns_for(n)
-    recipe = {"model": model, "n": n, "labels": labels, "seed": seed, **settings(options or ())}
-    draw(drawer, n, output, columns, recipe, labels=wanted, seed=seed, options=options)
+    recipe = {"model": model, "n": n, "labels": labels, "seed": seed, "film": film, **settings(options or ())}
+    draw(drawer, n, output, columns, recipe, labels=wanted, seed=seed, options=options, film=film)
 
 
 def inpaint(
@@ -103,8 +107,9 @@ def draw(
     seed: int,
     options: list[str] | None,
     given: "Given | None" = None,
+    film: int | None = None,
 ) -> None:
-    """Draw with a bar, and write what the name of `output` asks for."""
+    """Draw with a bar, and write what the name of `output` asks for; with `film`, so many moments of each picture."""
     import torch
 
     from impasto import animation, models, picture, provenance
@@ -114,7 +119,9 @@ def draw(
     moving, folder = output.suffix.lower() in animation.FORMATS, output.suffix == ""
     if not (moving or folder):
         picture.check_writable(output)
-    start, frames, pictures = time.perf_counter(), [], torch.empty(0)
+    elif film:
+        raise SettingsError(f"--film is a picture, such as film.png, not {output}; leave out the one or the other")
+    start, frames, moments, pictures = time.perf_counter(), [], [], torch.empty(0)
     sampling = drawer.sampling(
         n,
         labels=labels,
@@ -127,15 +134,21 @@ def draw(
             show("drawing", step, 0)
             if moving:
                 frames.append(grid(pictures.cpu(), columns))
+            if film:
+                moments.append(pictures.cpu())
     seconds = time.perf_counter() - start
     made = provenance.drawn_recipe("sample", recipe, {recipe["model"]: models.sha256_of(recipe["model"])})
     if moving:
-        chosen = range(0, len(frames), -(-len(frames) // FRAMES))
-        animation.save([*(frames[i] for i in chosen), frames[-1]], output)
+        every = -(-len(frames) // FRAMES)
+        animation.save([*frames[::every], frames[-1]], output)
     elif folder:
         output.mkdir(parents=True, exist_ok=True)
         for index, single in enumerate(pictures.cpu()):
             Picture(single.expand(1, 3, -1, -1).clone(), recipe=made).save(output / f"{index:05}.png")
+    elif film:
+        chosen = torch.linspace(0, len(moments) - 1, min(film, len(moments))).round().int().tolist()
+        rows = torch.stack([moments[i] for i in chosen], 1).flatten(0, 1)
+        Picture(grid(rows, len(chosen)), recipe=made).save(output)
     else:
         Picture(grid(pictures.cpu(), columns), recipe=made).save(output)
     print(f"{output}: {n} pictures in {seconds:.1f} s")

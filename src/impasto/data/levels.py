@@ -12,7 +12,8 @@ def quantise(images: Tensor, levels: int, generator: torch.Generator | None = No
     are cut at equal widths, so 256 levels are the file's own bytes.
     """
     if levels == 2:
-        return torch.bernoulli(images, generator=generator).long()
+        where = images.device if generator is None else generator.device  # a GPU cannot draw with a CPU's generator
+        return torch.bernoulli(images.to(where), generator=generator).to(images.device).long()
     return (images * 255).round().long() * levels // 256
 
 

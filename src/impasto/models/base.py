@@ -34,7 +34,7 @@ class Update(NamedTuple):
 class Given:
     """Pixels that are known, for completing a picture."""
 
-    images: Tensor  # [N, C, S, S], in [0, 1]
+    images: Tensor  # [N or 1, C, S, S], in [0, 1]
     known: Tensor  # [N or 1, 1, S, S], bool
 
 
@@ -114,3 +114,17 @@ class Model(nn.Module):
         if labels.min() < 0 or labels.max() >= classes:
             raise SettingsError(f"labels go from 0 to {classes - 1}, not {labels.min()} to {labels.max()}")
         return labels.repeat(-(-n // len(labels)))[:n].to(self.device)
+
+    def checked(self, given: Given | None, n: int) -> Given | None:
+        """The known pixels of `n` pictures, on the model's device.
+
+        Raises:
+            SettingsError: they are not for pictures of this size, or not for `n`.
+        """
+        if given is None:
+            return None
+        size = self.config.size
+        for tensor, name, depth in ((given.images, "images", self.config.channels), (given.known, "known", 1)):
+            if tensor.shape not in ((1, depth, size, size), (n, depth, size, size)):
+                raise SettingsError(f"the given {name} are {tuple(tensor.shape)}, not {(n, depth, size, size)}")
+        return Given(given.images.to(self.device), given.known.to(self.device))

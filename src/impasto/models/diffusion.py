@@ -255,7 +255,11 @@ class Diffusion(Model):
                 are not. "": a stochastic one where pixels are given, which fits the rest to them better, else "dpm++".
             guidance: see `predict`.
             eta: noise of "ddim", from 0, none, to 1, as much as "ddpm".
+
+        Raises:
+            SettingsError: labels that the model cannot draw, given pixels of another size, or options out of range.
         """
+        given = self.checked(given, n)
         labels = self.classes_for(n, labels, generator)
         sampler = sampler or ("dpm++" if given is None else SAMPLERS[self.config.objective][-1])
         yield from self._walk(self.latents(n, generator), labels, sampler, steps, guidance, eta, given, generator)
@@ -296,7 +300,7 @@ class Diffusion(Model):
             alpha, sigma = self.rates(times)
             x0 = self.clean(x, self.predict(x, times, labels, guidance), alpha, sigma)
             if given is not None:
-                x0 = torch.where(given.known.to(x.device), given.images.to(x.device) * 2 - 1, x0)
+                x0 = torch.where(given.known, given.images * 2 - 1, x0)
             predicted = self.target(x0, (x - alpha * x0) / sigma, alpha, sigma)  # in line with the x0 that was changed
             x = scheduler.step(predicted, time, x, generator=generator, **noise).prev_sample
             yield x0 / 2 + 0.5  # the last step goes all the way to its x0

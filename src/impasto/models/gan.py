@@ -303,7 +303,7 @@ class GAN(Model):
     @torch.no_grad()
     def decode(self, latents: Tensor, labels: Tensor | None = None) -> Tensor:
         """The same, with labels that are checked, and random where left out."""
-        return self(latents, self.classes_for(len(latents), labels))  # type: ignore[no-any-return]
+        return self(latents, self.classes_for(len(latents), labels))
 
     def onnx_module(self) -> tuple[nn.Module, tuple[Tensor, ...], list[str], list[str]]:
         """Latents [N, latent] from N(0, 1) and, with classes, labels [N] (int64) -> pictures [N, C, S, S] in [0, 1].

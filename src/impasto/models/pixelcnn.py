@@ -9,8 +9,7 @@ computed for zeros; there are fewer gated units than features, to which they are
 too, and gives the horizontal one its features after the gates; and the network sees where in the picture it is.
 """
 
-import copy
-from collections.abc import Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -18,10 +17,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from impasto.data.dataset import Batch
-from impasto.data.levels import brightness, quantise
 from impasto.errors import SettingsError
-from impasto.models.base import Config, Given, Model, Update
+from impasto.models.autoregressive import Autoregressive, ranks
+from impasto.models.base import Config
 
 REACH = 3  # pixels that the first layer sees to each side; each further layer adds one
 
@@ -103,14 +101,8 @@ def gate(x: Tensor) -> Tensor:
     return torch.addcmul(-b, a, b, value=2)
 
 
-def ranks(features: int, channels: int) -> Tensor:
-    """How many channels of its own pixel each of `features` knows: as many know 0, 1, ... channels - 1."""
-    return torch.arange(features) * channels // features
-
-
-class PixelCNN(Model):
+class PixelCNN(Autoregressive):
     settings = PixelCNNConfig
-    likelihood = "exact"
     presets: ClassVar[dict[str, dict[str, Any]]] = {
         # The figures of the literature are of black and white pixels and do not know the class.
         "binary": {
@@ -128,8 +120,6 @@ class PixelCNN(Model):
 
     def __init__(self, config: PixelCNNConfig):
         super().__init__(config)
-        if not 2 <= config.levels <= 256:
-            raise SettingsError(f"levels go from 2 to 256, not {config.levels}")
         if min(config.width, config.gates, config.head) < config.channels:
             raise SettingsError(
                 f"width, gates and head need at least one feature for each of {config.channels} channels"
@@ -174,7 +164,8 @@ class PixelCNN(Model):
 
     def inputs(self, pictures: Tensor) -> Tensor:
         """What the first layer sees [N, C + 3, REACH + S, S + 2 * REACH]: levels in [-1, 1], position, and a border."""
-        x = torch.cat([pictures * 2 - 1, self.position.expand(len(pictures), -1, -1, -1)], 1)
+        position = self.position.expand(pictures.shape[0], -1, -1, -1)  # len() would fix their number in ONNX
+        x = torch.cat([pictures * 2 - 1, position], 1)
         return F.pad(x.contiguous(memory_format=torch.channels_last), (REACH, REACH, REACH, 0))
 
     def outputs(self, h: Tensor) -> Tensor:
@@ -182,89 +173,15 @@ class PixelCNN(Model):
         logits = self.logits(F.relu(self.head(F.relu(h))))
         return logits.unflatten(1, (self.config.channels, self.config.levels))
 
-    def nats(self, pictures: Tensor, labels: Tensor | None) -> Tensor:
-        """Negative log-likelihood [N] of `pictures`, which have the model's levels."""
-        if not self.config.classes:
-            labels = None
-        elif labels is None:
-            raise SettingsError("this model is conditional on the class; give the labels")
-        logits = self(pictures, labels).float().transpose(1, 2)  # [N, levels, C, S, S]
-        indices = (pictures * (self.config.levels - 1)).round().long()
-        return F.cross_entropy(logits, indices, reduction="none").sum((1, 2, 3))
-
-    def updates(self, batch: Batch) -> Iterator[Update]:
-        levels = self.config.levels
-        nats = self.nats(brightness(quantise(batch.images, levels), levels), batch.labels).mean()
-        bits = nats.detach() / batch.images[0].numel() / torch.tensor(2.0).log()
-        yield Update("model", nats, {"nats": nats.detach(), "bits/dim": bits})
-
-    @torch.no_grad()
-    def log_likelihood(
-        self, images: Tensor, labels: Tensor | None = None, generator: torch.Generator | None = None
-    ) -> Tensor:
-        """Exact log-likelihood in nats [N] of `images` [N, C, S, S] that have the model's levels.
-
-        Raises:
-            SettingsError: no labels for a conditional model.
-        """
-        return -self.nats(images, labels)
-
-    @torch.no_grad()
-    def sampling(  # type: ignore[override]  # the contract's **options, by name
-        self,
-        n: int,
-        *,
-        labels: Tensor | None = None,
-        given: Given | None = None,
-        generator: torch.Generator | None = None,
-        temperature: float = 1.0,
-        cached: bool = True,
-    ) -> Iterator[Tensor]:
-        """Draw pictures in raster order, yielding them after each row; pixels still to come are black.
-
-        Args:
-            given: these pixels are copied, and all others drawn, each knowing only the pixels before it.
-            temperature: below 1 the likelier levels are drawn more often than the model says, above 1 less often.
-            cached: compute each feature once. False computes the whole network for each pixel, for the same pictures:
-                float64 keeps the two so close that no draw falls between them, nor between two sizes of batch.
-
-        Raises:
-            SettingsError: a label out of range, labels for a model without classes, given pixels of another size,
-                or a temperature that is not above 0.
-        """
-        channels, size, levels = self.config.channels, self.config.size, self.config.levels
-        if temperature <= 0:
-            raise SettingsError(f"the temperature is above 0, not {temperature}")
-        given = given or Given(torch.zeros(1, channels, size, size), torch.zeros(1, 1, size, size, dtype=torch.bool))
-        for tensor, name, depth in ((given.images, "images", channels), (given.known, "known", 1)):
-            if tensor.shape not in ((1, depth, size, size), (n, depth, size, size)):
-                raise SettingsError(f"the given {name} are {tuple(tensor.shape)}, not {(n, depth, size, size)}")
-        classes = self.classes_for(n, labels, generator)
-        numbers = torch.rand(n, channels, size, size, generator=generator).to(self.device)
-        quantised = brightness(quantise(given.images.cpu(), levels, generator), levels)
-        pictures = torch.where(given.known.cpu(), quantised, 0.0).expand(n, -1, -1, -1).to(self.device, copy=True)
-        images, known = given.images.to(self.device), given.known.to(self.device)
-
-        dtype = torch.float32 if self.device.type == "mps" else torch.float64  # Apple's GPUs have no float64
-        network = copy.deepcopy(self).to(dtype)
-        cache = Cache(network, n, classes) if cached else None
-        for i in range(size):
-            for j in range(size):
-                for channel in range(channels):
-                    logits = cache.pixel(pictures, i, j) if cache else network(pictures.to(dtype), classes)[..., i, j]
-                    below = torch.softmax(logits[:, channel] / temperature, 1).cumsum(1)
-                    drawn = (below <= numbers[:, channel, i, j, None]).sum(1).clamp(max=levels - 1)
-                    pictures[:, channel, i, j] = torch.where(
-                        known[:, 0, i, j], pictures[:, channel, i, j], brightness(drawn, levels)
-                    )
-            yield torch.where(known, images, pictures)
+    def cached(self, n: int, labels: Tensor | None) -> Callable[[Tensor, int, int], Tensor]:
+        return Cache(self, n, labels).pixel
 
 
 class Cache:
     """The features of a picture that is being drawn, each computed once (Ramachandran et al. 2017, arXiv:1704.06001).
 
     A new row needs the vertical stack's features of the row above, a new pixel the horizontal ones of the pixel to its
-    left. Asked for all pixels in raster order, all this costs as much as one pass over the whole picture.
+    left. All this costs as much as one pass over the whole picture.
     """
 
     def __init__(self, network: PixelCNN, n: int, labels: Tensor | None):
@@ -286,7 +203,7 @@ class Cache:
             self.links.append(link)
 
     def pixel(self, pictures: Tensor, i: int, j: int) -> Tensor:
-        """Logits [N, C, levels] of pixel `j` of row `i`, valid as far as the first channel that is not drawn yet."""
+        """Logits [N, C, levels] of pixel `j` of row `i`, as `Autoregressive.cached` says."""
         if i > self.i:
             self.row(pictures, i)
         window = self.seen(pictures, i)[:, :, REACH:, j : j + REACH + 1]

@@ -10,8 +10,7 @@ then serves all four gates; and the padding left of a row holds the last pixel o
 network does not see from most of the row (only the rows further down see it).
 """
 
-import copy
-from collections.abc import Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, ClassVar, NamedTuple
 
@@ -20,10 +19,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from impasto.configs import nearest
-from impasto.data.dataset import Batch
-from impasto.data.levels import brightness, quantise
 from impasto.errors import SettingsError
-from impasto.models.base import Config, Given, Model, Update
+from impasto.models.autoregressive import Autoregressive, ranks
+from impasto.models.base import Config
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -139,16 +137,11 @@ class Recurrence(torch.autograd.Function):
         return of_x, seen.flatten(1, 2).transpose(1, 2) @ flat, flat.sum(1, keepdim=True), None
 
 
-def groups(features: int, channels: int) -> Tensor:
-    """The channel that each of `features` helps to predict: it knows of its own pixel the channels before that one."""
-    return torch.arange(features) * channels // features
-
-
 class Masked(nn.Linear):
-    """A linear layer at each pixel, with mask B: an output sees the inputs of its own group and of earlier ones.
+    """A linear layer at each pixel, with mask B: an output sees the inputs of its own rank and of lower ones.
 
     Args:
-        inputs, outputs: the group of each feature.
+        inputs, outputs: the rank of each feature, which is the channel that it helps to predict.
         free: how many features come before the inputs that belong to earlier pixels: all outputs see them.
     """
 
@@ -167,7 +160,7 @@ class Masked(nn.Linear):
 
 
 class First(nn.Conv2d):
-    """The 7x7 convolution that reads the pixels, with mask A: of its own pixel an output sees only earlier groups.
+    """The 7x7 convolution that reads the pixels, with mask A: of its own pixel only channels below the rank.
 
     Of the kernel's rows there are four, as nothing below the pixel is seen.
     """
@@ -201,7 +194,7 @@ class Layer(nn.Module):
         orders = torch.stack([order, mirrored[order]])[: self.kind.directions]
         self.register_buffer("order", orders, persistent=False)  # [D, P]
         self.register_buffer("raster", orders.argsort(1), persistent=False)  # [D, P], the way back
-        outer, inner = groups(2 * config.hidden, config.channels), groups(config.hidden, config.channels)
+        outer, inner = ranks(2 * config.hidden, config.channels), ranks(config.hidden, config.channels)
         free = len(self.kind.states) * len(inner) + (self.kind.inputs - 1) * len(outer)
         self.lstms = nn.ModuleList(Masked(outer, inner.repeat(4), free) for _ in range(self.kind.directions))
         self.up = Masked(inner, outer)
@@ -272,10 +265,9 @@ BINARY = {
 }
 
 
-class PixelRNN(Model):
+class PixelRNN(Autoregressive):
     layers: Any  # of Layer
     settings = PixelRNNConfig
-    likelihood = "exact"
     presets: ClassVar[dict[str, dict[str, Any]]] = {
         # The figures of the literature are of black and white pixels and do not know the class.
         "diagonal": BINARY,
@@ -286,12 +278,10 @@ class PixelRNN(Model):
         super().__init__(config)
         if config.kind not in KINDS:
             raise nearest(config.kind, KINDS, "kind")
-        if not 2 <= config.levels <= 256:
-            raise SettingsError(f"levels go from 2 to 256, not {config.levels}")
         if config.hidden < config.channels:
             raise SettingsError(f"hidden needs at least one feature for each of {config.channels} channels")
         config = self.config
-        features = groups(2 * config.hidden, config.channels)
+        features = ranks(2 * config.hidden, config.channels)
         self.first = First(config.channels, features)
         self.label = nn.Embedding(config.classes, len(features)) if config.classes else None
         self.layers = nn.ModuleList(Layer(config) for _ in range(config.layers))
@@ -322,92 +312,25 @@ class PixelRNN(Model):
         logits = self.logits(F.relu(self.head(F.relu(x))))
         return logits.unflatten(-1, (self.config.channels, self.config.levels))
 
-    def nats(self, pictures: Tensor, labels: Tensor | None) -> Tensor:
-        """Negative log-likelihood [N] of `pictures`, which have the model's levels."""
-        if self.config.classes and labels is None:
-            raise SettingsError("this model is conditional on the class; give the labels")
-        logits = self(pictures, labels).transpose(1, 2)  # [N, levels, C, S, S]
-        logits = logits.to(torch.promote_types(logits.dtype, torch.float32))
-        indices = (pictures * (self.config.levels - 1)).round().long()
-        return F.cross_entropy(logits, indices, reduction="none").sum((1, 2, 3))
+    def cached(self, n: int, labels: Tensor | None) -> Callable[[Tensor, int, int], Tensor]:
+        return Cache(self, n, labels).pixel
 
-    def updates(self, batch: Batch) -> Iterator[Update]:
-        levels = self.config.levels
-        nats = self.nats(brightness(quantise(batch.images, levels), levels), batch.labels).mean()
-        bits = nats.detach() / batch.images[0].numel() / torch.tensor(2.0).log()
-        yield Update("model", nats, {"nats": nats.detach(), "bits/dim": bits})
 
-    @torch.no_grad()
-    def log_likelihood(
-        self, images: Tensor, labels: Tensor | None = None, generator: torch.Generator | None = None
-    ) -> Tensor:
-        """Exact log-likelihood in nats [N] of `images` [N, C, S, S] that have the model's levels.
+class Cache:
+    """The states of a picture that is being drawn, each computed once."""
 
-        Raises:
-            SettingsError: no labels for a conditional model.
-        """
-        return -self.nats(images, labels)
+    def __init__(self, network: PixelRNN, n: int, labels: Tensor | None):
+        self.network, self.labels, self.i = network, labels, 0
+        self.memories = [Memory(network.config, n, network.head.weight) for _ in network.layers]
 
-    @torch.no_grad()
-    def sampling(  # type: ignore[override]  # the contract's **options, by name
-        self,
-        n: int,
-        *,
-        labels: Tensor | None = None,
-        given: Given | None = None,
-        generator: torch.Generator | None = None,
-        temperature: float = 1.0,
-        cached: bool = True,
-    ) -> Iterator[Tensor]:
-        """Draw pictures in raster order, yielding them after each row; pixels still to come are black.
-
-        Args:
-            given: these pixels are copied, and all others drawn, each knowing only the pixels before it.
-            temperature: below 1 the likelier levels are drawn more often than the model says, above 1 less often.
-            cached: compute each state once. False computes the whole network for each pixel, for the same pictures:
-                float64 keeps the two so close that no draw falls between them.
-
-        Raises:
-            SettingsError: a label out of range, labels for a model without classes, given pixels of another size,
-                or a temperature that is not above 0.
-        """
-        channels, size, levels = self.config.channels, self.config.size, self.config.levels
-        if temperature <= 0:
-            raise SettingsError(f"the temperature is above 0, not {temperature}")
-        classes = self.classes_for(n, labels, generator)
-        numbers = torch.rand(n, channels, size, size, generator=generator).to(self.device)
-        network = copy.deepcopy(self).to(torch.float32 if self.device.type == "mps" else torch.float64)
-        like = network.head.weight  # Apple's GPUs have no float64
-        pictures = like.new_zeros(n, channels, size, size)
-        known, copied = torch.zeros(1, 1, size, size, dtype=torch.bool, device=self.device), pictures.float()
-        if given is not None:
-            if given.images.shape[0] not in (1, n) or given.images.shape[1:] != pictures.shape[1:]:
-                raise SettingsError(
-                    f"the given pixels come as {tuple(given.images.shape)}, not {tuple(pictures.shape)}"
-                )
-            known, copied = given.known.to(self.device), given.images.to(self.device)
-            quantised = brightness(quantise(given.images.cpu(), levels, generator), levels).to(pictures)
-            pictures = torch.where(known, quantised, pictures)
-        free = ~known[:, 0]  # [N or 1, S, S]
-        memories = [Memory(self.config, n, like) for _ in network.layers]
-        for i in range(size):
-            for j in range(size):
-                for channel in range(channels):
-                    if cached:
-                        logits = network.pixel(pictures, classes, memories, i, j)
-                    else:
-                        logits = network(pictures, classes)[..., i, j]
-                    below = torch.softmax(logits[:, channel] / temperature, 1).cumsum(1)
-                    drawn = (below <= numbers[:, channel, i, j, None]).sum(1).clamp(max=levels - 1)
-                    pixel = pictures[:, channel, i, j]
-                    pixel.copy_(torch.where(free[:, i, j], brightness(drawn, levels), pixel))
-            for layer, memory in zip(network.layers, memories, strict=True):
-                layer.end_row(memory, i)
-            yield torch.where(known, copied, pictures.float())
-
-    def pixel(self, pictures: Tensor, labels: Tensor | None, memories: list[Memory], i: int, j: int) -> Tensor:
-        """Logits [N, C, levels] of pixel `j` of row `i`; right for the channels up to the first still to be drawn."""
-        x = self.inputs(self.padded(pictures)[:, :, i : i + 4, j : j + 7], labels)[0]
-        for layer, memory in zip(self.layers, memories, strict=True):
+    def pixel(self, pictures: Tensor, i: int, j: int) -> Tensor:
+        """Logits [N, C, levels] of pixel `j` of row `i`, as `Autoregressive.cached` says."""
+        network = self.network
+        if i > self.i:
+            for layer, memory in zip(network.layers, self.memories, strict=True):
+                layer.end_row(memory, self.i)
+            self.i = i
+        x = network.inputs(network.padded(pictures)[:, :, i : i + 4, j : j + 7], self.labels)[0]
+        for layer, memory in zip(network.layers, self.memories, strict=True):
             x = layer.pixel(memory, x, i, j)
-        return self.outputs(x)
+        return network.outputs(x)

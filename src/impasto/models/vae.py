@@ -126,10 +126,12 @@ class VAE(Model):
                 (Rezende, Mohamed and Wierstra 2014, appendix F).
 
         Raises:
-            SettingsError: labels that the model cannot draw, or `binary` pixels of a logistic model.
+            SettingsError: labels that the model cannot draw, given pixels of another size, or `binary` pixels of a
+                logistic model.
         """
         if binary and self.config.likelihood != "bernoulli":
             raise SettingsError("only a model of binarised pixels draws binary ones; leave that option out")
+        given = self.checked(given, n)
         labels = self.classes_for(n, labels, generator)
         pictures = self.decode(self.latents(n, generator), labels)
         if given is not None:
@@ -148,7 +150,7 @@ class VAE(Model):
 
     def forward(self, latents: Tensor, labels: Tensor | None = None) -> Tensor:
         """Pictures [N, C, S, S] in [0, 1] of latents [N, latent]: the mean of p(picture | latents)."""
-        state = self._start(len(latents), labels)
+        state = self._start(latents.shape[0], labels)  # len() would fix their number in ONNX
         for values, lift, block in zip(latents.split(self._own, 1), self.lifts, self.blocks, strict=True):
             state = block(state + lift(values))
         return self._pictures(state)
@@ -156,7 +158,7 @@ class VAE(Model):
     @torch.no_grad()
     def decode(self, latents: Tensor, labels: Tensor | None = None) -> Tensor:
         """The same, without a graph."""
-        return self(latents, labels)  # type: ignore[no-any-return]
+        return self(latents, labels)
 
     def onnx_module(self) -> tuple[nn.Module, tuple[Tensor, ...], list[str], list[str]]:
         """The decoder, as `training.export.network` takes it.

@@ -1,6 +1,7 @@
 """A trained model as one file for other programs."""
 
 import json
+import logging
 import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -52,6 +53,7 @@ def network(model: "Model", path: Path) -> None:
     except ImportError as error:
         raise ModelError("ONNX needs further packages; install them with: pip install 'impasto[onnx]'") from error
     module, inputs, input_names, output_names = model.onnx_module()  # type: ignore[operator]
+    logging.getLogger("torch.onnx._internal.exporter._registration").setLevel("ERROR")  # it misses torchvision
     try:
         with replacing(path) as part, warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of torch's own exporter about itself

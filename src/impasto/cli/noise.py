@@ -1,0 +1,38 @@
+"""`impasto noise`: pictures on their way to noise, as a diffusion model sees them in training."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from impasto.cli.sample import Seed, Which, square
+from impasto.errors import ModelError
+
+
+def noise(
+    model: Which,
+    pictures: Annotated[list[Path], typer.Argument(metavar="PICTURE...", help="Pictures to drown in noise.")],
+    output: Annotated[Path, typer.Option("-o", "--output", help="The rows, a picture.", metavar="OUT")],
+    film: Annotated[int, typer.Option(help="Levels of noise, from none to nothing else.", min=2, metavar="N")] = 8,
+    seed: Seed = 0,
+    device: Annotated[str, typer.Option(help="cpu, cuda, mps, or auto.", metavar="NAME")] = "auto",
+) -> None:
+    """Add noise to pictures, level by level: the way that a diffusion model walks back. A row for each picture.
+
+    impasto noise mnist-diffusion seven.png -o strip.png
+    """
+    import torch
+
+    from impasto import models, picture
+    from impasto.evaluation.grids import grid
+    from impasto.picture import Picture
+
+    picture.check_writable(output)
+    diffusion: Any = models.load(model, device)
+    if not hasattr(diffusion, "noising"):
+        raise ModelError(f"the family {type(diffusion).__name__} does not work with noise; take a diffusion model")
+    images = torch.cat([square(path, diffusion.config.size, diffusion.config.channels) for path in pictures])
+    noisy = diffusion.noising(images.to(diffusion.device), film, torch.Generator().manual_seed(seed))
+    rows = noisy.transpose(0, 1).flatten(0, 1)  # of [film, N, C, S, S]
+    Picture(grid(rows, film)).save(output)  # without a recipe, which would say that the model drew it
+    print(output)
