@@ -11,6 +11,7 @@ import copy
 import statistics
 import time
 from collections.abc import Callable
+from itertools import chain
 
 import torch
 
@@ -79,7 +80,7 @@ def plain_step(model: Model, settings: Training, batch: Batch) -> Callable[[], N
         group: build(settings.optimiser, parameters, betas=settings.betas, weight_decay=settings.weight_decay)
         for group, parameters in groups.items()
     }
-    for optimiser in sum(optimisers.values(), []):
+    for optimiser in chain(*optimisers.values()):
         for options in optimiser.param_groups:
             options["lr"] = settings.rate
     dtype = autocast_dtype(DEVICE)
