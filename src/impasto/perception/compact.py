@@ -1,7 +1,7 @@
 """The compact network: a small student of VGG-19 that ships with Impasto (trained by tools/distil_compact.py).
 
 Each tap gives the leading principal components of one VGG-19 layer, so a Gram matrix of its features is a
-small, rotated copy of VGG-19's own. It sees what blocks 1 to 3 see, at a quarter of their arithmetic.
+small, rotated copy of VGG-19's own. It sees what blocks 1 to 3 see, at a third of their arithmetic.
 """
 
 from collections.abc import Sequence
