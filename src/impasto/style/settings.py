@@ -41,7 +41,7 @@ QUALITIES = {
         network="compact",
         style_layers=BLOCKS_1_TO_3,
         content_layers=("block3_conv4",),
-        content_weight=0.15,
+        content_weight=0.1,
         steps=(60, 60, 30),
     ),
     "gallery": Quality(
