@@ -3,7 +3,7 @@
     impasto evaluate RUN --data mnist -o figures.json
     python tools/bundle_model.py RUN mnist-gan figures.json --command "impasto train gan --data mnist"
 
-Evaluate again after bundling (`impasto evaluate mnist-gan ...`) if in doubt: float16 weights are not the same weights.
+The figures, and the SHA-256 in them, are those of the run's float32 weights, of which the bundled ones are a rounding.
 """
 
 import argparse
@@ -12,8 +12,6 @@ from pathlib import Path
 
 from impasto.training import checkpoint, export
 from impasto.weights import ASSETS
-
-LAST_LINE = "metrics.jsonl"
 
 
 def main() -> None:
@@ -32,7 +30,7 @@ def main() -> None:
     export.weights(config, weights, folder / checkpoint.WEIGHTS, half=True)
     checkpoint.write_config(folder, config)
     (folder / "figures.json").write_text(json.dumps(figures, indent=1) + "\n")
-    last = json.loads((args.run / LAST_LINE).read_text().splitlines()[-1])
+    last = json.loads((args.run / "metrics.jsonl").read_text().splitlines()[-1])
     (folder / "card.md").write_text(card(args.name, config, figures, last, args.command, args.machine))
     print(folder, f"{sum(file.stat().st_size for file in folder.iterdir()) / 1e6:.2f} MB")
 

@@ -30,19 +30,23 @@ def changed(settings: T, values: Mapping[str, Any]) -> T:
     for name, value in values.items():
         if name not in hints:
             raise nearest(name, hints, "setting")
-        new[name] = _read(name, value, hints[name])
+        new[name] = read(name, value, hints[name])
     return dataclasses.replace(settings, **new)  # type: ignore[type-var]
 
 
-def _read(name: str, value: Any, kind: Any) -> Any:
-    """`value` as `kind`, which is int, float, bool, str, a tuple of these, or one of these or None."""
+def read(name: str, value: Any, kind: Any) -> Any:
+    """`value` as `kind`, which is int, float, bool, str, a tuple of these, or one of these or None.
+
+    Raises:
+        SettingsError: it does not read as that; the message names the setting.
+    """
     if isinstance(kind, types.UnionType):
         if value is None or value == "none":
             return None
         kind = next(k for k in typing.get_args(kind) if k is not types.NoneType)
     if typing.get_origin(kind) is tuple:
         parts = [p for p in value.split(",") if p] if isinstance(value, str) else list(value)
-        return tuple(_read(name, part, typing.get_args(kind)[0]) for part in parts)
+        return tuple(read(name, part, typing.get_args(kind)[0]) for part in parts)
     wrong = SettingsError(f"{name} takes {'true or false' if kind is bool else kind.__name__}, not {value!r}")
     if kind is bool:
         if str(value).lower() not in ("true", "false"):

@@ -130,6 +130,16 @@ def test_inpainting_keeps_the_known_half_to_the_bit(impasto: Impasto, runs: Path
         assert torch.equal(pixels[:14], digit[:14])
 
 
+def test_a_completed_picture_names_what_it_was_made_of(impasto: Impasto, runs: Path) -> None:
+    Image.new("L", (28, 28)).save("black.png")
+    assert impasto("inpaint", "pixelcnn", "black.png", "-n", "1", "-o", "done.png").code == 0
+    found = provenance.inspect("done.png")
+    assert found["labels"]["DigitalSourceType"].endswith("/compositeWithTrainedAlgorithmicMedia")
+    assert found["recipe"]["content"] == [provenance.source("black.png")]
+    code, _, err = impasto("style", "--recipe", "done.png", "-o", "again.png")
+    assert code == 2 and "damaged" in err
+
+
 def test_figures_come_as_json_with_the_judge_and_the_floor(impasto: Impasto, runs: Path) -> None:
     words = ("evaluate", "gan", "--data", "glyphs", "-n", "200", "--classifier", "judge", "--json", "-o", "f.json")
     code, out, _ = impasto(*words)

@@ -4,6 +4,7 @@ import importlib.util
 import json
 import os
 import signal
+import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -180,3 +181,32 @@ def test_export_wants_one_kind_of_file(impasto: Impasto, words: list[str]) -> No
 def test_export_to_nowhere_is_one_line(impasto: Impasto, run: str) -> None:
     code, _, err = impasto("export", run, "--safetensors", "no/such/folder.safetensors")
     assert (code, err.count("\n")) == (2, 1)
+
+
+def test_torchrun_trains_one_model_with_two_processes(tmp_path: Path) -> None:
+    words = [
+        "--nproc-per-node",
+        "2",
+        "-m",
+        "impasto",
+        "train",
+        "vae",
+        "--data",
+        "glyphs",
+        "--steps",
+        "3",
+        "--device",
+        "cpu",
+        "--set",
+        "width=16",
+    ]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    ran = subprocess.run(
+        [sys.executable, "-m", "torch.distributed.run", *words, "-o", "run"],
+        cwd=tmp_path,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=240,
+    )
+    assert (ran.returncode, ran.stdout) == (0, "run\n"), ran.stderr  # one of the two speaks

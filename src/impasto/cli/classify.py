@@ -16,7 +16,7 @@ def classify(
     images: Annotated[list[Path], typer.Argument(metavar="IMAGE...", help="Pictures; their middle square is seen.")],
     model: Annotated[
         str, typer.Option(help="A classifier: a run folder, or a name from `impasto models list`.", metavar="MODEL")
-    ] = "cifar10-cnn",
+    ] = "mnist-cnn",
     device: Annotated[str, typer.Option(help="cpu, cuda, mps, or auto.", metavar="NAME")] = "auto",
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object per picture and line.")] = False,
 ) -> None:
@@ -24,7 +24,7 @@ def classify(
 
     A classifier knows nothing but its training data: for mnist-cnn a digit is white on black.
 
-    impasto classify cat.jpg
+    impasto classify digit.png
     """
     import torch
 

@@ -24,7 +24,7 @@ def latent(
 ) -> None:
     """Draw the map of a model with two latents, such as a VAE with the preset map.
 
-    impasto latent mnist-vae2d -o map.png --data mnist
+    impasto latent runs/vae-mnist -o map.png --data mnist
     """
     import torch
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from impasto.cli.terminal import bar, settings
-from impasto.configs import nearest
+from impasto.configs import nearest, read
 from impasto.errors import SettingsError
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ def sample(
 ) -> None:
     """Draw pictures with a trained model.
 
-    impasto sample mnist-diffusion -n 25 -o grid.png
+    impasto sample mnist-gan -n 25 -o grid.png
     """
     from impasto import models
     from impasto.evaluation.grids import columns_for
@@ -76,10 +76,10 @@ def inpaint(
     options: Options = None,
     device: Annotated[str, typer.Option(help="cpu, cuda, mps, or auto.", metavar="NAME")] = "auto",
 ) -> None:
-    """Complete pictures: the known part stays, the rest is drawn. A row for each, with the original first."""
+    """Complete pictures: the known part stays, the rest is drawn. A row for each."""
     import torch
 
-    from impasto import models
+    from impasto import models, provenance
     from impasto.models.base import Given
 
     drawer = models.load(model, device)
@@ -93,7 +93,8 @@ def inpaint(
     given = Given(images.repeat_interleave(n, 0), known)
     wanted = parse_labels(labels, drawer.config.classes).repeat_interleave(n) if labels else None
     recipe = {"model": model, "n": n, "labels": labels, "seed": seed, **settings(options or ())}
-    draw(drawer, n * len(images), output, n, recipe, labels=wanted, seed=seed, options=options, given=given)
+    sources = [provenance.source(path) for path in (*pictures, *([] if mask is None else [mask]))]
+    draw(drawer, n * len(images), output, n, recipe, labels=wanted, seed=seed, options=options, given=given, of=sources)
 
 
 def draw(
@@ -108,8 +109,12 @@ def draw(
     options: list[str] | None,
     given: "Given | None" = None,
     film: int | None = None,
+    of: list[dict[str, str]] | None = None,
 ) -> None:
-    """Draw with a bar, and write what the name of `output` asks for; with `film`, so many moments of each picture."""
+    """Draw with a bar, and write what the name of `output` asks for; with `film`, so many moments of each picture.
+
+    `of` says which pictures are completed, as `provenance.source` does.
+    """
     import torch
 
     from impasto import animation, models, picture, provenance
@@ -137,7 +142,8 @@ def draw(
             if film:
                 moments.append(pictures.cpu())
     seconds = time.perf_counter() - start
-    made = provenance.drawn_recipe("sample", recipe, {recipe["model"]: models.sha256_of(recipe["model"])})
+    weights = {recipe["model"]: models.sha256_of(recipe["model"])}
+    made = provenance.drawn_recipe("inpaint" if of else "sample", recipe, weights) | ({"content": of} if of else {})
     if moving:
         every = -(-len(frames) // FRAMES)
         animation.save([*frames[::every], frames[-1]], output)
@@ -184,17 +190,12 @@ def sampler_options(drawer: "Model", given: "list[str] | tuple[str, ...]") -> di
     contract = ("self", "n", "labels", "given", "generator")
     parameters = inspect.signature(drawer.sampling).parameters
     defaults = {name: p.default for name, p in parameters.items() if name not in contract and p.default is not p.empty}
-    read: dict[str, Any] = {}
+    found: dict[str, Any] = {}
     for name, text in settings(given).items():
         if name not in defaults:
             raise nearest(name, defaults, "setting of this sampler")
-        kind = type(defaults[name])
-        try:
-            read[name] = {"true": True, "false": False}[text.lower()] if kind is bool else kind(text)
-        except (KeyError, ValueError):
-            wanted = "true or false" if kind is bool else f"a value like {defaults[name]}"
-            raise SettingsError(f"{name} takes {wanted}, not {text!r}") from None
-    return read
+        found[name] = read(name, text, type(defaults[name]))
+    return found
 
 
 def square(path: Path, size: int, channels: int) -> "Tensor":

@@ -55,6 +55,8 @@ def train(
     if seed is not None:
         values["seed"] = str(seed)
 
+    from accelerate import PartialState
+
     from impasto.data import load
     from impasto.device import pick_device, seed_everything
     from impasto.models import configure
@@ -66,6 +68,8 @@ def train(
     stop = Limit(steps, epochs, minutes)
     run = output or Path("runs") / f"{family}-{Path(data.removeprefix('folder:')).name}"
     on = pick_device(device)
+    # The first of accelerate's states decides for all: without `cpu` it would not see torchrun's processes on a CPU.
+    first = PartialState(cpu=on.type == "cpu").is_main_process  # of several processes one speaks
     if resume:
         before = checkpoint.read_config(run)
         size = size or before["data"]["size"]
@@ -84,17 +88,17 @@ def train(
 
     last: Progress | None = None
     progress = train(model, shown, held_out, training, run, resume=resume, stop=stop, preset=preset)
-    with _ctrl_c() as pressed, terminal.bar(shown=_first() and not as_json) as show:
+    with _ctrl_c() as pressed, terminal.bar(shown=first and not as_json) as show:
         for last in progress:
             losses = [f"{name} {value:.4g}" for name, value in last.train.items() if name.endswith("loss")]
             at = f"step {last.step}/{last.steps}"
             show(", ".join([at, *losses, f"{last.speed:.0f} pictures/s"]), last.step, last.steps)
-            if as_json and _first():
+            if as_json and first:
                 print(json.dumps(asdict(last)), flush=True)
             if pressed:
                 break
         progress.close()  # type: ignore[attr-defined]  # saves the checkpoint
-    if not _first():
+    if not first:
         return
     if as_json:
         print(json.dumps({"output": str(run), "stopped": bool(pressed)}))
@@ -134,13 +138,6 @@ def _before(
     if new != model:
         raise SettingsError(f"{run} is resumed: --set may change its training, not its model")
     return model, training
-
-
-def _first() -> bool:
-    """Whether this is the process that speaks, of the several that `torchrun` may have started."""
-    from accelerate import PartialState
-
-    return bool(PartialState().is_main_process)
 
 
 @contextmanager

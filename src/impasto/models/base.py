@@ -115,6 +115,14 @@ class Model(nn.Module):
             raise SettingsError(f"labels go from 0 to {classes - 1}, not {labels.min()} to {labels.max()}")
         return labels.repeat(-(-n // len(labels)))[:n].to(self.device)
 
+    def exported(
+        self, inputs: dict[str, Tensor], output: str
+    ) -> tuple[nn.Module, tuple[Tensor, ...], list[str], list[str]]:
+        """What a family's `onnx_module` answers: itself, two examples of each input, labels too, and the names."""
+        if self.config.classes:
+            inputs = {**inputs, "labels": torch.zeros(2, dtype=torch.int64, device=self.device)}
+        return self, tuple(inputs.values()), list(inputs), [output]
+
     def checked(self, given: Given | None, n: int) -> Given | None:
         """The known pixels of `n` pictures, on the model's device.
 

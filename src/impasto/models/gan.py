@@ -311,9 +311,7 @@ class GAN(Model):
         As `training.export.network` takes it.
         """
         inputs = {"latents": self.latents(2)}
-        if self.config.classes:
-            inputs["labels"] = torch.zeros(2, dtype=torch.int64, device=self.device)
-        return self, tuple(inputs.values()), list(inputs), ["pictures"]
+        return self.exported(inputs, "pictures")
 
     def sampling(  # type: ignore[override]  # names its own options
         self,

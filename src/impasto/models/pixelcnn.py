@@ -158,9 +158,7 @@ class PixelCNN(Autoregressive):
         """
         config = self.config
         inputs = {"pictures": torch.rand(2, config.channels, config.size, config.size, device=self.device)}
-        if config.classes:
-            inputs["labels"] = torch.zeros(2, dtype=torch.int64, device=self.device)
-        return self, tuple(inputs.values()), list(inputs), ["logits"]
+        return self.exported(inputs, "logits")
 
     def inputs(self, pictures: Tensor) -> Tensor:
         """What the first layer sees [N, C + 3, REACH + S, S + 2 * REACH]: levels in [-1, 1], position, and a border."""

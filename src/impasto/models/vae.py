@@ -166,9 +166,7 @@ class VAE(Model):
         Latents [N, latent] from N(0, 1) and, with classes, labels [N] (int64) -> mean pictures [N, C, S, S] in [0, 1].
         """
         inputs = {"latents": self.latents(2)}
-        if self.config.classes:
-            inputs["labels"] = torch.zeros(2, dtype=torch.int64, device=self.device)
-        return self, tuple(inputs.values()), list(inputs), ["pictures"]
+        return self.exported(inputs, "pictures")
 
     @torch.no_grad()
     def encode(self, images: Tensor, labels: Tensor | None = None) -> Tensor:
