@@ -23,3 +23,7 @@ class DataError(ImpastoError):
 
 class ModelError(ImpastoError):
     """A model or run that is missing, broken, or cannot do what is asked."""
+
+
+class ClipError(ImpastoError):
+    """A clip (video file or folder of frames) that cannot be read or written."""

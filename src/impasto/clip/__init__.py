@@ -1,0 +1,11 @@
+"""Reading and writing clips: video files and folders of numbered frames, frame by frame.
+
+Memory does not grow with the length of a clip, neither when reading nor when writing.
+"""
+
+from impasto.clip.info import Frame, Info
+from impasto.clip.reading import Clip, read
+from impasto.clip.tags import read_xmp, recipe_of
+from impasto.clip.writing import check_writable, write
+
+__all__ = ["Clip", "Frame", "Info", "check_writable", "read", "read_xmp", "recipe_of", "write"]

@@ -1,0 +1,125 @@
+"""Folders of numbered frames, as film and game pipelines exchange them: reading and writing."""
+
+import json
+import re
+import warnings
+from collections.abc import Iterator
+from fractions import Fraction
+from math import ceil
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from torch import Tensor
+
+from impasto import picture, provenance
+from impasto.clip.info import Frame, Info
+from impasto.errors import ClipError, PictureError
+from impasto.picture import Picture
+
+READS = (".png", ".tif", ".tiff", ".jpg", ".jpeg")
+DEFAULT_NAME = "frame_%05d.png"
+
+
+class Folder:
+    """A folder of frames in the order of their numbers. Gaps close: the frames follow each other at `rate`."""
+
+    def __init__(self, path: Path, rate: Fraction, start: Fraction, end: Fraction | None, size: int | None) -> None:
+        self.path, self.rate, self.start, self.end = path, rate, start, end
+        try:
+            names = [p for p in path.iterdir() if p.suffix.lower() in READS and re.search(r"\d", p.stem)]
+        except OSError as error:
+            raise ClipError(f"{path} cannot be read: {error.strerror}") from error
+        if not names:
+            raise ClipError(f"{path} has no numbered frames in it ({', '.join(READS)}), such as frame_00001.png")
+        names.sort(key=_natural)
+        self.first = ceil(start * rate)
+        self.files = names[self.first : None if end is None else ceil(end * rate)]
+        if not self.files:
+            raise nothing_in_cut(path, start, end, len(names) / rate)
+        pixels, alpha = self._read(self.files[0], size)
+        self.info = Info(pixels.shape[3], pixels.shape[2], rate, alpha=alpha is not None, frames=len(self.files))
+
+    def _read(self, file: Path, size: int | None) -> tuple[Tensor, Tensor | None]:
+        read = picture.read(file)
+        if size is None:
+            return read.pixels, read.alpha
+        return picture.fit(read.pixels, size), None if read.alpha is None else picture.fit(read.alpha, size)
+
+    def frames(self) -> Iterator[Frame]:
+        width, height, count = self.info.width, self.info.height, 0
+        for number, file in enumerate(self.files, self.first):
+            try:
+                pixels, alpha = self._read(file, max(width, height))
+            except PictureError:
+                continue
+            if pixels.shape[2:] != (height, width):
+                found = f"{pixels.shape[3]} × {pixels.shape[2]}"
+                raise ClipError(f"{file} has another shape than the first frame: {found}, not {width} × {height}")
+            count += 1
+            yield Frame(pixels, alpha, number / self.rate - self.start)
+        if count < len(self.files):
+            total = len(self.files)
+            warnings.warn(f"{self.path} is damaged: {count} of {total} frames could be read", stacklevel=2)
+
+
+class FrameWriter:
+    """Numbered pictures, each complete as soon as it is there. Times are not kept: frame follows frame."""
+
+    def __init__(
+        self, pattern: Path, bits: int, recipe: dict[str, Any] | None, label_cn: bool, resume: bool, first: int = 1
+    ) -> None:
+        self.pattern, self.bits, self.recipe, self.label_cn, self.first = pattern, bits, recipe, label_cn, first
+        self.done = 0  # frames that are there
+        self.last: Tensor | None = None  # [1, 3, H, W], the newest of them, if this run goes on with an earlier one
+        try:
+            pattern.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise ClipError(f"{pattern.parent} cannot be written: {error.strerror}; choose another place") from error
+        picture.check_writable(self._file(0), bits=bits)
+        while self._file(self.done).exists():
+            self.done += 1
+        if self.done and not resume:
+            raise ClipError(f"{self._file(0)} is there already; resume to go on with it, or name another folder")
+        if self.done:
+            newest = self._file(self.done - 1)
+            if provenance.inspect(newest)["recipe"] != (recipe and json.loads(json.dumps(recipe))):
+                raise ClipError(f"{newest} was made with other settings; resume with the same, or name another folder")
+            self.last = picture.read(newest).pixels
+
+    def _file(self, index: int) -> Path:
+        return self.pattern.with_name(self.pattern.name % (self.first + index))
+
+    def add(self, pixels: Tensor, time: Fraction | float, alpha: Tensor | None = None) -> None:
+        """Write one more frame, pixels [1, 3, H, W] and alpha [1, 1, H, W] in [0, 1]."""
+        made = Picture(pixels.cpu(), None if alpha is None else alpha.cpu(), self.recipe)
+        made.save(self._file(self.done), bits=self.bits, label_cn=self.label_cn)
+        self.done += 1
+
+    def __enter__(self) -> "FrameWriter":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if kind is None and self.done == 0:
+            raise ClipError(f"{self.pattern.parent}: there was no frame to write")
+
+
+def pattern_of(path: Path) -> Path | None:
+    """The pattern of file names that `path` asks for: itself, or a folder's default; None if it names a file."""
+    if "%" in path.name:
+        if not re.fullmatch(r"[^%]*%0?\d*d[^%]*", path.name):
+            raise ClipError(f"{path}: a pattern has one number in it, such as frame_%05d.png")
+        return path
+    return path / DEFAULT_NAME if path.is_dir() or path.suffix == "" else None
+
+
+def nothing_in_cut(path: Path, start: Fraction, end: Fraction | None, lasts: Fraction) -> ClipError:
+    cut = f"from {float(start):g} s on" if end is None else f"from {float(start):g} s to {float(end):g} s"
+    return ClipError(f"{path} has no frame {cut}: it lasts {float(lasts):.2f} s")
+
+
+def _natural(path: Path) -> list[tuple[int, str]]:
+    """Order by numbers as numbers: 2 before 10."""
+    return [(int(part), "") if part.isdigit() else (0, part) for part in re.split(r"(\d+)", path.name)]

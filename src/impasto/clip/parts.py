@@ -1,0 +1,69 @@
+"""Part files of a clip in the making: fragmented MP4 or MOV, whole up to the last frame even after a crash."""
+
+import json
+import re
+from collections.abc import Iterator
+from contextlib import suppress
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import av
+
+# Each frame is a fragment of its own and on its way to the disk when the next one comes.
+FRAGMENTED = {"movflags": "+empty_moov+frag_every_frame+default_base_moof", "flush_packets": "1"}
+
+
+def found(path: Path) -> list[Path]:
+    """The parts that belong to the clip `path`, in order."""
+    name = re.compile(re.escape(path.name) + r"\.part(\d+)\.(?:mp4|mov)")
+    numbered = ((name.fullmatch(file.name), file) for file in path.absolute().parent.iterdir())
+    return [file for _, file in sorted((int(match[1]), file) for match, file in numbered if match)]
+
+
+def named(path: Path, index: int, container: str) -> Path:
+    return path.with_name(f"{path.name}.part{index}.{container}")
+
+
+def following(path: Path, container: str) -> Path:
+    """The name of the next part."""
+    parts = found(path)
+    index = int(parts[-1].name.removeprefix(f"{path.name}.part").partition(".")[0]) + 1 if parts else 0
+    return named(path, index, container)
+
+
+def label(settings: str, first: int) -> str:
+    """What a part says of itself: how it is coded, and the time of its first frame, which fragments do not keep."""
+    return json.dumps({"settings": settings, "first": first})
+
+
+def packets(file: Path, settings: str, tick: Fraction) -> Iterator[av.Packet]:
+    """The packets of a part, one for each frame, with times in ticks of the clip. A torn one at the end is left out.
+
+    Raises:
+        KeyError: the part was made with other settings.
+    """
+    with suppress(av.FFmpegError), av.open(f"file:{file}") as container:
+        about: dict[str, Any] = json.loads(container.metadata["comment"])
+        if about["settings"] != settings:
+            raise KeyError("settings")
+        for packet in container.demux(video=0):
+            if packet.size and packet.pts is not None and not packet.is_corrupt:
+                packet.pts = about["first"] + round(packet.pts * packet.time_base / tick)
+                packet.dts, packet.time_base = packet.pts, tick
+                yield packet
+
+
+def newest(file: Path, settings: str, tick: Fraction) -> av.VideoFrame | None:
+    """Decode the last frame of a part."""
+    since_key: list[av.Packet] = []
+    frames: list[av.VideoFrame] = []
+    with suppress(av.FFmpegError), av.open(f"file:{file}") as container:
+        decoder = container.streams.video[0].codec_context
+        for packet in packets(file, settings, tick):
+            if packet.is_keyframe:
+                since_key.clear()
+            since_key.append(packet)
+        for one in (*since_key, None):
+            frames = decoder.decode(one)[-1:] or frames
+    return frames[0] if frames else None
