@@ -3,13 +3,14 @@
 import dataclasses
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
 
 from impasto.data.dataset import Batch
 from impasto.errors import ModelError, SettingsError
+from impasto.training.update import Update as Update
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,14 +21,6 @@ class Config:
     size: int = 28  # side, pixels
     classes: int = 0  # of the pictures; 0: they have none
     conditional: bool = True  # on the class, where there are classes
-
-
-class Update(NamedTuple):
-    """One step for the optimiser of one group of parameters."""
-
-    group: str
-    loss: Tensor  # scalar, with its graph
-    metrics: dict[str, Tensor | float]  # to be plotted, in the field's units
 
 
 @dataclass(frozen=True)
