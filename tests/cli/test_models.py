@@ -153,12 +153,13 @@ def test_figures_come_as_json_with_the_judge_and_the_floor(impasto: Impasto, run
 
 
 def test_likelihood_of_two_levels_comes_under_both_protocols(impasto: Impasto, runs: Path) -> None:
-    code, out, _ = impasto("evaluate", "vae", "--data", "glyphs", "-n", "100", "--classifier", "judge", "--json")
+    words = ("evaluate", "vae", "--data", "glyphs", "-n", "100", "--held-out", "300", "--classifier", "judge", "--json")
+    code, out, _ = impasto(*words)
     assert code == 0
     figures = json.loads(out)
     for protocol in ("dynamic", "fixed"):
         found = figures[f"likelihood {protocol}"]
-        assert found["kind"] == "bound"
+        assert found["kind"] == "bound" and found["pictures"] == 300
         assert found["bits_per_dim"] == pytest.approx(found["nats"] / 0.6931 / 784, rel=1e-3)
 
 

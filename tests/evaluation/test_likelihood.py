@@ -70,6 +70,12 @@ def test_the_fixed_draw_does_not_depend_on_how_pictures_are_batched():
     assert by_batch[0] == pytest.approx(by_batch[1])
 
 
+def test_only_the_first_pictures_are_measured_when_asked():
+    some = last(likelihood.measuring(Coin(), grey(50), "fixed", pictures=30, batch=20))
+    alone = last(likelihood.measuring(Coin(), grey(30), "fixed", batch=20))
+    assert some == alone and some.pictures == 30
+
+
 def test_all_256_levels_alike_are_eight_bits_per_dimension():
     assert last(likelihood.measuring(Coin(256), grey(), "levels")).bits_per_dim == pytest.approx(8)
 

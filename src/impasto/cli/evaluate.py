@@ -19,6 +19,11 @@ Judge = Annotated[
 Number = Annotated[int, typer.Option("-n", help="Samples to judge.", min=100, metavar="N")]
 
 
+HeldOut = Annotated[
+    int | None, typer.Option(help="Test pictures for the likelihood, the first N (default all).", min=2, metavar="N")
+]
+
+
 def evaluate(
     model: Annotated[str, typer.Argument(metavar="MODEL", help="A run folder, or a name from `impasto models list`.")],
     data: DataName = "mnist",
@@ -26,6 +31,7 @@ def evaluate(
         Path | None, typer.Option("-o", "--output", help="Also write the figures as JSON.", metavar="FILE")
     ] = None,
     n: Number = 10_000,
+    held_out: HeldOut = None,
     classifier: Judge = None,
     seed: Annotated[int, typer.Option(help="Of the samples.", metavar="N")] = 0,
     options: Annotated[
@@ -43,7 +49,9 @@ def evaluate(
 
     A classifier is asked for its accuracy instead.
     """
-    figures = measured(model, data, n, classifier, seed, options, data_dir, device, pictures, shown=not as_json)
+    figures = measured(
+        model, data, n, held_out, classifier, seed, options, data_dir, device, pictures, shown=not as_json
+    )
     if output is not None:
         from impasto.files import replacing
 
@@ -60,6 +68,7 @@ def compare(
     output: Annotated[Path, typer.Option("-o", "--output", help="A picture: a row of samples each.", metavar="OUT")],
     data: DataName = "mnist",
     n: Number = 10_000,
+    held_out: HeldOut = None,
     classifier: Judge = None,
     seed: Annotated[int, typer.Option(help="Of the samples.", metavar="N")] = 0,
     data_dir: DataDir = None,
@@ -77,7 +86,9 @@ def compare(
     picture.check_writable(output)
     table, rows = [], []
     for name in models:
-        table.append(measured(name, data, n, classifier, seed, None, data_dir, device, None, shown=not as_json))
+        table.append(
+            measured(name, data, n, held_out, classifier, seed, None, data_dir, device, None, shown=not as_json)
+        )
         drawer = families.load(name, device)
         if table[-1].get("samples"):
             labels = torch.arange(10) % drawer.config.classes if drawer.config.classes else None
@@ -94,6 +105,7 @@ def measured(
     name: str,
     data: str,
     n: int,
+    held_out: int | None,
     classifier: str | None,
     seed: int,
     options: list[str] | None,
@@ -141,7 +153,9 @@ def measured(
     figures: dict[str, Any] = {}
     read = sampler_options(model, options or [])
     with bar(shown) as progress:
-        for step in evaluating(model, test, classifier=judge, train=train, n=n, seed=seed, options=read):
+        for step in evaluating(
+            model, test, classifier=judge, train=train, n=n, held_out=held_out, seed=seed, options=read
+        ):
             progress(step.what, step.done, step.total)
             figures = step.figures
     figures["samples"]["judge"] = f"{judge_name}, SHA-256 {models.sha256_of(judge_name)[:12]}"
@@ -167,7 +181,12 @@ def _lines(figures: dict[str, Any]) -> list[tuple[str, str]]:
     for name, found in figures.items():
         if name.startswith("likelihood"):
             protocol = name.removeprefix("likelihood ")
-            lines.append((f"nats, {protocol} ({found['kind']})", f"{found['nats']:.2f} ± {found['error']:.2f}"))
+            lines.append(
+                (
+                    f"nats, {protocol} ({found['kind']}, {found['pictures']} pictures)",
+                    f"{found['nats']:.2f} ± {found['error']:.2f}",
+                )
+            )
             lines.append((f"bits/dim, {protocol}", f"{found['bits_per_dim']:.4f}"))
     if samples := figures.get("samples"):
         lines += [

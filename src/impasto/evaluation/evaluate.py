@@ -34,6 +34,7 @@ def evaluating(
     classifier: "Model | None" = None,
     train: Dataset | None = None,
     n: int = 10_000,
+    held_out: int | None = None,
     seed: int = 0,
     options: Mapping[str, Any] | None = None,
 ) -> Iterator[Progress]:
@@ -43,13 +44,14 @@ def evaluating(
         classifier: who looks at the samples; without it only likelihood is measured.
         train: real pictures for the floor of the Fréchet distance.
         n: number of samples, and of real pictures at most.
+        held_out: number of test pictures for the likelihood; None: all.
         options: of `model.sampling`.
     """
     figures: dict[str, Any] = {}
     for protocol in likelihood.protocols(model):
-        for found in likelihood.measuring(model, test, protocol, seed=seed):
+        for found in likelihood.measuring(model, test, protocol, seed=seed, pictures=held_out):
             if isinstance(found, int):
-                yield Progress(f"likelihood, {protocol}", found, len(test), {})
+                yield Progress(f"likelihood, {protocol}", found, min(len(test), held_out or len(test)), {})
             else:
                 figures[f"likelihood {protocol}"] = asdict(found)
     if classifier is not None:

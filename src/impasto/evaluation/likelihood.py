@@ -27,13 +27,20 @@ class Likelihood:
     error: float  # standard error of `nats` over the pictures
     kind: str  # "exact", or "bound": the true figure is no higher
     protocol: str  # "fixed", "dynamic" (two levels) or "levels": as the file has them
+    pictures: int  # that were measured
 
 
 @torch.no_grad()
 def measuring(
-    model: "Model", data: Dataset, protocol: str, *, seed: int = FIXED_SEED, batch: int = 100
+    model: "Model",
+    data: Dataset,
+    protocol: str,
+    *,
+    seed: int = FIXED_SEED,
+    pictures: int | None = None,
+    batch: int = 100,
 ) -> Iterator[int | Likelihood]:
-    """Measure `model` on all of `data`, yielding the number of pictures done, and the figure at last.
+    """Measure `model` on the first `pictures` of `data`, or all, yielding how many are done, and at last the figure.
 
     Two-level models see binarised pictures. *fixed*: one Bernoulli draw of the data set with `FIXED_SEED`, the same
     for everyone. *dynamic*: a draw of its own for every `seed`.
@@ -41,8 +48,9 @@ def measuring(
     levels, nats = model.config.levels, []
     drawing = torch.Generator().manual_seed(FIXED_SEED if protocol == "fixed" else seed + 1)
     latents = torch.Generator().manual_seed(seed)  # for bounds that draw at random
-    for first in range(0, len(data), batch):
-        shown = data.batch(torch.arange(first, min(first + batch, len(data))))
+    count = min(len(data), pictures or len(data))
+    for first in range(0, count, batch):
+        shown = data.batch(torch.arange(first, min(first + batch, count)))
         images = brightness(quantise(shown.images, levels, drawing), levels).to(model.device)
         labels = None if shown.labels is None else shown.labels.to(model.device)
         nats += (-model.log_likelihood(images, labels, latents)).tolist()
@@ -54,6 +62,7 @@ def measuring(
         error=statistics.stdev(nats) / math.sqrt(len(nats)),
         kind=model.likelihood or "",
         protocol=protocol,
+        pictures=count,
     )
 
 
