@@ -122,7 +122,17 @@ class CNN(Model):
         "ema": 0.0,  # the falling rate averages as much, and the statistics of batch norm fit the last weights
     }
     presets: ClassVar[dict[str, dict[str, Any]]] = {
-        "fast": {**_FAST, "mirror": True, "augment": "flip+crop"},
+        # For a few minutes of CPU: after two of them 79.6 % in validation; with 64, 128, 128 channels 78.5 %, and
+        # at the rate of digits 75.8 %.
+        "fast": {
+            **_FAST,
+            "widths": (48, 96, 128),
+            "mirror": True,
+            "augment": "flip+crop",
+            "rate": 0.02,
+            "batch": 128,
+            "steps": 4000,
+        },
         "digits": {**_FAST, "widths": (32, 64, 128), "augment": "shift"},
         "classic": {  # as the tutorial trains it: ten epochs of CIFAR-10 in batches of 32
             "network": "classic",
