@@ -148,11 +148,16 @@ def test_mirrored_pictures_are_classified_alike_only_if_asked():
         assert alike is mirror
 
 
-def test_mirror_takes_the_mean_of_both_logits():
+def test_mirror_takes_the_mean_of_six_views():
     model = trained(network(mirror=True), bars(16), steps=3)
     images = bars(4).images
-    both = model.head(model.features(images)), model.head(model.features(images.flip(3)))
-    torch.testing.assert_close(model.classify(images), (both[0] + both[1]) / 2)
+    up = torch.cat([images[:, :, 1:], images[:, :, -2:-1]], 2)  # reflected at the border
+    down = torch.cat([images[:, :, 1:2], images[:, :, :-1]], 2)
+    wanted = torch.zeros(())
+    for view, weight in ((images, 1 / 2), (up, 1 / 4), (down, 1 / 4)):
+        for one in (view, view.flip(3)):
+            wanted = wanted + weight / 2 * model.head(model.features(one))
+    torch.testing.assert_close(model.classify(images), wanted)
 
 
 def test_loss_is_the_cross_entropy_with_the_smoothed_labels():

@@ -28,7 +28,7 @@ class CNNConfig(Config):
     widths: tuple[int, ...] = (64, 128, 128)  # airbench: channels of the blocks, each half as large as the one before
     patch: int = 2  # airbench: side of the patches that are whitened, pixels
     smoothing: float = 0.2  # share of each label that is spread evenly over all classes
-    mirror: bool = False  # classify by the mean over a picture and its mirror image; not for digits
+    mirror: bool = False  # classify by the mean over a picture, its mirror image, and both moved; not for digits
 
 
 class Whitening(nn.Module):
@@ -171,11 +171,21 @@ class CNN(Model):
         return features.float()
 
     def classify(self, images: Tensor) -> Tensor:
-        """Logits [N, classes] of `images` [N, C, S, S] in [0, 1]."""
-        logits: Tensor = self.head(self.features(images))
-        if self.config.mirror:
-            logits = (logits + self.head(self.features(images.flip(3)))) / 2
-        return logits.float()
+        """Logits [N, classes] of `images` [N, C, S, S] in [0, 1].
+
+        With `mirror` the mean over six views, much as airbench takes it: the picture and its mirror image, and each
+        moved by a pixel up and down, which count half.
+        """
+        if not self.config.mirror:
+            logits: Tensor = self.head(self.features(images))
+            return logits.float()
+        size = images.shape[3]
+        around = F.pad(images, (1, 1, 1, 1), mode="reflect")
+        moved = [images, around[..., :size, 1:-1], around[..., 2:, 1:-1]]
+        views = torch.cat([*moved, *[view.flip(3) for view in moved]])
+        logits = self.head(self.features(views)).float().unflatten(0, (6, -1))
+        weights = logits.new_tensor([2.0, 1.0, 1.0, 2.0, 1.0, 1.0])[:, None, None]
+        return (weights * logits).sum(0) / weights.sum()
 
     def probabilities(self, images: Tensor) -> Tensor:
         """Probabilities [N, classes] of the classes of `images` [N, C, S, S] in [0, 1].
