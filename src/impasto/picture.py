@@ -31,6 +31,7 @@ from impasto.files import replacing
 from impasto.provenance import packet
 
 MAX_PIXELS = 200_000_000
+SHORTEST_SIDE = 16  # pixels; what is narrower has nothing to paint, and no style
 PILLOW_READS = ("JPEG", "PNG", "WEBP", "GIF", "BMP")  # named, for Pillow also knows formats that start other programs
 TIFF_STARTS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")  # the last two are BigTIFF
 FORMATS = {".jpg": "JPEG", ".jpeg": "JPEG", ".png": "PNG", ".webp": "WebP", ".tif": "TIFF", ".tiff": "TIFF"}

@@ -43,6 +43,12 @@ COMPACT = WeightFile(
     licence="Apache-2.0",
     what="Impasto's small student of VGG-19, bundled",
 )
+ANYSTYLE = WeightFile(
+    name="anystyle",
+    file="anystyle.safetensors",
+    licence="Apache-2.0",
+    what="Impasto's decoder for any style in one pass, bundled",
+)
 VGG19 = WeightFile(
     name="vgg19",
     file="vgg19_weights_tf_dim_ordering_tf_kernels_notop.h5",
@@ -53,7 +59,7 @@ VGG19 = WeightFile(
     hash="md5:253f8cb515780f3b799900260a226db6",
     size=80_134_624,
 )
-REGISTRY = {weight_file.name: weight_file for weight_file in (COMPACT, VGG19)}
+REGISTRY = {weight_file.name: weight_file for weight_file in (COMPACT, ANYSTYLE, VGG19)}
 
 
 def where(name: str) -> Path:

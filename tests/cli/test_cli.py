@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 import impasto as package
-from impasto.cli import style
+from impasto.cli import options
 
 Impasto = Callable[..., Any]  # the fixture in conftest.py
 
@@ -29,7 +29,7 @@ def test_no_words_and_version(impasto: Impasto) -> None:
 def test_every_setting_has_an_option_and_shows_its_default(impasto: Impasto, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "200")
     text = impasto("style", "--help").out
-    for name, default in style.DEFAULTS.items():
+    for name, default in options.DEFAULTS.items():
         option = "--" + name.replace("_", "-").removesuffix("s" if name == "style_weights" else "")
         line = next(line for line in text.splitlines() if option in line)
         assert default is None or f"(default {default})" in line, line

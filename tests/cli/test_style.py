@@ -199,3 +199,22 @@ def test_a_terminal_sees_a_bar_and_loss_lines(folder: Path, monkeypatch: pytest.
     shown = terminal.getvalue()
     assert "step 100: loss 4" in shown and "step 99:" not in shown
     assert "step 100/200" in shown and "left" in shown
+
+
+def test_a_style_is_kept_in_a_small_file(impasto: Impasto, folder: Path) -> None:
+    assert impasto("style", "photo.png", "--save-style", "noise.style") == (0, "noise.style\n", "")
+    assert impasto("style", "photo.png", "noise.style", "--quality", "draft", "-o", "out.png") == (0, "out.png\n", "")
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["photo.png", "meadow"], "say where the picture goes"),
+        (["photo.png", "meadow", "--save-style", "x.style"], "one picture becomes one style"),
+        (["photo.png", "--save-style", "x.png"], "ends in .style"),
+        (["photo.png", "nothing.style", "-o", "out.png"], "nothing.style does not exist"),
+    ],
+)
+def test_a_style_is_saved_of_one_picture(impasto: Impasto, folder: Path, words: list[str], said: str) -> None:
+    code, out, err = impasto("style", *words)
+    assert (code, out, err.count("\n")) == (2, "", 1) and said in err

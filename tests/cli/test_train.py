@@ -14,7 +14,9 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from safetensors import safe_open
+from safetensors.torch import load_file
 
 from impasto import models
 from impasto.training import trainer
@@ -210,3 +212,35 @@ def test_torchrun_trains_one_model_with_two_processes(tmp_path: Path) -> None:
         timeout=240,
     )
     assert (ran.returncode, ran.stdout) == (0, "run\n"), ran.stderr  # one of the two speaks
+
+
+def test_any_style_learns_from_two_folders(impasto: Impasto, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    draw = np.random.default_rng(0)
+    for folder in ("photos", "paintings"):
+        Path(folder).mkdir()
+        for number in range(3):
+            Image.fromarray(draw.integers(0, 255, (130, 140, 3), dtype=np.uint8)).save(f"{folder}/{number}.png")
+    words = ("anystyle", "--content", "photos", "--style", "paintings", "--size", "128", "-o", "run",
+             "--set", "widths=8,8,8,8", "--set", "batch=2", "--set", "report_every=2")  # fmt: skip
+    assert impasto("train", *words, "--steps", "1") == (0, "run\n", "")
+    assert impasto("train", *words[:5], "-o", "run", "--resume", "--steps", "2") == (0, "run\n", "")
+    config = json.loads(Path("run/config.json").read_text())
+    assert config["family"] == "anystyle" and config["data"]["name"] == "photos x paintings"
+    assert (Path("run/samples") / "step-000002.png").is_file()
+    assert load_file("run/model.safetensors")["scale_0"].min() > 0
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["anystyle"], "two folders: impasto train anystyle --content DIR --style DIR"),
+        (["anystyle", "--data", "mnist"], "two folders"),
+        (["anystyle", "--content", "nowhere", "--style", "nowhere"], "there is no folder nowhere"),
+        (["vae"], "name the data: impasto train vae --data NAME"),
+        (["vae", "--data", "mnist", "--style", "x"], "name the data"),
+    ],
+)
+def test_what_a_family_learns_from_must_be_said(impasto: Impasto, words: list[str], said: str) -> None:
+    code, out, err = impasto("train", *words)
+    assert (code, out, err.count("\n")) == (2, "", 1) and said in err

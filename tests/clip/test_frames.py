@@ -35,6 +35,12 @@ def test_frames_come_in_the_order_of_their_numbers_and_gaps_close(tmp_path):
     assert (read.info.width, read.info.height, read.info.rate, read.info.frames) == (8, 6, 10, 5)
 
 
+@pytest.mark.parametrize(("rate", "wanted"), [(4, 4), (24, 24), (29.97, Fraction(30000, 1001)), (12.5, 12.5)])
+def test_rates_are_what_people_mean_by_them(tmp_path, rate, wanted):
+    save(tmp_path / "in", "1.png", 9)
+    assert clip.read(tmp_path / "in", rate=rate).info.rate == wanted
+
+
 def test_a_folder_is_cut_and_reduced_like_a_video(tmp_path):
     for number in range(10):
         save(tmp_path / "in", f"{number}.jpg", 20 * number, (16, 8))

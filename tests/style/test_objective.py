@@ -13,7 +13,7 @@ from impasto.perception import registry
 from impasto.perception.compact import halve
 from impasto.perception.vgg19 import VGG19
 from impasto.style import losses
-from impasto.style.objective import Eye, Goal, Region
+from impasto.style.objective import Anchor, Eye, Goal, Region
 from impasto.style.statistics import StyleStatistics
 
 COMPACT_LAYERS = {"block1_conv1": 1.0, "block2_conv1": 0.5, "block3_conv1": 2.0, "block3_conv4": 1.0}
@@ -303,3 +303,15 @@ def test_without_content_layers_there_is_no_content_loss(painting: Callable[[int
         torch.full((1, 3, 64, 64), 0.5)
     )
     assert terms["content"] == 0 and terms["style"] > 0 and bool(gradient.isfinite().all())
+
+
+def test_an_anchor_pulls_where_it_is_trusted(photo: Callable[[int], Tensor]) -> None:
+    picture, near = photo(48), photo(48).flip(3)
+    trust = waves(*picture.shape[2:])
+    eye = compact_eye(levels=1)
+    free = Goal(eye, [Region(eye.statistics(near))], eye.contents(picture))
+    held = dataclasses.replace(free, anchor=Anchor(near, trust, 5.0))
+    terms, gradient = held.gradient(picture)
+    pull = 2 * 5.0 * trust * (picture - near) / picture.numel()
+    torch.testing.assert_close(gradient - free.gradient(picture)[1], pull)
+    assert terms["temporal"] == pytest.approx(5.0 * (trust * (picture - near).square()).mean().item(), rel=1e-5)

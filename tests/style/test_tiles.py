@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from impasto.perception.compact import TAPS, Compact
 from impasto.perception.vgg19 import LAYERS, VGG19
-from impasto.style.tiles import ALIGNMENT, block, cut, stride
+from impasto.style.tiles import ALIGNMENT, REACH, block, cut, stride
 
 SIZES = [(16, 16), (97, 131), (160, 160), (203, 150), (50, 1000), (333, 47)]
 
@@ -17,7 +17,7 @@ SIZES = [(16, 16), (97, 131), (160, 160), (203, 150), (50, 1000), (333, 47)]
 @pytest.mark.parametrize("side", [48, 64, 100, 256])
 def test_tiles_cover_every_pixel_exactly_once(height: int, width: int, side: int) -> None:
     covered = torch.zeros(height, width)
-    for tile in cut(height, width, side, deepest=3):
+    for tile in cut(height, width, side, halo=REACH[3]):
         assert tile.bottom > tile.top and tile.right > tile.left
         covered[tile.top : tile.bottom, tile.left : tile.right] += 1
     assert bool((covered == 1).all())
@@ -27,31 +27,31 @@ def test_tiles_cover_every_pixel_exactly_once(height: int, width: int, side: int
 @pytest.mark.parametrize("name", ["block1_conv1", "block3_conv4", "block5_conv1"])
 def test_tiles_of_a_map_of_features_cover_it_exactly_once(height: int, width: int, name: str) -> None:
     features = torch.zeros(1, 1, height // stride(name), width // stride(name))
-    for tile in cut(height, width, 64, block(name)):
+    for tile in cut(height, width, 64, REACH[block(name)]):
         tile.of(features, stride(name)).add_(1)
     assert bool((features == 1).all())
 
 
 def test_tiles_are_about_as_large_as_asked() -> None:
-    for tile in cut(1000, 1300, 128, deepest=3):
+    for tile in cut(1000, 1300, 128, halo=REACH[3]):
         assert 96 <= tile.bottom - tile.top <= 160
         assert 96 <= tile.right - tile.left <= 160
 
 
 def test_a_picture_not_much_larger_than_a_tile_is_one_tile() -> None:
-    assert len(list(cut(300, 380, 256, deepest=3))) == 1
-    assert len(list(cut(300, 390, 256, deepest=3))) == 2
+    assert len(list(cut(300, 380, 256, halo=REACH[3]))) == 1
+    assert len(list(cut(300, 390, 256, halo=REACH[3]))) == 2
 
 
 def test_tiles_and_their_halos_start_where_every_pooling_grid_has_a_cell() -> None:
     for deepest in (1, 2, 3, 4, 5):
-        for tile in cut(700, 900, 150, deepest):
+        for tile in cut(700, 900, 150, REACH[deepest]):
             assert tile.top % ALIGNMENT == tile.left % ALIGNMENT == 0
             assert tile.outer_top % 2 ** (deepest - 1) == tile.outer_left % 2 ** (deepest - 1) == 0
 
 
 def test_a_halo_ends_where_the_picture_ends() -> None:
-    first, *_, last = cut(200, 300, 64, deepest=3)
+    first, *_, last = cut(200, 300, 64, halo=REACH[3])
     assert (first.outer_top, first.outer_left) == (0, 0)
     assert (last.bottom, last.right, last.outer_bottom, last.outer_right) == (200, 300, 200, 300)
 
@@ -79,7 +79,7 @@ def test_no_pixel_beyond_the_halo_reaches_a_tile(kind: str, layer: str, narrow_v
     network = all_positive(Compact() if kind == "compact" else VGG19(narrow_vgg19, "average", "replicate"))
     deepest = block(layer)
     side = {1: 16, 2: 32, 3: 48, 4: 80, 5: 160}[deepest]
-    middle = list(cut(3 * side, 3 * side, side, deepest))[4]
+    middle = list(cut(3 * side, 3 * side, side, REACH[deepest]))[4]
     picture = torch.ones(1, 3, 3 * side, 3 * side, requires_grad=True)
     middle.of(network(picture, [layer])[layer], stride(layer)).sum().backward()
     assert picture.grad is not None
@@ -98,7 +98,7 @@ def test_features_of_tiles_are_those_of_the_whole(kind: str, padding: str, narro
     picture = torch.rand(1, 3, 181, 235)
     with torch.no_grad():
         whole = network(picture, layers)
-        for tile in cut(181, 235, 64, max(map(block, layers))):
+        for tile in cut(181, 235, 64, REACH[max(map(block, layers))]):
             for name, f in network(tile.outer(picture), layers).items():
                 seen, wanted = tile.inner(f, stride(name)), tile.of(whole[name], stride(name))
                 assert difference(seen, wanted) < 1e-5

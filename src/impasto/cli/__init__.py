@@ -24,6 +24,7 @@ from impasto.cli import (
     style,
     styles,
     train,
+    video,
     weights,
 )
 from impasto.cli.terminal import Stopped, one_line
@@ -33,7 +34,7 @@ STOPPED = 130  # what shells report for a program that Ctrl-C ended: 128 + SIGIN
 # Without pretty exceptions a traceback, which is a bug of ours, is Python's own: short, and quick to import.
 app = typer.Typer(name="impasto", pretty_exceptions_enable=False)
 MENU = {
-    "Style transfer": (style.style, styles.styles, demo.demo),
+    "Style transfer": (style.style, video.video, styles.styles, demo.demo),
     "Draw with a model": (
         sample.sample,
         sample.inpaint,

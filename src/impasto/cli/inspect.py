@@ -1,4 +1,4 @@
-"""`impasto inspect`: the recipe and the AI-content labels that a picture carries."""
+"""`impasto inspect`: the recipe and the AI-content labels that a picture or a clip carries."""
 
 import json
 from collections.abc import Iterator
@@ -9,16 +9,23 @@ import typer
 
 from impasto.cli.terminal import one_line
 
+CLIPS = (".mp4", ".mov", ".mkv", ".webm", ".gif")
+
 
 def inspect(
-    files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="Pictures, made by Impasto or not.")],
+    files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="Pictures and clips, made by Impasto or not.")],
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object per file and line.")] = False,
 ) -> None:
-    """Show how a picture was made, and the labels that say an AI had a hand in it."""
+    """Show how a picture or clip was made, and the labels that say an AI had a hand in it."""
     from impasto import provenance
 
     for file in files:
-        found = provenance.inspect(file)
+        if file.is_dir() or file.suffix.lower() in CLIPS:
+            from impasto import clip
+
+            found = provenance.parse(clip.read_xmp(file))
+        else:
+            found = provenance.inspect(file)
         if as_json:
             print(json.dumps({"file": str(file), **found}))
         else:

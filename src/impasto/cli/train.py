@@ -15,18 +15,28 @@ from impasto.cli import terminal
 from impasto.errors import SettingsError
 
 if TYPE_CHECKING:
-    from impasto.models.base import Config
+    from impasto.data.dataset import Dataset
+    from impasto.models.base import Config, Model
     from impasto.training.trainer import Progress, Training
+
+PAIR_SIZE = 192  # pixels: side of the pictures that anystyle learns from where --size says nothing
+SHEET = 50  # painted pairs in a sheet of samples
 
 
 def train(
     family: Annotated[
         str,
-        typer.Argument(metavar="FAMILY", help="What to train: cnn, gan, vae, pixelcnn, pixelrnn or diffusion."),
+        typer.Argument(metavar="FAMILY", help="What to train: cnn, gan, vae, pixelcnn, pixelrnn, diffusion, anystyle."),
     ],
     data: Annotated[
-        str, typer.Option(metavar="NAME", help="On what: mnist, fashion-mnist, cifar10, glyphs or folder:PATH.")
-    ],
+        str | None, typer.Option(metavar="NAME", help="On what: mnist, fashion-mnist, cifar10, glyphs or folder:PATH.")
+    ] = None,
+    content: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="anystyle: what to paint, a folder of pictures.")
+    ] = None,
+    style: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="anystyle: how to paint it, a folder of pictures.")
+    ] = None,
     output: Annotated[
         Path | None, typer.Option("-o", "--output", metavar="RUN", help="The folder to fill. [runs/FAMILY-NAME]")
     ] = None,
@@ -50,23 +60,29 @@ def train(
     """Train FAMILY on a data set. RUN gets weights, curves, samples, and all it takes to go on.
 
     impasto train vae --data mnist --minutes 10
+
+    impasto train anystyle --content photos --style paintings
     """
+    pairs = family == "anystyle"
+    if pairs and (content is None or style is None or data is not None):
+        raise SettingsError("anystyle learns from two folders: impasto train anystyle --content DIR --style DIR")
+    if not pairs and (data is None or content is not None or style is not None):
+        raise SettingsError(f"name the data: impasto train {family} --data NAME")
     values = terminal.settings(settings or ())
     if seed is not None:
         values["seed"] = str(seed)
 
+    import torch
     from accelerate import PartialState
 
-    from impasto.data import load
     from impasto.device import pick_device, seed_everything
     from impasto.models import configure
-    from impasto.models import family as family_named
     from impasto.training import checkpoint
     from impasto.training.trainer import Limit, train
 
-    kind = family_named(family)
+    kind = _kind(family)
     stop = Limit(steps, epochs, minutes)
-    run = output or Path("runs") / f"{family}-{Path(data.removeprefix('folder:')).name}"
+    run = output or Path("runs") / (family if data is None else f"{family}-{Path(data.removeprefix('folder:')).name}")
     on = pick_device(device)
     # The first of accelerate's states decides for all: without `cpu` it would not see torchrun's processes on a CPU.
     first = PartialState(cpu=on.type == "cpu").is_main_process  # of several processes one speaks
@@ -75,7 +91,7 @@ def train(
         size = size or before["data"]["size"]
     else:
         checkpoint.check_empty(run)
-    shown, held_out = (load(data, split, size=size, data_dir=data_dir) for split in ("train", "validation"))
+    shown, held_out = _data(data, content, style, size, data_dir)
     if resume:
         config, training = _before(before, run, family, shown.name, preset, values)
         preset = before["preset"]
@@ -85,6 +101,8 @@ def train(
         preset = preset or kind.preset_for(config)
     seed_everything(training.seed)
     model = kind(config).to(on)
+    if pairs:
+        model.shown = held_out.batch(torch.arange(SHEET) % len(held_out)).images
 
     last: Progress | None = None
     progress = train(model, shown, held_out, training, run, resume=resume, stop=stop, preset=preset)
@@ -105,11 +123,34 @@ def train(
     if last is None:
         print(f"{run} is at its end already; give it more --steps", file=sys.stderr)
     elif pressed and last.done < 1:
-        again = f"impasto train {family} --data {data} -o {run} --resume"
+        on_what = f"--data {data}" if data else f"--content {content} --style {style}"
+        again = f"impasto train {family} {on_what} -o {run} --resume"
         raise terminal.Stopped(f"{run} is at step {last.step} of {last.steps}; go on with: {again}")
     elif not as_json:
         scores = ", ".join(f"{name} {value:.4g}" for name, value in (last.validation or last.train).items())
         print(f"{run}: {last.step} steps in {last.seconds:.0f} s, {scores}" if sys.stdout.isatty() else run)
+
+
+def _kind(family: str) -> "type[Model]":
+    if family == "anystyle":
+        from impasto.style.anystyle import AnyStyle
+
+        return AnyStyle  # type: ignore[return-value]  # it keeps the contract, from the other wing of the house
+    from impasto import models
+
+    return models.family(family)
+
+
+def _data(
+    name: str | None, content: Path | None, style: Path | None, size: int | None, data_dir: Path | None
+) -> "tuple[Dataset, Dataset]":
+    """What is learnt, and what it is validated on."""
+    from impasto.data import load, pairs
+
+    if name is None:
+        assert content is not None and style is not None
+        return pairs.load(content, style, size or PAIR_SIZE)
+    return load(name, "train", size=size, data_dir=data_dir), load(name, "validation", size=size, data_dir=data_dir)
 
 
 def _before(
@@ -118,7 +159,6 @@ def _before(
     """The settings of a run that is resumed. Those of the training may be changed, those of the model may not."""
     from impasto.configs import changed
     from impasto.errors import ModelError
-    from impasto.models import family as family_named
     from impasto.models import rechanged
     from impasto.training.trainer import Training
 
@@ -126,7 +166,7 @@ def _before(
         found = {"family": config["family"], "data": config["data"]["name"], "preset": config["preset"]}
         asked = {"family": family, "data": data, "preset": preset or config["preset"]}
         model, training = (
-            changed(family_named(family).settings(), config["config"]),
+            changed(_kind(family).settings(), config["config"]),
             changed(Training(), config["training"]),
         )
     except (KeyError, TypeError) as error:

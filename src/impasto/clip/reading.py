@@ -99,7 +99,8 @@ def _seconds(value: float | Fraction) -> Fraction:
 def _rate(value: float | Fraction) -> Fraction:
     """Frames per second, with 29.97 for 30000/1001."""
     television = Fraction(round(value) * 1000, 1001)
-    return television if f"{float(value):.2f}" == f"{float(television):.2f}" else _seconds(value)
+    meant = value != round(value) and f"{float(value):.2f}" == f"{float(television):.2f}"
+    return television if meant else _seconds(value)
 
 
 def _at_rate(clip: Clip, rate: Fraction) -> Iterator[Frame]:

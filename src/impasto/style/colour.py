@@ -8,6 +8,9 @@ from skimage.color import lab2rgb, rgb2lab
 from skimage.exposure import match_histograms
 from torch import Tensor
 
+from impasto.style.statistics import measure
+from impasto.style.transport import monge
+
 
 def lightness(picture: Tensor) -> Tensor:
     """`picture` [1, 3, H, W] without its colours: CIE L* alone, which scikit-image computes in linear light."""
@@ -32,23 +35,9 @@ def histogram_matched(picture: Tensor, reference: Tensor) -> Tensor:
 def covariance_matched(picture: Tensor, reference: Tensor) -> Tensor:
     """`picture` with the colour mean and covariance of `reference`, both [1, 3, *, *], moved no further than needed.
 
-    Any A with A C A^T = C* would do; the optimal-transport map C^-1/2 (C^1/2 C* C^1/2)^1/2 C^-1/2 changes the
-    colours least, so no hue is rotated for nothing (Pitie and Kokaram 2007).
+    The optimal-transport map changes the colours least, so no hue is rotated for nothing (Pitie and Kokaram 2007).
     """
-    x, y = picture[0].flatten(1).double(), reference[0].flatten(1).double()
-    ridge = 1e-6 * torch.eye(3, dtype=x.dtype, device=x.device)
-    root, inverse_root = _roots(x.cov() + ridge)
-    middle, _ = _roots(root @ (y.cov() + ridge) @ root)
-    matrix = inverse_root @ middle @ inverse_root
-    moved = matrix @ (x - x.mean(1, keepdim=True)) + y.mean(1, keepdim=True)
-    return moved.float().view_as(picture).clamp(0, 1)
-
-
-def _roots(matrix: Tensor) -> tuple[Tensor, Tensor]:
-    """Square root of a symmetric positive matrix, and its inverse."""
-    values, vectors = torch.linalg.eigh(matrix)
-    root = values.clamp_min(1e-12).sqrt()
-    return vectors * root @ vectors.T, vectors / root @ vectors.T
+    return monge(measure(picture), measure(reference), ridge=1e-6)(picture).clamp(0, 1)
 
 
 def _lab(picture: Tensor) -> np.ndarray:

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from impasto.style import losses
 from impasto.style.statistics import StyleStatistics, measure, merge, rows
-from impasto.style.tiles import Tile, block, cut, stride
+from impasto.style.tiles import REACH, Tile, block, cut, stride
 
 Moments = dict[str, StyleStatistics]  # by layer
 
@@ -47,7 +47,7 @@ class Eye:
         return pictures
 
     def tiles(self, picture: Tensor) -> list[Tile]:
-        return list(cut(picture.shape[2], picture.shape[3], self.tile, self._deepest))
+        return list(cut(picture.shape[2], picture.shape[3], self.tile, REACH[self._deepest]))
 
     def look(self, picture: Tensor, tile: Tile, layers: list[str]) -> dict[str, Tensor]:
         """Features of `layers` within `tile`, in float32."""
@@ -96,6 +96,15 @@ class Region:
 
 
 @dataclass(frozen=True)
+class Anchor:
+    """A picture to stay near: the frame before, moved to where its things are now (Ruder et al. 2016, section 4.2)."""
+
+    picture: Tensor  # [1, 3, H, W]
+    trust: Tensor  # [1, 1, H, W] in [0, 1]
+    weight: float
+
+
+@dataclass(frozen=True)
 class Goal:
     """Everything the optimiser needs to judge a picture of one size."""
 
@@ -108,9 +117,13 @@ class Goal:
     content_weight: float = 1.0
     variation_weight: float = 0.0
     variation_power: int = 2
+    anchor: Anchor | None = None
 
     def gradient(self, picture: Tensor) -> tuple[dict[str, float], Tensor]:
-        """Weighted terms ("style", "content", "variation") of the loss of `picture` [1, 3, H, W], and its gradient."""
+        """Weighted terms of the loss of `picture` [1, 3, H, W], and its gradient.
+
+        The terms are "style", "content", "variation", and "temporal" where there is an anchor.
+        """
         picture = picture.detach().requires_grad_()
         reductions = self.eye.reductions(picture)
         leaves = [reduced.detach().requires_grad_() for reduced in reductions]
@@ -128,6 +141,11 @@ class Goal:
             variation = self.variation_weight * losses.total_variation(picture, self.variation_power)
             variation.backward()
             terms["variation"] = variation.item()
+        if self.anchor is not None:
+            distance = self.anchor.trust * (picture - self.anchor.picture).square()
+            temporal = self.anchor.weight * distance.mean()
+            temporal.backward()
+            terms["temporal"] = temporal.item()
         assert picture.grad is not None
         return terms, picture.grad
 

@@ -8,8 +8,9 @@ from typing import Any
 
 from impasto.errors import SettingsError
 
+NETWORKS = ("compact", "vgg19")
 COLOURS = ("style", "luminance", "histogram", "covariance")
-STARTS = ("content", "noise", "style")
+STARTS = ("content", "noise", "style", "draft")
 BLOCKS_1_TO_3 = ("block1_conv1", "block2_conv1", "block3_conv1")
 BLOCKS_1_TO_5 = (*BLOCKS_1_TO_3, "block4_conv1", "block5_conv1")
 
@@ -19,24 +20,25 @@ class Quality:
     """A rung of the ladder: which network looks, at what, and how long the pixels are optimised."""
 
     network: str
-    style_layers: tuple[str, ...]
-    content_layers: tuple[str, ...]
+    style_layers: tuple[str, ...] = ()
+    content_layers: tuple[str, ...] = ()
     levels: int = 3  # reductions of the picture at which style is measured
     padding: str = "replicate"
     style_loss: str = "wasserstein"
     style_weight: float = 1.0
-    content_weight: float
+    content_weight: float = 0.0
     variation_weight: float = 0.0
     variation_power: int = 2
     start: str = "style"
     optimiser: str = "adam"
     adam: dict[str, Any] = field(default_factory=dict)  # arguments of optimise.adam
     coarse_to_fine: bool = True  # double the size from about 100 pixels on; else full size only
-    steps: tuple[int, ...]  # at the first scale, the second, ...; the last figure holds for all further scales
+    steps: tuple[int, ...] = ()  # at the first scale, the second, ...; the last holds for all further; none: the start
     precision: str = "auto"
 
 
 QUALITIES = {
+    "draft": Quality(network="anystyle", start="draft", coarse_to_fine=False),
     "fine": Quality(
         network="compact",
         style_layers=BLOCKS_1_TO_3,
@@ -84,7 +86,7 @@ class Settings:
     style_scale: float = 1.0  # brush size: long side of the style picture over that of the result
     style_weights: tuple[float, ...] | None = None  # shares of several styles, of any sum; None: equal
     colour: str = "style"  # one of COLOURS: the style's, or in one of three ways the content's
-    start: str | None = None  # one of STARTS; "style" is the content in the style's colours
+    start: str | None = None  # one of STARTS; "style" is the content in the style's colours, "draft" what draft gives
     seed: int = 0
     network: str | None = None  # "compact" or "vgg19"
     style_layers: tuple[str, ...] | None = None
@@ -109,18 +111,21 @@ class Settings:
         _one_of("quality", self.quality, QUALITIES)
         quality = QUALITIES[self.quality]
         shared = {f.name for f in dataclasses.fields(Quality)} & {f.name for f in dataclasses.fields(self)}
-        own = {name: getattr(self, name) for name in shared - {"steps"} if getattr(self, name) is not None}
+        own = {name: getattr(self, name) for name in shared if getattr(self, name) is not None}
+        if not quality.steps and (useless := sorted(own.keys() - {"precision"})):
+            raise SettingsError(f"quality {self.quality} is one pass of one network: leave out {', '.join(useless)}")
         if self.steps is not None:
             _within("steps", self.steps, 1, 1_000_000)
             own["steps"] = tuple(max(1, round(self.steps * n / quality.steps[0])) for n in quality.steps)
         if quality.style_loss == "classic" and (self.style_loss or self.network):
             raise SettingsError("quality gatys is the classic recipe: style_loss and network are not its to choose")
         quality = dataclasses.replace(quality, **own)
-        if not quality.style_layers:
+        if quality.steps and not quality.style_layers:
             raise SettingsError("give at least one of style_layers")
         for layer in (*quality.style_layers, *quality.content_layers):
             if not re.fullmatch(r"block[1-5]_conv[1-4]", layer):
                 raise SettingsError(f"layers are called block1_conv1 to block5_conv4, not {layer!r}")
+        _one_of("network", quality.network, NETWORKS if quality.steps else ("anystyle",))
         _one_of("colour", self.colour, COLOURS)
         _one_of("start", quality.start, STARTS)
         _one_of("style_loss", quality.style_loss, ("gram", "moments", "wasserstein", "classic"))

@@ -20,22 +20,24 @@ from torch import Tensor
 from impasto import device, picture, provenance, weights
 from impasto.errors import PictureError, SettingsError
 from impasto.perception import registry
-from impasto.picture import Picture, fit, resize
-from impasto.style import colour, losses, optimise, regions
+from impasto.picture import SHORTEST_SIDE, Picture, fit, resize
+from impasto.style import colour, draft, losses, optimise, regions
 from impasto.style.objective import Eye, Goal, Moments, Region
+from impasto.style.sample import EXTENSION, Painting, Sample
+from impasto.style.sample import load as load_sample
 from impasto.style.settings import Quality, Settings
-from impasto.style.statistics import merge
+from impasto.style.statistics import measure, merge
+from impasto.style.transport import monge
 
 PictureLike = str | PathLike[str] | Picture
 
 LONGEST_DEFAULT = 1024  # pixels; what nobody asked for should not take minutes
 SMALLEST_SCALE = 96  # pixels on the long side; below it a picture is colours, not forms
-SHORTEST_SIDE = 16  # pixels
 SMALLEST_TILE = 256  # pixels; smaller ones would be mostly halo
 
 # Peak memory of one gradient, measured: activations per pixel of a tile, and what the optimiser keeps per pixel of
 # the picture. benchmarks/style_memory.py checks the sum.
-BYTES_PER_PIXEL = {"compact": 1800, "vgg19": 4200, "picture": 190}
+BYTES_PER_PIXEL = {"compact": 1800, "vgg19": 4200, "anystyle": 520, "picture": 190}
 FIXED_BYTES = 500_000_000  # PyTorch itself, weights, statistics
 DEFAULT_BYTES = 3_500_000_000  # taken unless asked for more: larger tiles are hardly faster
 
@@ -67,7 +69,7 @@ class Job:
     masks: Sequence[PictureLike] = ()  # where each style goes (white); the rest keeps its content
     protect: PictureLike | None = None  # what stays as it is (white)
     start_from: PictureLike | None = None  # picture to start from, instead of what the settings say
-    weights: str | PathLike[str] | None = None  # VGG-19 file to use instead of the fetched one
+    weights: str | PathLike[str] | None = None  # file to use instead of the quality's own network
     max_pixels: int = picture.MAX_PIXELS  # larger input pictures are refused
 
 
@@ -98,15 +100,18 @@ def stylizing(job: Job, settings: Settings) -> Iterator[Progress]:
     device.configure_threads()
     processor = device.pick_device(settings.device)
     scene = _scene(job, settings, processor)
-    eye = _eye(job, settings, quality, scene.whole)
-    recipe = _recipe(job, replace(settings, memory=None, tile=eye.tile), quality)
+    tile = settings.tile or tile_for(quality.network, settings.memory, scene.whole)
+    recipe = _recipe(job, replace(settings, memory=None, tile=tile), quality)
+    start = partial(_start, quality, scene, shares, settings, tile, None if quality.steps else job.weights)
 
-    if settings.strength == 0:  # no optimiser finds its way back to the last bit
+    if settings.strength == 0 or not quality.steps:  # no optimiser finds its way back from style to the last bit
         height, width = scene.whole.shape[2:]
-        result = partial(_finished, scene, scene.whole, settings.colour, recipe)
+        only = scene.whole if settings.strength == 0 else start(scene.source)
+        result = partial(_finished, scene, only, settings.colour, recipe)
         yield Progress(1, 1, 1, 1, 1.0, {}, (width, height), result)
         return
 
+    eye = eye_for(settings, quality, scene.whole, tile, job.weights)
     sides = scale_sides(scene.whole, quality)
     counts = [quality.steps[min(i, len(quality.steps) - 1)] for i in range(len(sides))]
     work = [steps * side**2 for steps, side in zip(counts, sides, strict=True)]
@@ -115,11 +120,7 @@ def stylizing(job: Job, settings: Settings) -> Iterator[Progress]:
         target = fit(scene.source, side)
         height, width = target.shape[2:]
         goal = _goal(eye, scene, target, shares, settings, quality)
-        pixels = (
-            _start(quality.start, scene, target, shares, settings.seed)
-            if pixels is None
-            else resize(pixels, height, width)
-        )
+        pixels = start(target) if pixels is None else resize(pixels, height, width)
         free = None if scene.kept is None else 1 - resize(scene.kept, height, width)
         if quality.optimiser == "lbfgs":
             run = optimise.lbfgs(pixels, goal, steps, free=free)
@@ -139,7 +140,7 @@ class _Scene:
 
     whole: Tensor  # [1, 3, H, W], the content as it is
     source: Tensor  # the same in the colours the optimiser shall see
-    samples: list[Tensor]  # the styles, at their own sizes, in the colours the optimiser shall see
+    samples: list[Sample]  # the styles, in the colours the optimiser shall see
     areas: list[Tensor]  # [1, 1, H, W], where each style goes; empty for everywhere
     kept: Tensor | None  # [1, 1, H, W], what stays as it is
     first: Tensor | None  # [1, 3, H, W], the picture to start from
@@ -148,15 +149,24 @@ class _Scene:
 
 def _shares(job: Job, settings: Settings) -> tuple[float, ...]:
     styles, masks = job.styles, job.masks
-    if not styles:
-        raise SettingsError("give at least one style picture")
     if masks and len(masks) != len(styles):
         raise SettingsError(f"give one mask per style: there are {len(styles)} styles and {len(masks)} masks")
     if masks and settings.style_weights:
         raise SettingsError("masks place the styles, style weights blend them: give one or the other")
-    shares = tuple(settings.style_weights or (1.0,) * len(styles))
-    if len(shares) != len(styles) or not all(0 <= s < math.inf for s in shares) or sum(shares) == 0:
-        raise SettingsError(f"give {len(styles)} style weights from 0 up, one per style, not all 0")
+    return shares_of(len(styles), settings.style_weights)
+
+
+def shares_of(styles: int, style_weights: tuple[float, ...] | None) -> tuple[float, ...]:
+    """The share of each of so many styles: equal ones, or as the weights say.
+
+    Raises:
+        SettingsError: no styles, or weights that are not theirs.
+    """
+    if not styles:
+        raise SettingsError("give at least one style picture")
+    shares = tuple(style_weights or (1.0,) * styles)
+    if len(shares) != styles or not all(0 <= s < math.inf for s in shares) or sum(shares) == 0:
+        raise SettingsError(f"give {styles} style weights from 0 up, one per style, not all 0")
     return shares
 
 
@@ -164,15 +174,10 @@ def _scene(job: Job, settings: Settings, processor: torch.device) -> _Scene:
     def opened(given: PictureLike) -> Picture:
         return given if isinstance(given, Picture) else picture.read(given, job.max_pixels)
 
-    photo, samples = opened(job.content), [opened(style).pixels.to(processor) for style in job.styles]
+    photo = opened(job.content)
     whole = fit(photo.pixels, settings.size or min(max(photo.pixels.shape[2:]), LONGEST_DEFAULT)).to(processor)
     height, width = whole.shape[2:]
-    for name, pixels in (("content", whole), *(("style", s) for s in samples)):
-        shorter, longer = sorted(pixels.shape[2:])
-        if shorter < SHORTEST_SIDE:
-            raise PictureError(
-                f"the {name} picture is too narrow at {longer}x{shorter}: {SHORTEST_SIDE} pixels at least"
-            )
+    _check_wide("content", whole)
     areas = [regions.mask(opened(m), height, width).to(processor) for m in job.masks]
     kept = None if job.protect is None else regions.mask(opened(job.protect), height, width).to(processor)
     if areas or kept is not None:
@@ -180,26 +185,55 @@ def _scene(job: Job, settings: Settings, processor: torch.device) -> _Scene:
     first = None if job.start_from is None else resize(opened(job.start_from).pixels, height, width).to(processor)
     alpha = None if photo.alpha is None else resize(photo.alpha, height, width)
 
-    source = whole
-    if settings.colour == "luminance":
-        source, samples = colour.lightness(whole), [colour.lightness(s) for s in samples]
-    elif settings.colour == "histogram":
-        samples = [colour.histogram_matched(s, whole) for s in samples]
-    elif settings.colour == "covariance":
-        samples = [colour.covariance_matched(s, whole) for s in samples]
+    source = colour.lightness(whole) if settings.colour == "luminance" else whole
+    samples = [sample_of(style, settings, whole, job.max_pixels) for style in job.styles]
     return _Scene(whole, source, samples, areas, kept, first, alpha)
 
 
-def _eye(job: Job, settings: Settings, quality: Quality, whole: Tensor) -> Eye:
-    file = None if job.weights is None else Path(job.weights)
+def sample_of(style: PictureLike, settings: Settings, whole: Tensor, max_pixels: int = picture.MAX_PIXELS) -> Sample:
+    """A style, in the colours that the settings want for the content `whole` [1, 3, H, W].
+
+    Raises:
+        PictureError, SettingsError: it cannot be read, is too narrow, or is a saved style that cannot change colours.
+    """
+    if not isinstance(style, Picture) and Path(style).suffix.lower() == EXTENSION:
+        if settings.colour != "style":
+            raise SettingsError(f"a saved style keeps its colours: leave out colour {settings.colour}")
+        return load_sample(style, whole.device)
+    pixels = (style if isinstance(style, Picture) else picture.read(style, max_pixels)).pixels.to(whole.device)
+    _check_wide("style", pixels)
+    if settings.colour == "luminance":
+        pixels = colour.lightness(pixels)
+    elif settings.colour == "histogram":
+        pixels = colour.histogram_matched(pixels, whole)
+    elif settings.colour == "covariance":
+        pixels = colour.covariance_matched(pixels, whole)
+    return Painting(pixels, settings.style_scale)
+
+
+def _check_wide(name: str, pixels: Tensor) -> None:
+    shorter, longer = sorted(pixels.shape[2:])
+    if shorter < SHORTEST_SIDE:
+        raise PictureError(f"the {name} picture is too narrow at {longer}x{shorter}: {SHORTEST_SIDE} pixels at least")
+
+
+def eye_for(
+    settings: Settings, quality: Quality, whole: Tensor, tile: int, weights_file: str | PathLike[str] | None = None
+) -> Eye:
+    """The network of `quality`, and how it looks at pictures of the size of `whole` [1, 3, H, W]."""
+    file = None if weights_file is None else Path(weights_file)
     network = registry.load(quality.network, file, quality.padding, settings.pooling).to(whole.device)
-    dtype = device.autocast_dtype(whole.device) if quality.precision == "auto" else None
     layers = dict.fromkeys(quality.style_layers, 1.0)
-    tile = settings.tile or _tile(quality.network, settings.memory, whole)
-    return Eye(network, layers, quality.content_layers, levels=quality.levels, dtype=dtype, tile=tile)
+    return Eye(
+        network, layers, quality.content_layers, levels=quality.levels, dtype=dtype_for(quality, whole), tile=tile
+    )
 
 
-def _tile(network: str, memory: float | None, whole: Tensor) -> int:
+def dtype_for(quality: Quality, picture: Tensor) -> torch.dtype | None:
+    return device.autocast_dtype(picture.device) if quality.precision == "auto" else None
+
+
+def tile_for(network: str, memory: float | None, whole: Tensor) -> int:
     """Side in pixels of the largest tile whose activations fit into memory."""
     on_gpu = whole.device.type == "cuda"
     free = torch.cuda.mem_get_info(whole.device)[0] if on_gpu else device.free_memory()
@@ -225,14 +259,13 @@ def _goal(
 ) -> Goal:
     """What the picture of the size of `target` shall become."""
     height, width = target.shape[2:]
-    statistics = [
-        eye.statistics(_style_at(sample, max(height, width), settings.style_scale)) for sample in scene.samples
-    ]
+    sides = max(height, width), max(scene.whole.shape[2:])
+    statistics = [sample.levels(eye, *sides) for sample in scene.samples]
     areas = [resize(area, height, width) for area in scene.areas]
     if len(areas) == len(statistics) > 1:
         placed = [Region(s, area) for s, area in zip(statistics, areas, strict=True)]
     else:
-        placed = [Region(_blend(statistics, shares), areas[0] if areas else None)]
+        placed = [Region(blend(statistics, shares), areas[0] if areas else None)]
     relative = quality.style_loss != "classic"
     return Goal(
         eye,
@@ -247,14 +280,7 @@ def _goal(
     )
 
 
-def _style_at(sample: Tensor, side: int, style_scale: float) -> Tensor:
-    """The style picture for a scale of `side` pixels: never enlarged, which would teach the optimiser to blur."""
-    longer, shorter = max(sample.shape[2:]), min(sample.shape[2:])
-    floor = math.ceil(SHORTEST_SIDE * longer / shorter)
-    return fit(sample, min(max(round(side * style_scale), floor), longer))
-
-
-def _blend(statistics: list[list[Moments]], shares: tuple[float, ...]) -> list[Moments]:
+def blend(statistics: list[list[Moments]], shares: tuple[float, ...]) -> list[Moments]:
     """One style out of several, at as many reductions as all of them have."""
     return [
         {layer: merge([moments[layer] for moments in level], shares) for layer in level[0]}
@@ -262,16 +288,41 @@ def _blend(statistics: list[list[Moments]], shares: tuple[float, ...]) -> list[M
     ]
 
 
-def _start(how: str, scene: _Scene, target: Tensor, shares: tuple[float, ...], seed: int) -> Tensor:
-    noise = torch.randn(target.shape, generator=torch.Generator().manual_seed(seed)).to(target.device)
+def _start(
+    quality: Quality,
+    scene: _Scene,
+    shares: tuple[float, ...],
+    settings: Settings,
+    tile: int,
+    weights_file: str | PathLike[str] | None,
+    target: Tensor,
+) -> Tensor:
+    """The picture of the size of `target` that the optimiser starts from."""
+    height, width = target.shape[2:]
+    noise = torch.randn(target.shape, generator=torch.Generator().manual_seed(settings.seed)).to(target.device)
     if scene.first is not None:
-        return resize(scene.first, *target.shape[2:])
-    if how == "noise":
+        return resize(scene.first, height, width)
+    if quality.start == "noise":
         return (0.5 + 0.2 * noise).clamp(0, 1)
-    if how == "content":
+    if quality.start == "content":
         return target
+    if quality.start == "draft":
+        model = draft.load(None if weights_file is None else Path(weights_file)).to(target.device)
+        dtype = dtype_for(quality, target)
+        sides = max(height, width), max(scene.whole.shape[2:])
+        styles = [sample.drafted(model, *sides, dtype, tile) for sample in scene.samples]
+        canvas = draft.Canvas(model, target, dtype, tile)
+        areas: list[Tensor | None] = [resize(area, height, width) for area in scene.areas] or [None]
+        if len(areas) != len(styles):
+            styles = blend([[style] for style in styles], shares)
+        moves = [
+            draft.maps(canvas.moments(area), style, settings.strength)
+            for area, style in zip(areas, styles, strict=True)
+        ]
+        return canvas.painted(list(zip(moves, areas, strict=True)))
     if not scene.areas:
-        dressed = [s * colour.covariance_matched(target, x) for s, x in zip(shares, scene.samples, strict=True)]
+        own = measure(target)
+        dressed = [s * monge(own, x.colours)(target).clamp(0, 1) for s, x in zip(shares, scene.samples, strict=True)]
         target = torch.stack(dressed).sum(0) / sum(shares)
     return (target + 0.02 * noise).clamp(0, 1)  # something for strokes to grow from where the content is flat
 
@@ -288,18 +339,20 @@ def _finished(scene: _Scene, pixels: Tensor, colours: str, recipe: dict[str, Any
 def _recipe(job: Job, settings: Settings, quality: Quality) -> dict[str, Any]:
     roles = {f"mask {i}": m for i, m in enumerate(job.masks, 1)}
     roles |= {role: p for role, p in (("protect", job.protect), ("start", job.start_from)) if p is not None}
-    used = provenance.sha256(job.weights) if job.weights else weights.sha256_of(quality.network)
+    used = {quality.network: provenance.sha256(job.weights) if job.weights else weights.sha256_of(quality.network)}
+    for name in ("anystyle", "compact") if quality.start == "draft" else ():
+        used.setdefault(name, weights.sha256_of(name))
     return provenance.make_recipe(
-        _source(job.content),
-        [_source(style) for style in job.styles],
+        source(job.content),
+        [source(style) for style in job.styles],
         {name: value for name, value in dataclasses.asdict(settings).items() if value is not None},
-        {quality.network: used},
-        {role: _source(p) for role, p in roles.items()},
+        used,
+        {role: source(p) for role, p in roles.items()},
     )
 
 
-def _source(given: PictureLike) -> dict[str, str]:
-    """Name and hash of a file; a picture from memory has no name, and the hash of its pixels."""
+def source(given: PictureLike) -> dict[str, str]:
+    """Name and hash of a file for a recipe; a picture from memory has no name, and the hash of its pixels."""
     if not isinstance(given, Picture):
         return provenance.source(given)
     return {"name": "", "sha256": hashlib.sha256(given.pixels.cpu().contiguous().numpy().tobytes()).hexdigest()}

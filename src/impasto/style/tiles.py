@@ -49,12 +49,11 @@ def stride(layer: str) -> int:
     return 2 ** (block(layer) - 1)
 
 
-def cut(height: int, width: int, side: int, deepest: int) -> Iterator[Tile]:
-    """Cover a picture with tiles of about `side` pixels, haloed for features of block `deepest`.
+def cut(height: int, width: int, side: int, halo: int) -> Iterator[Tile]:
+    """Cover a picture with tiles of about `side` pixels, each with `halo` more on every side where there is picture.
 
     A picture not much larger than `side` is one tile: a sliver of a tile would cost its halo for nothing.
     """
-    halo = REACH[deepest]
     for top, bottom in _spans(height, side):
         for left, right in _spans(width, side):
             yield Tile(

@@ -1,0 +1,51 @@
+"""Options that the commands of style transfer share: of their panels in the help, of the settings behind them."""
+
+import dataclasses
+from collections.abc import Iterable
+from typing import Annotated, Any, Literal
+
+import typer
+
+from impasto.style.settings import Settings
+
+EVERYDAY, REGIONS, METHOD, OUTPUT, MACHINE = "Everyday", "Colour and regions", "Method", "Output", "Machine"
+DEFAULTS = {field.name: field.default for field in dataclasses.fields(Settings)}
+
+
+def option(panel: str, text: str, *names: str, **more: Any) -> Any:
+    """An option. Not given, it is None, and whoever it is for has the default."""
+    return typer.Option(*names, help=text, rich_help_panel=panel, show_default=False, **more)
+
+
+def setting(panel: str, field: str, text: str, *names: str, choices: Iterable[str] = (), **more: Any) -> Any:
+    """An option for a field of Settings; its help ends with the choices and the field's own default."""
+    if choices:
+        text = f"{text}: {', '.join(choices)}"
+        more["autocompletion"] = lambda: list(choices)
+    if DEFAULTS[field] is not None:
+        text += f" (default {DEFAULTS[field]})"
+    return option(panel, text, *names, **more)
+
+
+Strength = Annotated[float | None, setting(EVERYDAY, "strength", "Of the style; 0 gives the content back", metavar="X")]
+StyleScale = Annotated[float | None, setting(EVERYDAY, "style_scale", "Brush size; 2 is twice as broad", metavar="X")]
+StyleWeight = Annotated[
+    list[float] | None, option(EVERYDAY, "Share of a style, once per STYLE (default equal)", metavar="W")
+]
+Label = Annotated[Literal["cn"] | None, option(OUTPUT, "Also carry the label of GB 45438-2025", metavar="cn")]
+Device = Annotated[
+    str | None, setting(MACHINE, "device", "cpu, cuda, cuda:1, mps, or auto for the fastest", metavar="NAME")
+]
+Precision = Annotated[
+    str | None,
+    setting(MACHINE, "precision", "float32, or auto for bfloat16 where the processor has it", metavar="NAME"),
+]
+Memory = Annotated[
+    float | None, setting(MACHINE, "memory", "To use at most (default 3.5, or 70 % of the free)", metavar="GB")
+]
+
+
+def given(parameters: dict[str, Any], style_weight: list[float] | None) -> dict[str, Any]:
+    """Arguments of Settings out of the parameters of a command: those that were given."""
+    found = {name: value for name in DEFAULTS if (value := parameters.get(name)) is not None}
+    return found | ({"style_weights": tuple(style_weight)} if style_weight else {})

@@ -1,0 +1,167 @@
+"""`impasto video`: repaint a clip in the manner of pictures."""
+
+import json
+import re
+import sys
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import typer
+
+from impasto.cli import options, terminal
+from impasto.cli.options import (
+    EVERYDAY,
+    MACHINE,
+    OUTPUT,
+    REGIONS,
+    Device,
+    Label,
+    Memory,
+    Precision,
+    Strength,
+    StyleScale,
+    StyleWeight,
+    option,
+    setting,
+)
+from impasto.cli.styles import style_picture
+from impasto.errors import SettingsError
+from impasto.style.settings import Settings
+
+TIME = "Time"
+
+
+def video(
+    context: typer.Context,
+    clip: Annotated[Path, typer.Argument(metavar="CLIP", help="A video, or a folder of numbered frames.")],
+    output: Annotated[
+        Path,
+        option(
+            EVERYDAY,
+            "The clip to write: .mp4, .webm, .mov, .mkv, .gif, or a folder for frames (or frame_%05d.png, .tif)",
+            "-o",
+            "--output",
+            metavar="OUT",
+        ),
+    ],
+    styles: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="STYLE", help="The picture that shows how; several blend, or take turns as A.jpg@0 B.jpg@5s."
+        ),
+    ] = None,
+    style: Annotated[list[str] | None, option(EVERYDAY, "The same as STYLE", metavar="STYLE")] = None,
+    quality: Annotated[
+        Literal["draft", "fine"],
+        typer.Option(help="draft, or fine for seconds a frame", metavar="NAME", rich_help_panel=EVERYDAY),
+    ] = "draft",
+    preview: Annotated[
+        bool, option(EVERYDAY, "Only paint a strip of five frames, as OUT with .preview.png", "--preview")
+    ] = False,
+    resume: Annotated[bool, option(EVERYDAY, "Go on with what an interrupted run has left", "--resume")] = False,
+    size: Annotated[
+        int | None, setting(EVERYDAY, "size", "Long side in pixels (default the clip's own)", metavar="PX")
+    ] = None,
+    strength: Strength = None,
+    style_scale: StyleScale = None,
+    style_weight: StyleWeight = None,
+    steadiness: Annotated[
+        float | None,
+        option(
+            TIME, "Share of the frame before in the next, below 1; 0 paints frame by frame (default 0.8)", metavar="X"
+        ),
+    ] = None,
+    fade: Annotated[
+        float | None, option(TIME, "How long one style takes to become the next (default 1)", metavar="SECONDS")
+    ] = None,
+    start: Annotated[float | None, option(TIME, "Where to begin", metavar="SECONDS")] = None,
+    end: Annotated[float | None, option(TIME, "Where to end", metavar="SECONDS")] = None,
+    fps: Annotated[
+        float | None, option(TIME, "Frames per second of the result (default the clip's)", metavar="N")
+    ] = None,
+    rate: Annotated[
+        float | None, option(TIME, "Frames per second of a folder of frames (default 24)", metavar="N")
+    ] = None,
+    colour: Annotated[
+        Literal["style", "luminance"],
+        typer.Option(
+            "--colour",
+            "--color",
+            help="The style's colours, or the clip's own",
+            metavar="MODE",
+            rich_help_panel=REGIONS,
+        ),
+    ] = "style",
+    mask: Annotated[
+        Path | None, option(REGIONS, "Where the style goes (white), a picture or a clip", metavar="FILE")
+    ] = None,
+    crf: Annotated[
+        int | None, option(OUTPUT, "Of .mp4 and .mkv (default 18) and .webm (24); lower is better", metavar="N")
+    ] = None,
+    bits: Annotated[int | None, option(OUTPUT, "Per channel of numbered frames, 8 or 16", metavar="N")] = None,
+    label: Label = None,
+    as_json: Annotated[bool, option(OUTPUT, "A JSON object per frame, and one at the end", "--json")] = False,
+    device: Device = None,
+    precision: Precision = None,
+    memory: Memory = None,
+    weights: Annotated[
+        Path | None,
+        option(MACHINE, "The any-style network from this file, which train anystyle made", metavar="FILE"),
+    ] = None,
+) -> None:
+    """Repaint CLIP in the manner of STYLE, without flicker. The sound goes along.
+
+    impasto video clip.mp4 swirl -o painted.mp4
+    """
+    given = options.given(context.params, style_weight)
+    chosen = [*(styles or ()), *(style or ())]
+    if not chosen:
+        raise SettingsError("name a clip and a style: impasto video CLIP STYLE -o OUT")
+
+    from impasto.style.video import Job, Style, stylizing
+    from impasto.style.video import preview as previewed
+
+    named: dict[str, Any] = {
+        "steadiness": steadiness, "fade": fade, "start": start, "end": end, "fps": fps, "rate": rate,
+        "mask": mask, "weights": weights, "crf": crf, "bits": bits,
+    }  # fmt: skip
+    job = Job(
+        clip,
+        [Style(style_picture(name), since) for name, since in map(_timed, chosen)],
+        output,
+        label_cn=label == "cn",
+        resume=resume,
+        **{name: value for name, value in named.items() if value is not None},
+    )
+    if preview:
+        strip = output.with_name(f"{output.stem}.preview.png")
+        previewed(job, Settings(**given)).save(strip, label_cn=job.label_cn)
+        print(json.dumps({"output": str(strip)}) if as_json else strip)
+        return
+    last = None
+    frames = stylizing(job, Settings(**given))
+    try:
+        with terminal.bar(shown=not as_json) as show:
+            for last in frames:
+                show(f"frame {last.number}, {last.speed:.2g} a second", last.number, last.frames or last.number)
+                if as_json:
+                    record = {"frame": last.number, "frames": last.frames, "speed": last.speed, "left": last.left}
+                    print(json.dumps(record), flush=True)
+    except KeyboardInterrupt:
+        frames.close()  # type: ignore[attr-defined]  # makes what is done playable
+        done = "nothing is done yet" if last is None else f"{last.number} frames are done"
+        raise terminal.Stopped(f"{done}; go on with the same command and --resume") from None
+    if as_json:
+        print(json.dumps({"output": str(output), "frames": last.number if last else 0}))
+    else:
+        said = f"{output}: {last.number} frames, {last.speed:.2g} a second" if last else f"{output}: was complete"
+        print(said if sys.stdout.isatty() else output)
+
+
+def _timed(name: str) -> tuple[str, float | None]:
+    """A style and the second it begins at: "A.jpg@5", "A.jpg@5s" or "A.jpg@1:30", unless a file has that very name."""
+    match = re.fullmatch(r"(.+)@(?:(\d+):)?(\d+(?:\.\d+)?)s?", name)
+    if match is None or Path(name).is_file():
+        return name, None
+    picture, minutes, seconds = match.groups()
+    return picture, 60 * int(minutes or 0) + float(seconds)

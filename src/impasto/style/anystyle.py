@@ -1,0 +1,210 @@
+"""Any style in one pass: features of the content moved onto the style's statistics, and a decoder that paints them.
+
+The encoder is the frozen compact network, which sees the halved and the quartered picture. Each layer's features are
+moved by the closed-form transport map between Gaussians, where Li et al. (2017, arXiv:1705.08086, "Universal Style
+Transfer via Feature Transforms") whiten and colour them, and the decoder makes a picture of them, coarse to fine.
+It starts from a blur of the content in the style's colours and learns what to add, so that little is left of the loss
+that `fine` minimises by steps on the pixels.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from impasto.data.dataset import Batch
+from impasto.errors import ModelError, SettingsError
+from impasto.perception import registry
+from impasto.perception.compact import TAPS
+from impasto.perception.vgg19 import pad
+from impasto.style.losses import wasserstein
+from impasto.style.objective import Eye, Goal, Moments, Region
+from impasto.style.statistics import measure
+from impasto.style.transport import monge
+from impasto.training.update import Update
+
+LAYERS = tuple(TAPS)[:3]
+LEVELS = (1, 2)  # how often the picture is halved before the encoder sees it
+STAGES = (  # what the decoder is given, at strides of 16, 8, 4 and 2 pixels
+    ("2/block3_conv1",),
+    ("1/block3_conv1", "2/block2_conv1"),
+    ("1/block2_conv1", "2/block1_conv1"),
+    (),  # finer features would let it copy the content and only change the colours, where it shall paint
+)
+WANTED = ("pixels", *(name for stage in STAGES for name in stage))
+BLUR = 8  # pixels, side of the squares whose mean colours the decoder starts from
+ALIGNMENT = 16  # pixels: sides of what the network sees are multiples of the coarsest stride
+SMALLEST = 128  # pixels: a smaller picture's quarter has too few features to take statistics of
+REACH = 192  # pixels that can influence a pixel, on each side: 80 of the encoder, 106 of the decoder, rounded up
+
+
+@dataclass(frozen=True, kw_only=True)
+class AnyStyleConfig:
+    """What the decoder is made of, and what its training minimises."""
+
+    channels: int = 6  # of the pictures it is trained on: a content, and a style behind it
+    size: int = 192  # their side, pixels
+    classes: int = 0  # there are none
+    widths: tuple[int, ...] = (128, 128, 64, 32)  # features of the stages
+    content_weight: float = 0.15  # more than `fine` has: a decoder keeps the content less easily
+    range_weight: float = 10.0  # of pixels' squared distance to [0, 1]
+
+
+class Stage(nn.Module):
+    """Features of one stride, from those of the coarser one and from what the encoder saw."""
+
+    def __init__(self, coarser: int, seen: int, width: int):
+        super().__init__()
+        self.lift = nn.Conv2d(coarser, width, 3) if coarser else None
+        self.join = nn.Conv2d(seen, width, 3) if seen else None
+        self.refine = nn.ModuleList([nn.Conv2d(width, width, 3), nn.Conv2d(width, width, 3)])
+
+    def forward(self, coarser: Tensor | None, seen: Tensor) -> Tensor:
+        parts = [] if self.join is None else [_convolved(self.join, seen)]
+        if self.lift is not None and coarser is not None:
+            parts.append(F.interpolate(_convolved(self.lift, F.relu(coarser)), scale_factor=2))
+        x = sum(parts[1:], parts[0])
+        first, second = self.refine
+        return x + _convolved(second, F.relu(_convolved(first, F.relu(x))))
+
+
+def _convolved(convolution: nn.Module, x: Tensor) -> Tensor:
+    return convolution(pad(x, "replicate"))
+
+
+class AnyStyle(nn.Module):
+    """The decoder with its encoder, under the contract that the trainer knows (models/base.py).
+
+    The encoder is the bundled compact network, frozen; it is no part of the weights that are saved.
+
+    Raises:
+        SettingsError: pictures of a size that cannot be looked at.
+    """
+
+    settings = AnyStyleConfig
+    presets: ClassVar[dict[str, dict[str, Any]]] = {
+        "fine": {"batch": 3, "rate": 2e-3, "optimiser": "muon", "clip": 0.0, "steps": 16_000, "report_every": 1000}
+    }
+
+    def __init__(self, config: AnyStyleConfig):
+        super().__init__()
+        if config.size % ALIGNMENT or config.size < SMALLEST:
+            raise SettingsError(f"size is {SMALLEST} or more and a multiple of {ALIGNMENT}, not {config.size}")
+        self.config = config
+        self._encoder = (registry.load("compact"),)  # in a tuple, so that it is no submodule
+        self.shown: Tensor | None = None  # [N, 6, S, S], what `sample` paints
+        seen = [sum(TAPS[name[2:]] for name in names) for names in STAGES]
+        coarser = (0, *config.widths[:-1])
+        self.stages = nn.ModuleList(map(Stage, coarser, seen, config.widths))
+        self.last = nn.Conv2d(config.widths[-1], 12, 3)
+        for parameter in self.last.parameters():
+            nn.init.zeros_(parameter)  # the first guess: the blur
+        for number, channels in enumerate(seen):  # usual size of each feature, found at the first step
+            self.register_buffer(f"scale_{number}", torch.zeros(channels))
+        self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+    @property
+    def device(self) -> torch.device:
+        return self.last.weight.device
+
+    @classmethod
+    def preset_for(cls, config: AnyStyleConfig) -> str:
+        """The only one: the loss of the quality `fine`."""
+        return "fine"
+
+    @property
+    def encoder(self) -> nn.Module:
+        return self._encoder[0].to(self.device)
+
+    def forward(self, features: dict[str, Tensor]) -> Tensor:
+        """A picture [N, 3, H, W] from the `features` of `look` moved onto a style's; not yet clipped to [0, 1]."""
+        x = None
+        for number, (stage, seen) in enumerate(zip(self.stages, _stacked(features), strict=True)):
+            seen = seen / getattr(self, f"scale_{number}")[:, None, None]
+            x = stage(x, seen.contiguous(memory_format=torch.channels_last))
+        assert x is not None
+        blur = F.interpolate(F.avg_pool2d(features["pixels"], BLUR), scale_factor=BLUR, mode="bilinear")
+        return blur + F.pixel_shuffle(_convolved(self.last, F.relu(x)), 2).float()
+
+    @torch.no_grad()
+    def look(self, picture: Tensor) -> dict[str, Tensor]:
+        """The float32 features of `picture` [N, 3, H, W], sides multiples of 16: "pixels", "1/block1_conv1", ..."""
+        found, seen = {"pixels": picture}, picture
+        for level in LEVELS:
+            seen = F.interpolate(seen, scale_factor=0.5, mode="bilinear", antialias=True)
+            found |= {f"{level}/{layer}": f.float() for layer, f in self.encoder(seen, LAYERS).items()}
+        return {name: f for name, f in found.items() if name in WANTED}
+
+    def groups(self) -> dict[str, list[nn.Parameter]]:
+        return {"model": list(self.parameters())}
+
+    def updates(self, batch: Batch) -> Iterator[Update]:
+        """What `fine` minimises, of each content painted in the style beside it."""
+        contents, styles = batch.images.split(3, 1)
+        device = contents.device.type
+        dtype = torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else None
+        eye = Eye(self.encoder, dict.fromkeys(LAYERS, 1.0), ("block3_conv4",), dtype=dtype)
+        looks = [eye.statistics(style) for style in styles.split(1)]
+        moments = [{"pixels": measure(s)} | flat(levels) for s, levels in zip(styles.split(1), looks, strict=True)]
+        moved = moved_onto(self.look(contents), moments)
+        if not self.get_buffer("scale_0").any():
+            for number, seen in enumerate(_stacked(moved)):
+                self.get_buffer(f"scale_{number}").copy_(seen.square().mean((0, 2, 3)).sqrt())
+        painted = self(moved)
+
+        weight = self.config.content_weight
+        with torch.enable_grad(), torch.autocast(device, enabled=False):
+            found = [
+                Goal(eye, [Region(style)], eye.contents(content), wasserstein, content_weight=weight).gradient(picture)
+                for content, style, picture in zip(contents.split(1), looks, painted.detach().split(1), strict=True)
+            ]
+        means = {name: sum(terms[name] for terms, _ in found) / len(found) for name in ("style", "content")}
+        outside = (painted - painted.clamp(0, 1)).square().mean()
+        pulled = (painted * torch.cat([pull for _, pull in found])).sum() / len(found)
+        # The goals have given their gradients already; `pulled` brings them here and adds nothing to the value.
+        loss = sum(means.values()) + pulled - pulled.detach() + self.config.range_weight * outside
+        yield Update("model", loss, {**means, "outside": outside})
+
+    @torch.no_grad()
+    def sample(self, n: int, **_: Any) -> Tensor:
+        """The first `n` pairs in `shown`, painted: what the trainer's reports show.
+
+        Raises:
+            ModelError: there are none.
+        """
+        if self.shown is None:
+            raise ModelError("there are no pairs to show")
+        contents, styles = self.shown[:n].to(self.device).split(3, 1)
+        moments = [moments_of(self.look(style)) for style in styles.split(1)]
+        return self(moved_onto(self.look(contents), moments)).clamp(0, 1)
+
+
+def moments_of(features: dict[str, Tensor], masks: dict[str, Tensor] | None = None) -> Moments:
+    """Statistics of the features [1, C, h, w] of `look`, weighted by a mask for each when given."""
+    with torch.autocast(features["pixels"].device.type, enabled=False):  # in bfloat16 they would be too coarse
+        return {name: measure(f, None if masks is None else masks[name]) for name, f in features.items()}
+
+
+def moved_onto(features: dict[str, Tensor], styles: Sequence[Moments]) -> dict[str, Tensor]:
+    """`features` [N, C, h, w] of N pictures, each moved from its own statistics onto those of one of N `styles`."""
+    parts = []
+    for i, wanted in enumerate(styles):
+        own = {name: f[i : i + 1] for name, f in features.items()}
+        found = moments_of(own)
+        parts.append({name: monge(found[name], wanted[name])(f) for name, f in own.items()})
+    return {name: torch.cat([part[name] for part in parts]) for name in features}
+
+
+def flat(levels: Sequence[Moments]) -> Moments:
+    """The statistics of a picture at its reductions (`Eye.statistics`), under the names that `look` has for them."""
+    every = {f"{level}/{layer}": levels[level][layer] for level in LEVELS for layer in LAYERS}
+    return {name: moments for name, moments in every.items() if name in WANTED}
+
+
+def _stacked(features: dict[str, Tensor]) -> list[Tensor]:
+    """What each stage sees [N, C, H / stride, W / stride]."""
+    nothing = features["pixels"][:, :0]
+    return [torch.cat([features[name] for name in names] or [nothing], 1) for names in STAGES]

@@ -1,0 +1,314 @@
+"""Clips in the manner of pictures, without flicker.
+
+Three things keep a painted clip steady. The statistics of the style are taken once, those of the content run along
+smoothly from frame to frame. What the frame before became is moved along the optical flow, and where the flow can be
+trusted it goes into the next (after Ruder, Dosovitskiy and Brox 2016, arXiv:1604.08610): into the draft as a running
+mean along each thing's path, into `fine` as its start and as a term of its loss. At a cut all that begins anew.
+"""
+
+import dataclasses
+import math
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from itertools import repeat
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from impasto import clip as clips
+from impasto import device, picture, provenance, weights
+from impasto.errors import PictureError, SettingsError
+from impasto.perception.flow import consistent, dense, is_cut, warp
+from impasto.picture import SHORTEST_SIDE, Picture
+from impasto.style import colour, draft, losses, optimise, regions, stylize
+from impasto.style.objective import Anchor, Eye, Goal, Moments, Region
+from impasto.style.settings import Settings
+from impasto.style.statistics import merge
+
+QUALITIES = ("draft", "fine")
+COLOURS = ("style", "luminance")  # the others look at the content as a whole, and would flicker with it
+CONTENT_PACE = 0.1  # share of a new frame in the running statistics of the content
+STRANGE = 0.1  # difference of a frame from the one before, moved to match, at which trust has fallen to 1/e
+REFINING = 12  # steps of `fine` on a frame that has one before it
+RATE = 0.02  # of these steps, in units of the pixel range
+ANCHOR = 20.0  # weight of the temporal loss
+PREVIEWED = 5  # frames of a preview
+
+
+@dataclass(frozen=True)
+class Style:
+    """A picture that shows how, and from which second on; None: all along."""
+
+    picture: stylize.PictureLike
+    since: float | None = None
+
+
+@dataclass(frozen=True)
+class Job:
+    """The files of a run, and what of the clip is wanted."""
+
+    clip: str | PathLike[str]
+    styles: Sequence[Style]
+    output: Path
+    mask: str | PathLike[str] | None = None  # where the style goes (white): a picture, or a clip of its own
+    weights: str | PathLike[str] | None = None  # of the any-style network, instead of the bundled ones
+    start: float | None = None  # seconds
+    end: float | None = None
+    fps: float | None = None  # of the result; None: every frame at its own time
+    rate: float = 24  # of a folder of frames
+    crf: int | None = None
+    bits: int = 8  # of numbered frames
+    steadiness: float = 0.8  # share of the frame before where it can be trusted; 0 paints frame by frame
+    fade: float = 1.0  # seconds from one style to the next
+    label_cn: bool = False
+    resume: bool = False
+
+
+@dataclass(frozen=True)
+class Progress:
+    """A frame that is done."""
+
+    number: int  # from 1
+    frames: int | None  # of all, as far as the clip says
+    pixels: Tensor  # [1, 3, H, W], what it became
+    speed: float  # frames per second
+    left: float | None  # seconds
+
+
+def stylizing(job: Job, settings: Settings) -> Iterator[Progress]:
+    """Do `job`, yielding after each frame that is written. Whatever ends it early leaves what `resume` goes on from.
+
+    Raises:
+        ImpastoError: what a user can mend, as `stylize.stylizing` and `clip.read` and `clip.write` say it.
+    """
+    clip = _opened(job, settings)
+    painter = _Painter(job, settings, clip)
+    recipe = _recipe(job, settings, painter)
+    begun, done = time.perf_counter(), 0
+    with clips.write(
+        job.output, clip.info, of=clip, crf=job.crf, bits=job.bits, recipe=recipe, label_cn=job.label_cn,
+        resume=job.resume,
+    ) as out:  # fmt: skip
+        skipped = out.done
+        for number, (frame, mask) in enumerate(zip(clip, _masks(job, clip), strict=False), 1):
+            if number <= skipped:
+                painter.pass_by(frame.pixels, out.last if number == skipped else None, near=skipped - number < 30)
+                continue
+            pixels = painter.paint(frame.pixels, mask, float(frame.time))
+            out.add(pixels.cpu(), frame.time, frame.alpha)
+            done += 1
+            speed = done / (time.perf_counter() - begun)
+            frames = clip.info.frames
+            left = None if frames is None else max(0, frames - number) / speed
+            yield Progress(number, frames, pixels, speed, left)
+
+
+def preview(job: Job, settings: Settings) -> Picture:
+    """A strip of a few frames of the clip, each above what it would become."""
+    clip = _opened(job, settings)
+    painter = _Painter(job, settings, clip)
+    length = Fraction(clip.info.frames or 1) / clip.info.rate if clip.length is None else clip.length
+    last = max(0.0, float(length - 1 / clip.info.rate))
+    wanted = [last * i / PREVIEWED for i in range(PREVIEWED)]
+    columns: list[Tensor] = []
+    for second in wanted:
+        at = clips.read(job.clip, start=float(clip.start) + second, size=settings.size, rate=job.rate)
+        frame = next(iter(at))
+        mask = next(iter(_masks(replace(job, start=float(clip.start) + second), at)))
+        painter.forget()
+        painted = painter.paint(frame.pixels, mask, second)
+        columns.append(torch.cat([frame.pixels.to(painted.device), painted], 2))
+    return Picture(torch.cat(columns, 3).cpu(), recipe=_recipe(job, settings, painter))
+
+
+def _opened(job: Job, settings: Settings) -> clips.Clip:
+    if settings.quality not in QUALITIES:
+        raise SettingsError(f"a clip is painted with quality {' or '.join(QUALITIES)}, not {settings.quality!r}")
+    if settings.colour not in COLOURS:
+        raise SettingsError(f"the colour of a clip is {' or '.join(COLOURS)}, not {settings.colour!r}")
+    if not 0 <= job.steadiness < 1:
+        raise SettingsError(f"steadiness goes from 0 to less than 1, not {job.steadiness}")
+    if not 0 <= job.fade < math.inf:
+        raise SettingsError(f"a fade takes 0 seconds or more, not {job.fade}")
+    times = [style.since for style in job.styles if style.since is not None]
+    if times and (len(times) < len(job.styles) or settings.style_weights):
+        raise SettingsError("give every style its second, or none; styles that take turns have no weights")
+    return clips.read(job.clip, start=job.start, end=job.end, size=settings.size, fps=job.fps, rate=job.rate)
+
+
+def _masks(job: Job, clip: clips.Clip) -> Iterator[Tensor | None]:
+    """A mask [1, 1, H, W] for each frame: of one picture, or of a clip whose last frame stays."""
+    if job.mask is None:
+        yield from repeat(None)
+    size = (clip.info.height, clip.info.width)
+    if Path(str(job.mask)).suffix.lower() in picture.FORMATS:
+        yield from repeat(regions.mask(picture.read(str(job.mask)), *size))
+    last = None
+    masks = clips.read(str(job.mask), start=job.start, fps=clip.info.rate, rate=clip.info.rate)
+    for frame in masks:
+        last = regions.mask(Picture(frame.pixels, frame.alpha), *size)
+        yield last
+    yield from repeat(last)
+
+
+class _Painter:
+    """What is known all along a clip (the networks, the styles), and what goes from a frame to the next."""
+
+    def __init__(self, job: Job, settings: Settings, clip: clips.Clip) -> None:
+        self.job, self.settings, self.quality = job, settings, settings.chosen()
+        device.configure_threads()
+        self.device = device.pick_device(settings.device)
+        self.steadiness = job.steadiness
+        self.shares = stylize.shares_of(len(job.styles), settings.style_weights)
+        whole = torch.empty(1, 3, clip.info.height, clip.info.width, device=self.device)
+        if min(whole.shape[2:]) < SHORTEST_SIDE:
+            raise PictureError(f"the clip is too narrow: {SHORTEST_SIDE} pixels at least")
+        samples = [stylize.sample_of(style.picture, settings, whole) for style in job.styles]
+        self.tile = settings.tile or stylize.tile_for(self.quality.network, settings.memory, whole)
+        self.dtype = stylize.dtype_for(self.quality, whole)
+        side = max(whole.shape[2:])
+        self.network = draft.load(None if job.weights is None else Path(job.weights)).to(self.device)
+        self.drafted = [sample.drafted(self.network, side, side, self.dtype, self.tile) for sample in samples]
+        self.eye: Eye | None = None
+        if settings.quality == "fine":
+            self.eye = stylize.eye_for(settings, self.quality, whole, self.tile)
+            self.levels = [sample.levels(self.eye, side, side) for sample in samples]
+        self.forget()
+
+    def forget(self) -> None:
+        """As before the first frame."""
+        self.seen: Tensor | None = None  # the frame before
+        self.became: Tensor | None = None  # and what it became
+        self.content: Moments | None = None  # running statistics
+
+    def pass_by(self, frame: Tensor, became: Tensor | None, near: bool) -> None:
+        """Take in a frame that was painted by an earlier run, the last of which `became` what it was."""
+        if not near:
+            return
+        frame = self._prepared(frame)
+        self._follow(frame, None)
+        self.seen, self.became = frame, None if became is None else became.to(self.device)
+
+    def paint(self, frame: Tensor, mask: Tensor | None, second: float) -> Tensor:
+        """What `frame` [1, 3, H, W], shown at `second`, becomes."""
+        whole = frame.to(self.device)
+        if self.settings.strength == 0:
+            return whole
+        frame = self._prepared(frame)
+        mask = None if mask is None else mask.to(self.device)
+        shares = self._shares_at(second)
+        canvas = self._follow(frame, mask)
+        assert self.content is not None
+        moves = draft.maps(self.content, _blended(self.drafted, shares), self.settings.strength)
+        result = canvas.painted([(moves, None)])
+        carried = self._carried(frame)
+        if self.eye is not None:
+            result = self._refined(frame, result, carried, mask, shares)
+        elif carried is not None:
+            before, trust = carried
+            result = torch.lerp(result, before, self.steadiness * trust)
+        self.seen, self.became = frame, result
+        if self.settings.colour == "luminance":
+            result = colour.with_colours_of(result, whole)
+        return result if mask is None else torch.lerp(whole, result, mask)
+
+    def _prepared(self, frame: Tensor) -> Tensor:
+        frame = frame.to(self.device)
+        return colour.lightness(frame) if self.settings.colour == "luminance" else frame
+
+    def _follow(self, frame: Tensor, mask: Tensor | None) -> draft.Canvas:
+        """Take `frame` into the running statistics of the content; after a cut nothing else is in them."""
+        if self.seen is not None and is_cut(self.seen, frame):
+            self.forget()
+        canvas = draft.Canvas(self.network, frame, self.dtype, self.tile)
+        found = canvas.moments(mask)
+        if self.content is not None and self.steadiness:
+            pace = (1 - CONTENT_PACE, CONTENT_PACE)
+            found = {
+                name: replace(merge([self.content[name], now], pace), weight=now.weight) for name, now in found.items()
+            }
+        self.content = found
+        return canvas
+
+    def _carried(self, frame: Tensor) -> tuple[Tensor, Tensor] | None:
+        """What the frame before became, moved to where its things are in `frame`, and how far it is to be trusted."""
+        if self.seen is None or self.became is None or not self.steadiness:
+            return None
+        back = dense(frame, self.seen)
+        trust = consistent(dense(self.seen, frame), back)
+        strange = (warp(self.seen, back) - frame).square().mean(1, keepdim=True)
+        return warp(self.became, back).clamp(0, 1), trust * torch.exp(-strange / STRANGE**2)
+
+    def _refined(
+        self,
+        frame: Tensor,
+        drafted: Tensor,
+        carried: tuple[Tensor, Tensor] | None,
+        mask: Tensor | None,
+        shares: tuple[float, ...],
+    ) -> Tensor:
+        """The frame after steps of `fine`: from coarse to fine where nothing is carried over, else a few at the end."""
+        assert self.eye is not None
+        if carried is None:
+            settings = replace(self.settings, style_weights=shares, size=max(frame.shape[2:]))
+            job = stylize.Job(Picture(frame.cpu()), [style.picture for style in self.job.styles])
+            *_, last = stylize.stylizing(job, settings)
+            return last.result().pixels.to(self.device)
+        before, trust = carried
+        goal = Goal(
+            self.eye,
+            [Region(stylize.blend(self.levels, shares), mask)],
+            self.eye.contents(frame),
+            style_loss=losses.STYLE_LOSSES[self.quality.style_loss],
+            style_weight=self.settings.strength * self.quality.style_weight,
+            content_weight=self.quality.content_weight,
+            anchor=Anchor(before, trust, ANCHOR),
+        )
+        start = torch.lerp(drafted, before, trust)
+        *_, last_step = optimise.adam(start, goal, REFINING, rate=RATE)
+        return last_step.picture
+
+    def _shares_at(self, second: float) -> tuple[float, ...]:
+        """Of each style at a time: those with a second of their own take turns, fading over."""
+        times = [style.since for style in self.job.styles]
+        if None in times:
+            return self.shares
+        order = sorted(range(len(times)), key=lambda i: times[i] or 0)
+        shares = [0.0] * len(times)
+        shares[order[0]] = 1.0
+        for index in order[1:]:
+            since = times[index] or 0
+            part = float(second >= since) if self.job.fade == 0 else min(1, max(0, (second - since) / self.job.fade))
+            shares = [share * (1 - part) for share in shares]
+            shares[index] += part
+        return tuple(shares)
+
+
+def _blended(styles: Sequence[Moments], shares: tuple[float, ...]) -> Moments:
+    return {name: merge([style[name] for style in styles], shares) for name in styles[0]}
+
+
+def _recipe(job: Job, settings: Settings, painter: _Painter) -> dict[str, Any]:
+    def source(given: stylize.PictureLike) -> dict[str, str]:
+        if not isinstance(given, Picture) and Path(given).is_dir():
+            return {"name": Path(given).name, "sha256": ""}  # of thousands of frames it would take minutes
+        return stylize.source(given)
+
+    chosen = {name: value for name, value in dataclasses.asdict(settings).items() if value is not None}
+    cut = {name: getattr(job, name) for name in ("start", "end", "fps", "steadiness", "fade")}
+    since = {f"style {i} since": style.since for i, style in enumerate(job.styles, 1) if style.since is not None}
+    used = {name: weights.sha256_of(name) for name in sorted({"anystyle", painter.quality.network, "compact"})}
+    if job.weights is not None:
+        used["anystyle"] = provenance.sha256(job.weights)
+    return provenance.make_recipe(
+        source(job.clip),
+        [source(style.picture) for style in job.styles],
+        {**chosen, "tile": painter.tile, **{name: value for name, value in cut.items() if value is not None}, **since},
+        used,
+        {} if job.mask is None else {"mask 1": source(job.mask)},
+    )

@@ -1,0 +1,113 @@
+"""`impasto video` as a person meets it."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+
+from impasto import clip
+from impasto.cli.video import _timed
+from impasto.style import video
+
+Impasto = Callable[..., Any]  # the fixture in conftest.py
+
+
+@pytest.fixture
+def frames(folder: Path) -> Path:
+    """Numbered frames, beside `photo.png` and `left.png`."""
+    (folder / "frames").mkdir()
+    photo = Image.open("photo.png").resize((200, 150))
+    for number in range(6):
+        photo.crop((4 * number, 0, 4 * number + 96, 72)).save(f"frames/{number}.png")
+    return folder
+
+
+def test_a_clip_is_painted_and_says_where(impasto: Impasto, frames: Path) -> None:
+    assert impasto("video", "frames", "meadow", "-o", "out.mp4") == (0, "out.mp4\n", "")
+    painted = clip.read("out.mp4")
+    assert (painted.info.width, painted.info.height, len(list(painted))) == (96, 72, 6)
+    out = impasto("inspect", "out.mp4", "--json").out
+    found = json.loads(out)
+    assert found["recipe"]["settings"]["quality"] == "draft" and "AISystemUsed" in found["labels"]
+
+
+def test_json_is_a_line_per_frame(impasto: Impasto, frames: Path) -> None:
+    words = ("--json", "--fps", "12", "--end", "0.2", "--mask", "left.png", "--size", "48")
+    code, out, _ = impasto("video", "frames", "meadow", "swirl", "-o", "out.webm", *words)
+    *records, end = map(json.loads, out.splitlines())
+    assert code == 0 and [record["frame"] for record in records] == [1, 2, 3]
+    assert end == {"output": "out.webm", "frames": 3}
+    assert clip.read("out.webm").info.width == 48
+
+
+def test_styles_may_take_turns(impasto: Impasto, frames: Path) -> None:
+    assert impasto("video", "frames", "--style", "meadow@0", "--style", "swirl@0.1s", "-o", "painted").code == 0
+    assert sorted(path.name for path in Path("painted").iterdir())[-1] == "frame_00006.png"
+    recipe = json.loads(impasto("inspect", "painted", "--json").out)["recipe"]
+    assert recipe["settings"]["style 2 since"] == 0.1
+
+
+@pytest.mark.parametrize(
+    ("text", "wanted"),
+    [("a.jpg@5", ("a.jpg", 5.0)), ("a.jpg@5.5s", ("a.jpg", 5.5)), ("a@b.jpg@1:30", ("a@b.jpg", 90.0)),
+     ("a@b.jpg", ("a@b.jpg", None)), ("meadow", ("meadow", None))],
+)  # fmt: skip
+def test_a_style_may_say_when_it_begins(text: str, wanted: tuple[str, float | None]) -> None:
+    assert _timed(text) == wanted
+
+
+def test_a_file_may_have_a_name_like_that(folder: Path) -> None:
+    Path("odd@5").touch()
+    assert _timed("odd@5") == ("odd@5", None)
+
+
+def test_a_preview_is_a_picture_beside_the_clip(impasto: Impasto, frames: Path) -> None:
+    assert impasto("video", "frames", "meadow", "-o", "out.mp4", "--preview") == (0, "out.preview.png\n", "")
+    assert Image.open("out.preview.png").size == (5 * 96, 2 * 72) and not Path("out.mp4").exists()
+
+
+def test_ctrl_c_leaves_a_playable_clip_and_says_how_to_go_on(
+    impasto: Impasto, frames: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    paint, count = video._Painter.paint, iter(range(9))
+
+    def interrupted(self: Any, *words: Any) -> Any:
+        if next(count) == 4:
+            raise KeyboardInterrupt
+        return paint(self, *words)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(video._Painter, "paint", interrupted)
+        code, out, err = impasto("video", "frames", "meadow", "-o", "out.mp4")
+    assert (code, out) == (130, "")
+    assert err == "stopped: 4 frames are done; go on with the same command and --resume\n"
+    assert len(list(clip.read("out.partial.mp4"))) == 4
+    assert impasto("video", "frames", "meadow", "-o", "out.mp4").code == 2  # what is there is not lost by mistake
+    assert impasto("video", "frames", "meadow", "-o", "out.mp4", "--resume") == (0, "out.mp4\n", "")
+    assert len(list(clip.read("out.mp4"))) == 6 and not Path("out.partial.mp4").exists()
+
+
+WRONG = {
+    "no style": (["frames", "-o", "out.mp4"], "name a clip and a style"),
+    "clip": (["nowhere.mp4", "meadow", "-o", "out.mp4"], "nowhere.mp4 does not exist"),
+    "not a clip": (["photo.txt", "meadow", "-o", "out.mp4"], "photo.txt cannot be read"),
+    "style": (["frames", "medow", "-o", "out.mp4"], "no bundled style"),
+    "format": (["frames", "meadow", "-o", "out.doc"], "a clip is .mp4"),
+    "folder": (["frames", "meadow", "-o", "no/out.mp4"], "there is no folder no"),
+    "cut": (["frames", "meadow", "-o", "out.mp4", "--start", "2", "--end", "1"], "has no length"),
+    "crf": (["frames", "meadow", "-o", "out.gif", "--crf", "3"], "crf is for"),
+}
+
+
+@pytest.mark.parametrize(("words", "said"), WRONG.values(), ids=WRONG)
+def test_wrong_words_are_one_line_and_leave_nothing(
+    impasto: Impasto, frames: Path, words: list[str], said: str
+) -> None:
+    Path("photo.txt").write_text("no clip")
+    before = sorted(frames.iterdir())
+    code, out, err = impasto("video", *words)
+    assert (code, out, err.count("\n")) == (2, "", 1) and said in err
+    assert sorted(frames.iterdir()) == before

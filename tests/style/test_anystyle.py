@@ -1,0 +1,108 @@
+"""The any-style network: where it starts, what its loss is, that it learns."""
+
+import pytest
+import torch
+import torch.nn.functional as F
+from skimage import data
+from torch import Tensor
+
+from impasto.data.dataset import Batch
+from impasto.errors import SettingsError
+from impasto.picture import fit
+from impasto.style.anystyle import STAGES, AnyStyle, AnyStyleConfig
+from impasto.style.statistics import measure
+from impasto.style.transport import monge
+
+
+@pytest.fixture(scope="module")
+def pair() -> Tensor:
+    """A content and a style [1, 6, 128, 128]."""
+    content, style = (
+        torch.from_numpy(picture[:400, :400]).permute(2, 0, 1)[None].float() / 255
+        for picture in (data.astronaut(), data.coffee())
+    )
+    return torch.cat([fit(content, 128), fit(style, 128)], 1)
+
+
+@pytest.fixture
+def model() -> AnyStyle:
+    torch.manual_seed(0)
+    return AnyStyle(AnyStyleConfig(size=128, widths=(8, 8, 8, 8)))
+
+
+def one_step(model: AnyStyle, pair: Tensor) -> tuple[Tensor, dict[str, Tensor | float]]:
+    (update,) = model.updates(Batch(pair))
+    return update.loss, update.metrics
+
+
+def test_it_begins_with_a_blur_of_the_content_in_the_colours_of_the_style(model: AnyStyle, pair: Tensor) -> None:
+    one_step(model, pair)  # finds the scales of the features
+    content, style = pair.split(3, 1)
+    coloured = monge(measure(content), measure(style))(content)
+    blurred = F.interpolate(F.adaptive_avg_pool2d(coloured, 16), 128, mode="bilinear").clamp(0, 1)
+    model.shown = pair
+    torch.testing.assert_close(model.sample(1), blurred, atol=1e-5, rtol=1e-5)
+
+
+def test_only_the_decoder_learns_and_is_saved(model: AnyStyle, pair: Tensor) -> None:
+    before = [p.clone() for p in model.encoder.parameters()]
+    loss, _ = one_step(model, pair)
+    loss.backward()
+    assert all(p.grad is None for p in model.encoder.parameters())
+    assert all(torch.equal(a, b) for a, b in zip(before, model.encoder.parameters(), strict=True))
+    assert {name.split(".")[0] for name in model.state_dict()} == {"stages", "last", *(f"scale_{i}" for i in range(4))}
+
+
+def test_the_gradient_is_that_of_the_loss(model: AnyStyle, pair: Tensor) -> None:
+    loss, _ = one_step(model, pair)
+    loss.backward()
+    direction = model.last.bias.grad
+    assert direction is not None
+    step = 2e-3 * direction / direction.norm()
+    values = []
+    with torch.no_grad():
+        for sign in (1, -1):
+            model.last.bias.add_(sign * step)
+            values.append(one_step(model, pair)[0])
+            model.last.bias.sub_(sign * step)
+    slope = (values[0] - values[1]) / (2 * step.norm())
+    torch.testing.assert_close(slope, direction.norm(), rtol=0.03, atol=0)
+
+
+def test_the_loss_is_the_sum_of_its_parts(model: AnyStyle, pair: Tensor) -> None:
+    loss, parts = one_step(model, pair)
+    assert parts["outside"] > 0
+    whole = parts["style"] + parts["content"] + model.config.range_weight * parts["outside"]
+    torch.testing.assert_close(loss, torch.as_tensor(whole), rtol=1e-5, atol=0)
+
+
+def test_it_learns_a_pair_by_heart(pair: Tensor) -> None:
+    torch.manual_seed(0)
+    model = AnyStyle(AnyStyleConfig(size=128, widths=(16, 16, 16, 16)))
+    optimiser = torch.optim.AdamW(model.parameters(), lr=2e-3)
+    losses = []
+    for _ in range(25):
+        loss, _ = one_step(model, pair)
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+        losses.append(loss.item())
+    assert losses[-1] < 0.7 * losses[0]
+
+
+def test_a_batch_is_learnt_picture_by_picture(model: AnyStyle, pair: Tensor) -> None:
+    other = pair.flip(3)[:, [3, 4, 5, 0, 1, 2]]
+    one_step(model, pair)
+    together = one_step(model, torch.cat([pair, other]))[0].item()
+    assert together == pytest.approx((one_step(model, pair)[0].item() + one_step(model, other)[0].item()) / 2, rel=1e-4)
+
+
+def test_every_feature_is_given_to_the_decoder_once() -> None:
+    names = [name for stage in STAGES for name in stage]
+    assert len(names) == len(set(names)) == 5
+
+
+@pytest.mark.parametrize("size", [100, 130])
+def test_sizes_that_cannot_be_looked_at_are_refused(size: int) -> None:
+    with pytest.raises(SettingsError, match="multiple of 16"):
+        AnyStyle(AnyStyleConfig(size=size))

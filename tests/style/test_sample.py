@@ -1,0 +1,125 @@
+"""Saved styles stand in for their pictures, and files that are none are refused."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+from skimage import data
+from torch import Tensor
+
+from impasto.errors import SettingsError
+from impasto.perception import registry
+from impasto.picture import Picture, resize
+from impasto.style import draft, sample
+from impasto.style.anystyle import LAYERS
+from impasto.style.objective import Eye
+from impasto.style.sample import Painting
+from impasto.style.stylize import stylize
+
+CPU = torch.device("cpu")
+
+
+def picture(pixels: "object", height: int, width: int) -> Picture:
+    return Picture(resize(torch.from_numpy(pixels).permute(2, 0, 1)[None].float() / 255, height, width))  # type: ignore[arg-type]
+
+
+@pytest.fixture(scope="module")
+def coffee() -> Picture:
+    return picture(data.coffee(), 256, 384)
+
+
+@pytest.fixture
+def saved(tmp_path: Path, coffee: Picture) -> Path:
+    sample.save(coffee, tmp_path / "coffee.style", size=256)
+    return tmp_path / "coffee.style"
+
+
+def test_what_is_saved_is_what_the_picture_shows(tmp_path: Path, coffee: Picture) -> None:
+    sample.save(coffee, tmp_path / "x.style")
+    stored, shown, model = sample.load(tmp_path / "x.style", CPU), Painting(coffee.pixels), draft.load()
+    found, wanted = (one.drafted(model, 384, 384, None, 2048) for one in (stored, shown))
+    assert found.keys() == wanted.keys()
+    for name, moments in wanted.items():
+        assert (found[name].mean - moments.mean).norm() < 1e-3 * moments.mean.norm()
+        assert (found[name].second - moments.second).norm() < 1e-3 * moments.second.norm()
+
+
+@pytest.mark.parametrize("side", [256, 128])
+def test_a_smaller_scale_aims_at_the_reductions(saved: Path, coffee: Picture, side: int) -> None:
+    eye = Eye(registry.load("compact"), dict.fromkeys(LAYERS, 1.0), ())
+    found, wanted = (one.levels(eye, side, 256) for one in (sample.load(saved, CPU), Painting(coffee.pixels)))
+    for level, (one, other) in enumerate(zip(found, wanted, strict=False)):
+        for name, moments in other.items():
+            distance = (one[name].second - moments.second).norm() / moments.second.norm()
+            assert distance < 0.15, f"{name} at reduction {level}"
+
+
+@pytest.mark.parametrize("quality", ["draft", "fine"])
+def test_a_saved_style_paints_like_its_picture(saved: Path, coffee: Picture, quality: str) -> None:
+    content = picture(data.astronaut(), 96, 128)
+    options = {"quality": quality, "size": 256, "precision": "float32"} | ({"steps": 4} if quality == "fine" else {})
+    one, other = (stylize(content, style, **options).pixels for style in (saved, coffee))
+    assert (one - other).abs().mean() < 0.02
+    assert (one - resize(content.pixels, 192, 256)).abs().mean() > 0.05
+
+
+def test_a_broader_brush_is_saved_with_the_style(tmp_path: Path, coffee: Picture) -> None:
+    found = []
+    for scale in (0.5, 1.0):
+        sample.save(coffee, tmp_path / "x.style", size=256, scale=scale)
+        found.append(sample.load(tmp_path / "x.style", CPU))
+    half, whole = found
+    torch.testing.assert_close(half.octaves[0][LAYERS[0]].mean, whole.octaves[1][LAYERS[0]].mean, atol=0.05, rtol=0.1)
+
+
+def test_a_saved_style_is_small(saved: Path) -> None:
+    assert saved.stat().st_size < 300_000
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"colour": "luminance"}, "keeps its colours: leave out colour luminance"),
+        ({"style_layers": ("block3_conv4",)}, "for the compact network and its layers"),
+    ],
+)
+def test_what_a_saved_style_cannot_do_is_refused(saved: Path, options: dict[str, object], message: str) -> None:
+    with pytest.raises(SettingsError, match=message):
+        stylize(picture(data.astronaut(), 64, 64), saved, steps=1, **options)
+
+
+def test_other_names_and_places_are_refused(tmp_path: Path, coffee: Picture) -> None:
+    with pytest.raises(SettingsError, match=r"ends in \.style"):
+        sample.save(coffee, tmp_path / "coffee.png")
+    with pytest.raises(SettingsError, match="cannot be written"):
+        sample.save(coffee, tmp_path / "nowhere" / "coffee.style")
+
+
+def changed(path: Path, name: str, value: Tensor | None) -> None:
+    tensors = load_file(path)
+    if value is None:
+        del tensors[name]
+    else:
+        tensors[name] = value
+    save_file(tensors, path, {"format": sample.FORMAT})
+
+
+def test_files_of_others_are_refused(saved: Path, tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match="does not exist"):
+        sample.load(tmp_path / "nothing.style", CPU)
+    (tmp_path / "text.style").write_text("a style")
+    save_file({"colours/mean": torch.zeros(3)}, tmp_path / "other.style")
+    for name in ("text", "other"):
+        with pytest.raises(SettingsError, match=r"no style that Impasto saved"):
+            sample.load(tmp_path / f"{name}.style", CPU)
+    whole = saved.read_bytes()
+    layer = f"1/{LAYERS[0]}/mean"
+    for value in (None, torch.zeros(5), torch.full((24,), torch.nan)):
+        saved.write_bytes(whole)
+        changed(saved, layer, value)
+        with pytest.raises(SettingsError, match="damaged"):
+            sample.load(saved, CPU)
+    saved.write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(SettingsError, match="damaged"):
+        sample.load(saved, CPU)

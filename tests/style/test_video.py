@@ -1,0 +1,241 @@
+"""Clips in the manner of pictures: steady, true to their mask and their times, and resumed where they stopped."""
+
+from collections.abc import Iterable
+from fractions import Fraction
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+import torch
+from skimage import data
+from torch import Tensor
+
+from impasto import clip as clips
+from impasto.errors import ClipError, ImpastoError, SettingsError
+from impasto.evaluation.flicker import known, moving_photograph, warping_error
+from impasto.picture import Picture, read, resize
+from impasto.style import video
+from impasto.style.settings import Settings
+from impasto.style.video import Job, Style, preview, stylizing
+
+WIDTH, HEIGHT = 112, 80
+DRAFT = Settings(quality="draft", precision="float32")
+
+
+def photo(pixels: "object") -> Tensor:
+    return torch.from_numpy(pixels).permute(2, 0, 1)[None].float() / 255  # type: ignore[arg-type]
+
+
+@pytest.fixture(scope="module")
+def coffee() -> Picture:
+    return Picture(resize(photo(data.coffee()), 140, 180))
+
+
+@pytest.fixture(scope="module")
+def rocket() -> Picture:
+    return Picture(resize(photo(data.rocket()), 140, 180))
+
+
+@pytest.fixture(scope="module")
+def still() -> Tensor:
+    return resize(photo(data.astronaut())[..., :366, :], HEIGHT, WIDTH)
+
+
+def folder(path: Path, frames: Iterable[Tensor]) -> Path:
+    """A clip without loss, so that nothing but the painting is measured."""
+    path.mkdir()
+    for number, frame in enumerate(frames):
+        Picture(frame).save(path / f"{number:03}.png", metadata=False)
+    return path
+
+
+def painted(job: Job, settings: Settings = DRAFT) -> list[Tensor]:
+    return [progress.pixels for progress in stylizing(job, settings)]
+
+
+def pan(count: int, noise: float = 0.0) -> tuple[list[Tensor], list[Tensor]]:
+    """Frames of a camera that moves over a photograph, and the true flow of each to the one before."""
+    draw = torch.Generator().manual_seed(0)
+    moves = moving_photograph(photo(data.astronaut()), count, pan=(1.5, 0.5), zoom=1.0, size=(WIDTH, HEIGHT))
+    frames, flows = zip(*moves, strict=True)
+    noisy = [(f + noise * torch.randn(f.shape, generator=draw)).clamp(0, 1) for f in frames]
+    return noisy, list(flows[1:])
+
+
+def test_every_frame_is_painted_at_its_own_time(tmp_path: Path, coffee: Picture, still: Tensor) -> None:
+    source = tmp_path / "source.mp4"
+    times = [Fraction(n, 10) for n in (0, 1, 2, 5, 6)]
+    with clips.write(source, clips.Info(WIDTH, HEIGHT, Fraction(10), variable=True)) as out:
+        for number, time in enumerate(times):
+            out.add(still.roll(2 * number, 3), time)
+    records = list(stylizing(Job(source, [Style(coffee)], tmp_path / "out.mp4"), DRAFT))
+    assert [record.number for record in records] == [1, 2, 3, 4, 5]
+    result = clips.read(tmp_path / "out.mp4")
+    assert (result.info.width, result.info.height) == (WIDTH, HEIGHT)
+    frames = list(result)
+    assert [frame.time for frame in frames] == times
+    for frame, record in zip(frames, records, strict=True):
+        assert (frame.pixels - record.pixels).abs().mean() < 0.03  # what H.264 loses
+    colours = frames[0].pixels.mean((2, 3)) - coffee.pixels.mean((2, 3))
+    assert colours.norm() < (still.mean((2, 3)) - coffee.pixels.mean((2, 3))).norm() / 2
+    recipe = clips.recipe_of(tmp_path / "out.mp4")
+    assert recipe is not None and recipe["content"]["name"] == "source.mp4"
+    assert set(recipe["weights"]) == {"anystyle", "compact"}
+
+
+def test_a_steady_clip_flickers_less_than_half_as_much(tmp_path: Path, coffee: Picture) -> None:
+    frames, flows = pan(8, noise=0.03)
+    source = folder(tmp_path / "frames", frames)
+    errors = []
+    for steadiness in (0.0, 0.8):
+        out = tmp_path / f"out{steadiness}.mp4"
+        results = painted(Job(source, [Style(coffee)], out, steadiness=steadiness))
+        errors.append(warping_error(results, known(flows)))
+    assert errors[1] < errors[0] / 2
+
+
+def test_long_clips_neither_darken_nor_blur(tmp_path: Path, coffee: Picture) -> None:
+    moves, _ = pan(5)
+    there_and_back = [*moves, *moves[-2:0:-1]] * 4
+    results = painted(Job(folder(tmp_path / "frames", there_and_back), [Style(coffee)], tmp_path / "out.mp4"))
+    early, late = results[8], results[24]  # the same frame of the source, two rounds later
+    torch.testing.assert_close(late.mean((2, 3)), early.mean((2, 3)), atol=5e-3, rtol=0)
+    edges = [picture.diff(dim=3).square().mean() for picture in (early, late)]
+    assert edges[1] > 0.95 * edges[0]
+
+
+def test_nothing_is_carried_over_a_cut(tmp_path: Path, coffee: Picture, rocket: Picture, still: Tensor) -> None:
+    other = resize(photo(data.chelsea()), HEIGHT, WIDTH)
+    results = painted(Job(folder(tmp_path / "two", [still, still, other]), [Style(coffee)], tmp_path / "two.mp4"))
+    (alone,) = painted(Job(folder(tmp_path / "one", [other]), [Style(coffee)], tmp_path / "one.mp4"))
+    torch.testing.assert_close(results[2], alone)
+
+
+def test_styles_take_turns_and_fade(tmp_path: Path, coffee: Picture, rocket: Picture, still: Tensor) -> None:
+    source = folder(tmp_path / "frames", [still] * 9)
+    styles = [Style(rocket, 1.0), Style(coffee, 0.0)]  # in any order
+    turns = painted(Job(source, styles, tmp_path / "a.mp4", rate=4, fade=0.5, steadiness=0))
+    first, second = (
+        painted(Job(source, [Style(one)], tmp_path / f"{i}.mp4", rate=4, end=0.25))[0]
+        for i, one in enumerate((coffee, rocket))
+    )
+    torch.testing.assert_close(turns[4], first, atol=1e-4, rtol=0)  # at 1 s it begins
+    torch.testing.assert_close(turns[6], second, atol=1e-4, rtol=0)  # at 1.5 s it is over
+    between = (turns[5] - first).square().mean(), (turns[5] - second).square().mean()
+    assert max(between) < (first - second).square().mean() and min(between) > 0
+
+
+def test_a_mask_may_be_a_picture_or_a_clip(tmp_path: Path, coffee: Picture, still: Tensor) -> None:
+    frames = [still] * 3
+    source = folder(tmp_path / "frames", frames)
+    halves = []
+    for side in (slice(0, 56), slice(56, 112)):
+        white = torch.zeros(1, 3, HEIGHT, WIDTH)
+        white[..., side] = 1
+        halves.append(white)
+    Picture(halves[0]).save(tmp_path / "mask.png", metadata=False)
+    moving = folder(tmp_path / "masks", [halves[0], halves[1]])  # shorter than the clip: its last frame stays
+    for mask, shown in ((tmp_path / "mask.png", (0, 0, 0)), (moving, (0, 1, 1))):
+        results = painted(Job(source, [Style(coffee)], tmp_path / f"{mask.stem}.mp4", mask=mask))
+        for result, which in zip(results, shown, strict=True):
+            outside = halves[1 - which][:, :1] > 0
+            torch.testing.assert_close(result * outside, still * outside, atol=0.003, rtol=0)  # 8 bits
+            assert ((result - still) * ~outside).abs().mean() > 0.01
+
+
+def test_an_interrupted_run_goes_on_where_it_stopped(tmp_path: Path, coffee: Picture) -> None:
+    frames, _ = pan(7)
+    source = folder(tmp_path / "frames", frames)
+    whole = painted(Job(source, [Style(coffee)], tmp_path / "whole.mp4"))
+    job = Job(source, [Style(coffee)], tmp_path / "out.mp4", resume=True)
+    run = stylizing(job, DRAFT)
+    for _ in range(3):
+        next(run)
+    run.close()  # type: ignore[attr-defined]
+    assert not job.output.exists() and len(list(clips.read(tmp_path / "out.partial.mp4"))) == 3
+    rest = painted(job)
+    assert len(rest) == 4 and len(list(clips.read(job.output))) == 7
+    for again, before in zip(rest, whole[3:], strict=True):
+        assert (again - before).abs().mean() < 0.02  # what H.264 took from the frame that was read back
+    assert sorted(path.name for path in tmp_path.glob("*.mp4")) == ["out.mp4", "whole.mp4"]
+
+
+def test_fine_frames_follow_the_one_before(tmp_path: Path, coffee: Picture) -> None:
+    frames, flows = pan(3)
+    source = folder(tmp_path / "frames", frames)
+    settings = Settings(steps=6, precision="float32")
+    errors = []
+    for steadiness in (0.0, 0.8):
+        job = Job(source, [Style(coffee)], tmp_path / f"{steadiness}.mp4", steadiness=steadiness)
+        errors.append(warping_error(painted(job, settings), known(flows)))
+    assert errors[1] < errors[0] / 2
+
+
+def test_luminance_keeps_the_colours_of_the_clip(tmp_path: Path, coffee: Picture, still: Tensor) -> None:
+    from skimage.color import rgb2lab
+
+    settings = Settings(quality="draft", colour="luminance")
+    (result,) = painted(Job(folder(tmp_path / "f", [still]), [Style(coffee)], tmp_path / "o.mp4"), settings)
+    found, wanted = (rgb2lab(p[0].permute(1, 2, 0).numpy())[..., 1:] for p in (result, still))
+    assert abs(found - wanted).mean() < 3  # where lightness leaves room for them
+
+
+def test_a_preview_shows_frames_above_what_they_become(tmp_path: Path, coffee: Picture) -> None:
+    frames, _ = pan(10)
+    job = Job(folder(tmp_path / "frames", frames), [Style(coffee)], tmp_path / "out.mp4")
+    strip = preview(job, DRAFT).pixels
+    assert strip.shape == (1, 3, 2 * HEIGHT, 5 * WIDTH)
+    torch.testing.assert_close(strip[..., :HEIGHT, 2 * WIDTH : 3 * WIDTH], frames[4], atol=0.01, rtol=0)
+    assert not job.output.exists()
+
+
+def test_one_frame_is_a_clip_too(tmp_path: Path, coffee: Picture, still: Tensor) -> None:
+    painted(Job(folder(tmp_path / "frames", [still]), [Style(coffee)], tmp_path / "out"))
+    assert read(tmp_path / "out" / "frame_00001.png").pixels.shape == (1, 3, HEIGHT, WIDTH)
+
+
+@pytest.mark.parametrize(
+    ("job", "settings", "kind", "message"),
+    [
+        ({}, {"quality": "gallery"}, SettingsError, "quality draft or fine, not 'gallery'"),
+        ({}, {"quality": "draft", "colour": "histogram"}, SettingsError, "style or luminance, not 'histogram'"),
+        ({"steadiness": 1.0}, {"quality": "draft"}, SettingsError, "steadiness goes from 0"),
+        ({"fade": -1.0}, {"quality": "draft"}, SettingsError, "a fade takes 0 seconds"),
+        ({"styles": []}, {"quality": "draft"}, SettingsError, "at least one style"),
+        ({"clip": "nowhere.mp4"}, {"quality": "draft"}, ClipError, "nowhere.mp4 does not exist"),
+        ({"start": 99.0}, {"quality": "draft"}, ClipError, "has no frame from 99 s on"),
+        ({"output": Path("out.xyz")}, {"quality": "draft"}, ClipError, "a clip is"),
+    ],
+)
+def test_what_cannot_be_done_is_refused_in_one_line(
+    job: dict[str, object],
+    settings: dict[str, str],
+    kind: type[ImpastoError],
+    message: str,
+    tmp_path: Path,
+    coffee: Picture,
+    still: Tensor,
+) -> None:
+    given = {"clip": folder(tmp_path / "f", [still]), "styles": [Style(coffee)], "output": tmp_path / "out.mp4"} | job
+    with pytest.raises(kind, match=message) as refusal:
+        painted(Job(**given), Settings(**settings))  # type: ignore[arg-type]
+    assert "\n" not in str(refusal.value)
+
+
+def test_styles_all_have_seconds_or_none_has(tmp_path: Path, coffee: Picture, still: Tensor) -> None:
+    job = Job(folder(tmp_path / "f", [still]), [Style(coffee, 0.0), Style(coffee)], tmp_path / "out.mp4")
+    with pytest.raises(SettingsError, match="give every style its second, or none"):
+        painted(job)
+
+
+def test_content_statistics_run_along_smoothly(tmp_path: Path, coffee: Picture, still: Tensor) -> None:
+    frames = [still * level for level in (1.0, 0.8, 1.0, 0.8, 1.0, 0.8)]  # a lamp that flickers
+    job = Job(folder(tmp_path / "f", frames), [Style(coffee)], tmp_path / "out.mp4")
+    painter = video._Painter(job, DRAFT, clips.read(job.clip))
+    means = []
+    for frame in frames:
+        painter.paint(frame, None, 0.0)
+        assert painter.content is not None
+        means.append(painter.content["pixels"].mean.mean().item())
+    steps = [abs(b - a) for a, b in pairwise(means)]
+    assert max(steps) < 0.11 * 0.2 * still.mean().item()
