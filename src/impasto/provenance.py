@@ -156,14 +156,19 @@ def parse(xmp: bytes) -> dict[str, Any]:
 
 
 def inspect(path: str | os.PathLike[str]) -> dict[str, Any]:
-    """Read recipe and labels from a JPEG, PNG, WebP or TIFF file. Returns what `parse` returns.
+    """Read recipe and labels from a picture or a clip. Returns what `parse` returns.
 
     Raises:
-        PictureError: no such file, or not a picture.
+        PictureError, ClipError: no such file, or not a picture or clip.
     """
-    from impasto.picture import read_xmp  # here, because pictures are written with `packet`
+    from impasto import picture  # here, because pictures and clips are written with `packet`
 
-    return parse(read_xmp(path))
+    if Path(path).suffix.lower() not in picture.FORMATS:
+        from impasto import clip
+
+        if Path(path).is_dir() or Path(path).suffix.lower() in clip.FORMATS:
+            return parse(clip.read_xmp(path))
+    return parse(picture.read_xmp(path))
 
 
 def _root(xmp: bytes) -> ET.Element:

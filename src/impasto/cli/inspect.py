@@ -9,8 +9,6 @@ import typer
 
 from impasto.cli.terminal import one_line
 
-CLIPS = (".mp4", ".mov", ".mkv", ".webm", ".gif")
-
 
 def inspect(
     files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="Pictures and clips, made by Impasto or not.")],
@@ -20,12 +18,7 @@ def inspect(
     from impasto import provenance
 
     for file in files:
-        if file.is_dir() or file.suffix.lower() in CLIPS:
-            from impasto import clip
-
-            found = provenance.parse(clip.read_xmp(file))
-        else:
-            found = provenance.inspect(file)
+        found = provenance.inspect(file)
         if as_json:
             print(json.dumps({"file": str(file), **found}))
         else:

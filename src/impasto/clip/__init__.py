@@ -6,6 +6,6 @@ Memory does not grow with the length of a clip, neither when reading nor when wr
 from impasto.clip.info import Frame, Info
 from impasto.clip.reading import Clip, read
 from impasto.clip.tags import read_xmp, recipe_of
-from impasto.clip.writing import check_writable, write
+from impasto.clip.writing import FORMATS, check_writable, write
 
-__all__ = ["Clip", "Frame", "Info", "check_writable", "read", "read_xmp", "recipe_of", "write"]
+__all__ = ["FORMATS", "Clip", "Frame", "Info", "check_writable", "read", "read_xmp", "recipe_of", "write"]

@@ -71,7 +71,8 @@ def load(contents: Path, styles: Path, size: int) -> tuple[Pairs, Pairs]:
     shown, manner = _files(contents), _files(styles)
     name = f"{contents.name} x {styles.name}"
     held_out = shown[::20][:64]
-    rest = tuple(file for file in shown if file not in set(held_out))
+    kept = set(held_out)
+    rest = tuple(file for file in shown if file not in kept)
     if not rest:
         raise DataError(f"{contents} has one picture; two are needed at least, one of them for validation")
     return Pairs(name, rest, manner, size), Pairs(name, held_out, manner, size)

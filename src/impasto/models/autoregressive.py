@@ -5,6 +5,7 @@ its levels of brightness, knowing only those before it, and the product of all o
 """
 
 import copy
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 
 import torch
@@ -17,7 +18,7 @@ from impasto.errors import SettingsError
 from impasto.models.base import Config, Given, Model, Update
 
 
-class Autoregressive(Model):
+class Autoregressive(Model, ABC):
     """A family whose network gives logits [N, C, levels, S, S] of pictures [N, C, S, S] in [0, 1] and labels [N].
 
     Its settings have `levels`, of brightness.
@@ -30,13 +31,13 @@ class Autoregressive(Model):
         if not 2 <= self.config.levels <= 256:
             raise SettingsError(f"levels go from 2 to 256, not {self.config.levels}")
 
+    @abstractmethod
     def cached(self, n: int, labels: Tensor | None) -> Callable[[Tensor, int, int], Tensor]:
         """What computes each feature of `n` pictures once: from pictures, row and column to logits [n, C, levels].
 
         It is asked for all pixels in raster order, for each channel. The logits are right for the channels up to the
         first still to be drawn.
         """
-        raise NotImplementedError
 
     def nats(self, pictures: Tensor, labels: Tensor | None) -> Tensor:
         """Negative log-likelihood [N] of `pictures`, which have the model's levels."""

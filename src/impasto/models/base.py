@@ -57,7 +57,7 @@ class Model(nn.Module):
 
     def updates(self, batch: Batch) -> Iterator[Update]:
         """The losses of one training step. The trainer steps a group before it asks for the next update."""
-        raise NotImplementedError
+        raise ModelError(f"the family {type(self).__name__} does not learn")
 
     def sampling(
         self,

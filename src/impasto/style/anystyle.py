@@ -27,14 +27,13 @@ from impasto.style.transport import monge
 from impasto.training.update import Update
 
 LAYERS = tuple(TAPS)[:3]
-LEVELS = (1, 2)  # how often the picture is halved before the encoder sees it
 STAGES = (  # what the decoder is given, at strides of 16, 8, 4 and 2 pixels
     ("2/block3_conv1",),
     ("1/block3_conv1", "2/block2_conv1"),
     ("1/block2_conv1", "2/block1_conv1"),
     (),  # finer features would let it copy the content and only change the colours, where it shall paint
 )
-WANTED = ("pixels", *(name for stage in STAGES for name in stage))
+SEEN = {1: LAYERS[1:], 2: LAYERS}  # how often the picture is halved before the encoder sees it: layers of the stages
 BLUR = 8  # pixels, side of the squares whose mean colours the decoder starts from
 ALIGNMENT = 16  # pixels: sides of what the network sees are multiples of the coarsest stride
 SMALLEST = 128  # pixels: a smaller picture's quarter has too few features to take statistics of
@@ -131,12 +130,12 @@ class AnyStyle(nn.Module):
 
     @torch.no_grad()
     def look(self, picture: Tensor) -> dict[str, Tensor]:
-        """The float32 features of `picture` [N, 3, H, W], sides multiples of 16: "pixels", "1/block1_conv1", ..."""
+        """The float32 features of `picture` [N, 3, H, W], sides multiples of 16: "pixels", "1/block2_conv1", ..."""
         found, seen = {"pixels": picture}, picture
-        for level in LEVELS:
+        for level, layers in SEEN.items():
             seen = F.interpolate(seen, scale_factor=0.5, mode="bilinear", antialias=True)
-            found |= {f"{level}/{layer}": f.float() for layer, f in self.encoder(seen, LAYERS).items()}
-        return {name: f for name, f in found.items() if name in WANTED}
+            found |= {f"{level}/{layer}": f.float() for layer, f in self.encoder(seen, layers).items()}
+        return found
 
     def groups(self) -> dict[str, list[nn.Parameter]]:
         return {"model": list(self.parameters())}
@@ -182,10 +181,10 @@ class AnyStyle(nn.Module):
         return self(moved_onto(self.look(contents), moments)).clamp(0, 1)
 
 
-def moments_of(features: dict[str, Tensor], masks: dict[str, Tensor] | None = None) -> Moments:
-    """Statistics of the features [1, C, h, w] of `look`, weighted by a mask for each when given."""
+def moments_of(features: dict[str, Tensor], mask: Tensor | None = None) -> Moments:
+    """Statistics of the features [1, C, h, w] of `look`, weighted by `mask` [1, 1, H, W] when given."""
     with torch.autocast(features["pixels"].device.type, enabled=False):  # in bfloat16 they would be too coarse
-        return {name: measure(f, None if masks is None else masks[name]) for name, f in features.items()}
+        return {name: measure(f, mask) for name, f in features.items()}
 
 
 def moved_onto(features: dict[str, Tensor], styles: Sequence[Moments]) -> dict[str, Tensor]:
@@ -200,8 +199,7 @@ def moved_onto(features: dict[str, Tensor], styles: Sequence[Moments]) -> dict[s
 
 def flat(levels: Sequence[Moments]) -> Moments:
     """The statistics of a picture at its reductions (`Eye.statistics`), under the names that `look` has for them."""
-    every = {f"{level}/{layer}": levels[level][layer] for level in LEVELS for layer in LAYERS}
-    return {name: moments for name, moments in every.items() if name in WANTED}
+    return {f"{level}/{layer}": levels[level][layer] for level, layers in SEEN.items() for layer in layers}
 
 
 def _stacked(features: dict[str, Tensor]) -> list[Tensor]:

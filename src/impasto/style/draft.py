@@ -70,12 +70,7 @@ class Canvas:
         grid = None if mask is None else _padded(mask, "constant")
         for tile in self._tiles(picture):
             inner = {name: tile.inner(f, stride(name)) for name, f in self._look(picture, tile).items()}
-            here = (
-                None
-                if grid is None
-                else dict.fromkeys(inner, grid[..., tile.top : tile.bottom, tile.left : tile.right])
-            )
-            parts.append(moments_of(inner, here))
+            parts.append(moments_of(inner, None if grid is None else tile.of(grid, 1)))
         return total(parts)
 
     def painted(self, regions: Sequence[tuple[Maps, Tensor | None]]) -> Tensor:

@@ -5,7 +5,7 @@ respect to the statistics are computed once, from the sums; that derivative is t
 result is the gradient of the whole picture, exact, while only one tile's activations exist at a time.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from functools import cached_property
@@ -211,9 +211,9 @@ def mask_on_grids(mask: Tensor | None, picture: Tensor, layers: list[str]) -> di
     return {n: F.adaptive_avg_pool2d(mask, (height // stride(n), width // stride(n))) for n in layers}
 
 
-def total(parts: list[Moments]) -> Moments:
-    """The statistics of a picture from those of its tiles."""
-    return {name: merge([part[name] for part in parts]) for name in parts[0]}
+def total(parts: Sequence[Moments], shares: Sequence[float] | None = None) -> Moments:
+    """The statistics of a picture from those of its tiles; with `shares` a blend of as many pictures."""
+    return {name: merge([part[name] for part in parts], shares) for name in parts[0]}
 
 
 def _measure(features: dict[str, Tensor], tile: Tile, grids: dict[str, Tensor | None]) -> Moments:

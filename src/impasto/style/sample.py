@@ -13,9 +13,9 @@ from torch import Tensor
 from impasto.errors import SettingsError
 from impasto.files import replacing
 from impasto.perception import registry
-from impasto.perception.compact import TAPS
+from impasto.perception.compact import TAPS, Compact
 from impasto.picture import SHORTEST_SIDE, Picture, fit
-from impasto.style.anystyle import LAYERS, LEVELS, AnyStyle, flat
+from impasto.style.anystyle import LAYERS, SEEN, AnyStyle, flat
 from impasto.style.draft import Canvas
 from impasto.style.objective import Eye, Moments
 from impasto.style.statistics import StyleStatistics, measure
@@ -63,13 +63,13 @@ class Saved:
 
     def levels(self, eye: Eye, side: int, whole: int) -> list[Moments]:
         """As of a painting. At half the size of the whole the first reduction is the picture, and so on."""
-        if type(eye.network) is not type(registry.load("compact")) or not set(eye.style_layers) <= set(LAYERS):
+        if not isinstance(eye.network, Compact) or not set(eye.style_layers) <= set(LAYERS):
             raise SettingsError("a saved style is for the compact network and its layers; give the picture instead")
         return [{name: self._octave(i, side, whole)[name] for name in eye.style_layers} for i in range(eye.levels)]
 
     def drafted(self, model: AnyStyle, side: int, whole: int, dtype: torch.dtype | None, tile: int) -> Moments:
         """As of a painting."""
-        levels = [self._octave(level, side, whole) for level in range(max(LEVELS) + 1)]
+        levels = [self._octave(level, side, whole) for level in range(max(SEEN) + 1)]
         return {"pixels": self.colours, **flat(levels)}
 
     def _octave(self, level: int, side: int, whole: int) -> Moments:
@@ -121,7 +121,7 @@ def load(path: str | PathLike[str], device: torch.device) -> Saved:
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  # it is no dict
         count = len({name.split("/")[0] for name in tensors} - {"colours"})
         octaves = [{layer: _statistics(tensors, f"{i}/{layer}", TAPS[layer]) for layer in LAYERS} for i in range(count)]
-        if count <= max(LEVELS):
+        if count <= max(SEEN):
             raise KeyError("octaves")
         return Saved(octaves, _statistics(tensors, "colours", 3))
     except FileNotFoundError as error:

@@ -22,11 +22,11 @@ from impasto.errors import PictureError, SettingsError
 from impasto.perception import registry
 from impasto.picture import SHORTEST_SIDE, Picture, fit, resize
 from impasto.style import colour, draft, losses, optimise, regions
-from impasto.style.objective import Eye, Goal, Moments, Region
+from impasto.style.objective import Eye, Goal, Moments, Region, total
 from impasto.style.sample import EXTENSION, Painting, Sample
 from impasto.style.sample import load as load_sample
 from impasto.style.settings import Quality, Settings
-from impasto.style.statistics import measure, merge
+from impasto.style.statistics import measure
 from impasto.style.transport import monge
 
 PictureLike = str | PathLike[str] | Picture
@@ -266,10 +266,15 @@ def _goal(
         placed = [Region(s, area) for s, area in zip(statistics, areas, strict=True)]
     else:
         placed = [Region(blend(statistics, shares), areas[0] if areas else None)]
+    return goal_for(eye, placed, target, settings, quality)
+
+
+def goal_for(eye: Eye, regions: list[Region], target: Tensor, settings: Settings, quality: Quality) -> Goal:
+    """How a picture is judged that shall have the styles of `regions` and the content of `target`, and its size."""
     relative = quality.style_loss != "classic"
     return Goal(
         eye,
-        placed,
+        regions,
         eye.contents(target),
         style_loss=losses.STYLE_LOSSES[quality.style_loss],
         relative=relative,
@@ -282,10 +287,7 @@ def _goal(
 
 def blend(statistics: list[list[Moments]], shares: tuple[float, ...]) -> list[Moments]:
     """One style out of several, at as many reductions as all of them have."""
-    return [
-        {layer: merge([moments[layer] for moments in level], shares) for layer in level[0]}
-        for level in zip(*statistics, strict=False)
-    ]
+    return [total(level, shares) for level in zip(*statistics, strict=False)]
 
 
 def _start(
@@ -299,11 +301,8 @@ def _start(
 ) -> Tensor:
     """The picture of the size of `target` that the optimiser starts from."""
     height, width = target.shape[2:]
-    noise = torch.randn(target.shape, generator=torch.Generator().manual_seed(settings.seed)).to(target.device)
     if scene.first is not None:
         return resize(scene.first, height, width)
-    if quality.start == "noise":
-        return (0.5 + 0.2 * noise).clamp(0, 1)
     if quality.start == "content":
         return target
     if quality.start == "draft":
@@ -314,12 +313,15 @@ def _start(
         canvas = draft.Canvas(model, target, dtype, tile)
         areas: list[Tensor | None] = [resize(area, height, width) for area in scene.areas] or [None]
         if len(areas) != len(styles):
-            styles = blend([[style] for style in styles], shares)
+            styles = [total(styles, shares)]
         moves = [
             draft.maps(canvas.moments(area), style, settings.strength)
             for area, style in zip(areas, styles, strict=True)
         ]
         return canvas.painted(list(zip(moves, areas, strict=True)))
+    noise = torch.randn(target.shape, generator=torch.Generator().manual_seed(settings.seed)).to(target.device)
+    if quality.start == "noise":
+        return (0.5 + 0.2 * noise).clamp(0, 1)
     if not scene.areas:
         own = measure(target)
         dressed = [s * monge(own, x.colours)(target).clamp(0, 1) for s, x in zip(shares, scene.samples, strict=True)]

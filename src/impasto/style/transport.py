@@ -35,22 +35,23 @@ def monge(found: StyleStatistics, wanted: StyleStatistics, ridge: float = 1e-3) 
     towards its diagonal, C / (C + N) of the way, and what has hardly any variance is not blown up to have much:
     `ridge` is a variance, relative to the mean one of `wanted`, that both are taken to have more.
     """
-    (mean, covariance), (wanted_mean, wanted_covariance) = ((s.mean.double(), _covariance(s)) for s in (found, wanted))
+    (mean, covariance), (wanted_mean, wanted_covariance) = (_exact(s) for s in (found, wanted))
     count = len(mean)
     drawn = count / (count + found.weight.item())
     floor = ridge * wanted_covariance.diagonal().mean().clamp_min(1e-12)
-    extra = floor * torch.eye(count, dtype=mean.dtype, device=mean.device)
+    extra = floor * torch.eye(count, dtype=mean.dtype)
     covariance, wanted_covariance = (
         torch.lerp(c, torch.diag(c.diagonal()), drawn) + extra for c in (covariance, wanted_covariance)
     )
     root, inverse = _roots(covariance)
     matrix = inverse @ _roots(root @ wanted_covariance @ root)[0] @ inverse
-    return Affine(matrix.float(), (wanted_mean - matrix @ mean).float())
+    return Affine(matrix.to(found.mean), (wanted_mean - matrix @ mean).to(found.mean))
 
 
-def _covariance(statistics: StyleStatistics) -> Tensor:
-    mean = statistics.mean.double()
-    return statistics.second.double() - torch.outer(mean, mean)
+def _exact(statistics: StyleStatistics) -> tuple[Tensor, Tensor]:
+    """Mean and covariance in float64, on the CPU: not every GPU has it."""
+    mean, second = statistics.mean.cpu().double(), statistics.second.cpu().double()
+    return mean, second - torch.outer(mean, mean)
 
 
 def _roots(matrix: Tensor) -> tuple[Tensor, Tensor]:

@@ -25,14 +25,14 @@ from impasto import device, picture, provenance, weights
 from impasto.errors import PictureError, SettingsError
 from impasto.perception.flow import consistent, dense, is_cut, warp
 from impasto.picture import SHORTEST_SIDE, Picture
-from impasto.style import colour, draft, losses, optimise, regions, stylize
-from impasto.style.objective import Anchor, Eye, Goal, Moments, Region
+from impasto.style import colour, draft, optimise, regions, stylize
+from impasto.style.objective import Anchor, Eye, Moments, Region, total
 from impasto.style.settings import Settings
-from impasto.style.statistics import merge
 
 QUALITIES = ("draft", "fine")
 COLOURS = ("style", "luminance")  # the others look at the content as a whole, and would flicker with it
 CONTENT_PACE = 0.1  # share of a new frame in the running statistics of the content
+REMEMBERED = 30  # frames after which a frame's share in them has fallen to a twentieth
 STRANGE = 0.1  # difference of a frame from the one before, moved to match, at which trust has fallen to 1/e
 REFINING = 12  # steps of `fine` on a frame that has one before it
 RATE = 0.02  # of these steps, in units of the pixel range
@@ -97,7 +97,8 @@ def stylizing(job: Job, settings: Settings) -> Iterator[Progress]:
         skipped = out.done
         for number, (frame, mask) in enumerate(zip(clip, _masks(job, clip), strict=False), 1):
             if number <= skipped:
-                painter.pass_by(frame.pixels, out.last if number == skipped else None, near=skipped - number < 30)
+                if number > skipped - REMEMBERED:
+                    painter.pass_by(frame.pixels, mask, out.last if number == skipped else None)
                 continue
             pixels = painter.paint(frame.pixels, mask, float(frame.time))
             out.add(pixels.cpu(), frame.time, frame.alpha)
@@ -144,7 +145,7 @@ def _opened(job: Job, settings: Settings) -> clips.Clip:
 def _masks(job: Job, clip: clips.Clip) -> Iterator[Tensor | None]:
     """A mask [1, 1, H, W] for each frame: of one picture, or of a clip whose last frame stays."""
     if job.mask is None:
-        yield from repeat(None)
+        yield from repeat(None)  # without end
     size = (clip.info.height, clip.info.width)
     if Path(str(job.mask)).suffix.lower() in picture.FORMATS:
         yield from repeat(regions.mask(picture.read(str(job.mask)), *size))
@@ -163,7 +164,6 @@ class _Painter:
         self.job, self.settings, self.quality = job, settings, settings.chosen()
         device.configure_threads()
         self.device = device.pick_device(settings.device)
-        self.steadiness = job.steadiness
         self.shares = stylize.shares_of(len(job.styles), settings.style_weights)
         whole = torch.empty(1, 3, clip.info.height, clip.info.width, device=self.device)
         if min(whole.shape[2:]) < SHORTEST_SIDE:
@@ -186,13 +186,11 @@ class _Painter:
         self.became: Tensor | None = None  # and what it became
         self.content: Moments | None = None  # running statistics
 
-    def pass_by(self, frame: Tensor, became: Tensor | None, near: bool) -> None:
-        """Take in a frame that was painted by an earlier run, the last of which `became` what it was."""
-        if not near:
-            return
+    def pass_by(self, frame: Tensor, mask: Tensor | None, became: Tensor | None) -> None:
+        """Take in a frame that an earlier run painted, and what it `became` where that is known."""
         frame = self._prepared(frame)
-        self._follow(frame, None)
-        self.seen, self.became = frame, None if became is None else became.to(self.device)
+        self._follow(frame, None if mask is None else mask.to(self.device))
+        self.seen, self.became = frame, None if became is None else self._prepared(became)
 
     def paint(self, frame: Tensor, mask: Tensor | None, second: float) -> Tensor:
         """What `frame` [1, 3, H, W], shown at `second`, becomes."""
@@ -204,14 +202,14 @@ class _Painter:
         shares = self._shares_at(second)
         canvas = self._follow(frame, mask)
         assert self.content is not None
-        moves = draft.maps(self.content, _blended(self.drafted, shares), self.settings.strength)
+        moves = draft.maps(self.content, total(self.drafted, shares), self.settings.strength)
         result = canvas.painted([(moves, None)])
         carried = self._carried(frame)
         if self.eye is not None:
             result = self._refined(frame, result, carried, mask, shares)
         elif carried is not None:
             before, trust = carried
-            result = torch.lerp(result, before, self.steadiness * trust)
+            result = torch.lerp(result, before, self.job.steadiness * trust)
         self.seen, self.became = frame, result
         if self.settings.colour == "luminance":
             result = colour.with_colours_of(result, whole)
@@ -227,17 +225,15 @@ class _Painter:
             self.forget()
         canvas = draft.Canvas(self.network, frame, self.dtype, self.tile)
         found = canvas.moments(mask)
-        if self.content is not None and self.steadiness:
-            pace = (1 - CONTENT_PACE, CONTENT_PACE)
-            found = {
-                name: replace(merge([self.content[name], now], pace), weight=now.weight) for name, now in found.items()
-            }
+        if self.content is not None and self.job.steadiness:
+            mean = total([self.content, found], (1 - CONTENT_PACE, CONTENT_PACE))
+            found = {name: replace(mean[name], weight=now.weight) for name, now in found.items()}
         self.content = found
         return canvas
 
     def _carried(self, frame: Tensor) -> tuple[Tensor, Tensor] | None:
         """What the frame before became, moved to where its things are in `frame`, and how far it is to be trusted."""
-        if self.seen is None or self.became is None or not self.steadiness:
+        if self.seen is None or self.became is None or not self.job.steadiness:
             return None
         back = dense(frame, self.seen)
         trust = consistent(dense(self.seen, frame), back)
@@ -260,17 +256,11 @@ class _Painter:
             *_, last = stylize.stylizing(job, settings)
             return last.result().pixels.to(self.device)
         before, trust = carried
-        goal = Goal(
-            self.eye,
-            [Region(stylize.blend(self.levels, shares), mask)],
-            self.eye.contents(frame),
-            style_loss=losses.STYLE_LOSSES[self.quality.style_loss],
-            style_weight=self.settings.strength * self.quality.style_weight,
-            content_weight=self.quality.content_weight,
-            anchor=Anchor(before, trust, ANCHOR),
-        )
+        region = Region(stylize.blend(self.levels, shares), mask)
+        goal = stylize.goal_for(self.eye, [region], frame, self.settings, self.quality)
         start = torch.lerp(drafted, before, trust)
-        *_, last_step = optimise.adam(start, goal, REFINING, rate=RATE)
+        anchored = replace(goal, anchor=Anchor(before, trust, ANCHOR))
+        *_, last_step = optimise.adam(start, anchored, REFINING, rate=RATE)
         return last_step.picture
 
     def _shares_at(self, second: float) -> tuple[float, ...]:
@@ -287,10 +277,6 @@ class _Painter:
             shares = [share * (1 - part) for share in shares]
             shares[index] += part
         return tuple(shares)
-
-
-def _blended(styles: Sequence[Moments], shares: tuple[float, ...]) -> Moments:
-    return {name: merge([style[name] for style in styles], shares) for name in styles[0]}
 
 
 def _recipe(job: Job, settings: Settings, painter: _Painter) -> dict[str, Any]:
