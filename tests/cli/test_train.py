@@ -19,7 +19,7 @@ from safetensors import safe_open
 from safetensors.torch import load_file
 
 from impasto import models
-from impasto.training import trainer
+from impasto.training import checkpoint, trainer
 
 Impasto = Callable[..., Any]  # the fixture in conftest.py
 
@@ -129,6 +129,25 @@ def test_a_second_training_keeps_off_the_first(impasto: Impasto, tiny: ModuleTyp
         code, _, err = impasto(*words, *more)
         assert (code, err.count("\n")) == (2, 1) and said in err
     assert models.sha256_of("run") == before
+
+
+def test_training_may_begin_with_the_weights_of_another(impasto: Impasto, tiny: ModuleType) -> None:
+    train = ("train", "tiny", "--data", "noise", *SHORT)
+    assert impasto(*train, "--set", "width=5", "-o", "first").code == 0
+    words = (*train, "--from", "first", "-o", "second")
+    assert impasto(*words, "--steps", "1", "--set", "rate=0").code == 0  # nothing is learnt
+    (_, before), (config, after) = (checkpoint.load(Path(run)) for run in ("first", "second"))
+    assert config["config"]["width"] == 5
+    assert all(torch.equal(before[name], after[name]) for name in before if "weight" in name)
+    for more, said in [
+        (("--set", "width=6"), "first is another model"),
+        (("--from", "nowhere"), "nowhere is no run folder"),
+        (("--from", "mnist-cnn"), "mnist-cnn is of the family cnn, not tiny"),
+        (("--resume",), "leave out --from"),
+    ]:
+        code, out, err = impasto(*words[:-1], "third", *more)
+        assert (code, out, err.count("\n")) == (2, "", 1) and said in err
+        assert not Path("third").exists()
 
 
 def test_the_help_names_every_family(impasto: Impasto) -> None:

@@ -31,6 +31,7 @@ def model() -> AnyStyle:
 
 
 def one_step(model: AnyStyle, pair: Tensor) -> tuple[Tensor, dict[str, Tensor | float]]:
+    torch.manual_seed(1)  # of the flow
     (update,) = model.updates(Batch(pair))
     return update.loss, update.metrics
 
@@ -71,8 +72,9 @@ def test_the_gradient_is_that_of_the_loss(model: AnyStyle, pair: Tensor) -> None
 
 def test_the_loss_is_the_sum_of_its_parts(model: AnyStyle, pair: Tensor) -> None:
     loss, parts = one_step(model, pair)
-    assert parts["outside"] > 0
-    whole = parts["style"] + parts["content"] + model.config.range_weight * parts["outside"]
+    assert parts["outside"] > 0 and parts["flicker"] > 0
+    whole = parts["style"] + parts["content"]
+    whole = whole + model.config.range_weight * parts["outside"] + model.config.temporal_weight * parts["flicker"]
     torch.testing.assert_close(loss, torch.as_tensor(whole), rtol=1e-5, atol=0)
 
 
@@ -90,7 +92,21 @@ def test_it_learns_a_pair_by_heart(pair: Tensor) -> None:
     assert losses[-1] < 0.7 * losses[0]
 
 
-def test_a_batch_is_learnt_picture_by_picture(model: AnyStyle, pair: Tensor) -> None:
+def test_what_is_tied_to_the_grid_flickers(pair: Tensor, model: AnyStyle) -> None:
+    one_step(model, pair)
+    # The blur alone hardly flickers; with weights that draw the same pattern in each square of two by two it does:
+    # the moved painting has the pattern moved, the painting of the moved content has it where it was.
+    blurred = torch.as_tensor(one_step(model, pair)[1]["flicker"])
+    with torch.no_grad():
+        model.last.bias.copy_(torch.tensor([0.2, -0.2, -0.2, 0.2]).repeat(3))
+    patterned = torch.as_tensor(one_step(model, pair)[1]["flicker"])
+    assert blurred < 2e-3
+    # Two independent signs of 0.2 differ by 0.08 in the mean of squares; interpolating one between pixels takes some.
+    assert 0.04 < patterned - blurred < 0.08
+
+
+def test_a_batch_is_learnt_picture_by_picture(pair: Tensor) -> None:
+    model = AnyStyle(AnyStyleConfig(size=128, widths=(8, 8, 8, 8), temporal_weight=0.0))  # its loss sees the first only
     other = pair.flip(3)[:, [3, 4, 5, 0, 1, 2]]
     one_step(model, pair)
     together = one_step(model, torch.cat([pair, other]))[0].item()

@@ -15,11 +15,14 @@ from impasto.cli import terminal
 from impasto.errors import SettingsError
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from impasto.data.dataset import Dataset
     from impasto.models.base import Config, Model
     from impasto.training.trainer import Progress, Training
 
 PAIR_SIZE = 192  # pixels: side of the pictures that anystyle learns from where --size says nothing
+OF_THE_DATA = ("channels", "size", "classes")  # settings of a model that follow from what it learns
 SHEET = 50  # painted pairs in a sheet of samples
 
 
@@ -50,6 +53,10 @@ def train(
         list[str] | None,
         typer.Option("--set", metavar="KEY=VALUE", help="Change a setting of the family or the trainer; repeat it."),
     ] = None,
+    begin: Annotated[
+        str | None,
+        typer.Option("--from", metavar="RUN|NAME", help="Begin with the weights of this run or bundled model."),
+    ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with what is in RUN.")] = False,
     seed: Annotated[int | None, typer.Option(metavar="N", help="Of all that is random. [0]")] = None,
     size: Annotated[int | None, typer.Option(metavar="PX", help="Side of the pictures. [the data's own]")] = None,
@@ -76,7 +83,7 @@ def train(
     from accelerate import PartialState
 
     from impasto.device import pick_device, seed_everything
-    from impasto.models import configure
+    from impasto.models import configure, fill
     from impasto.training import checkpoint
     from impasto.training.trainer import Limit, train
 
@@ -87,10 +94,16 @@ def train(
     # The first of accelerate's states decides for all: without `cpu` it would not see torchrun's processes on a CPU.
     first = PartialState(cpu=on.type == "cpu").is_main_process  # of several processes one speaks
     if resume:
+        if begin is not None:
+            raise SettingsError("--resume goes on with the weights in RUN; leave out --from")
         before = checkpoint.read_config(run)
         size = size or before["data"]["size"]
     else:
         checkpoint.check_empty(run)
+    if begin is not None:
+        its_own, weights = _begun(begin, family)
+        size = size or its_own["size"]
+        values = {name: value for name, value in its_own.items() if name not in OF_THE_DATA} | values
     shown, held_out = _data(data, content, style, size, data_dir)
     if resume:
         config, training = _before(before, run, family, shown.name, preset, values)
@@ -101,6 +114,8 @@ def train(
         preset = preset or kind.preset_for(config)
     seed_everything(training.seed)
     model = kind(config).to(on)
+    if begin is not None:
+        fill(model, weights, f"{begin} is another model")
     if pairs:
         model.shown = held_out.batch(torch.arange(SHEET) % len(held_out)).images
 
@@ -139,6 +154,17 @@ def _kind(family: str) -> "type[Model]":
     from impasto import models
 
     return models.family(family)
+
+
+def _begun(begin: str, family: str) -> "tuple[dict[str, Any], dict[str, Tensor]]":
+    """The settings of the model whose weights are the first ones, and those weights."""
+    from impasto.models import find
+    from impasto.training import checkpoint
+
+    config, weights = checkpoint.load(find(begin))
+    if config["family"] != family:
+        raise SettingsError(f"{begin} is of the family {config['family']}, not {family}")
+    return config["config"], weights
 
 
 def _data(

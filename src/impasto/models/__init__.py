@@ -6,6 +6,8 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from torch import Tensor, nn
+
 from impasto.configs import changed, nearest
 from impasto.data.dataset import Dataset
 from impasto.device import pick_device
@@ -101,14 +103,20 @@ def load(name: str | Path, device: str = "cpu") -> Model:
         raise ModelError(f"{folder / checkpoint.CONFIG}: {error}") from error
     except Exception as error:  # the file may be anyone's, and its values anything
         raise ModelError(f"{folder / checkpoint.CONFIG} does not describe a model: {error}") from error
+    fill(model, weights, f"{folder / checkpoint.WEIGHTS} is not of the model in {checkpoint.CONFIG}")
+    return model.to(place).eval()
+
+
+def fill(model: nn.Module, weights: Mapping[str, Tensor], complaint: str) -> None:
+    """Give `model` these `weights`.
+
+    Raises:
+        ModelError: they are of another model; the message is `complaint`, and which differ.
+    """
     wanted, found = ({key: t.shape for key, t in some.items()} for some in (model.state_dict(), weights))
     if other := sorted(key for key in wanted.keys() | found.keys() if wanted.get(key) != found.get(key)):
-        raise ModelError(
-            f"{folder / checkpoint.WEIGHTS} is not of the model in {checkpoint.CONFIG}: "
-            f"{len(other)} of {len(wanted)} weights differ, first {other[0]}"
-        )
+        raise ModelError(f"{complaint}: {len(other)} of {len(wanted)} weights differ, first {other[0]}")
     model.load_state_dict(weights)
-    return model.to(place).eval()
 
 
 def find(name: str | Path) -> Path:

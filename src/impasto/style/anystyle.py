@@ -4,7 +4,8 @@ The encoder is the frozen compact network, which sees the halved and the quarter
 moved by the closed-form transport map between Gaussians, where Li et al. (2017, arXiv:1705.08086, "Universal Style
 Transfer via Feature Transforms") whiten and colour them, and the decoder makes a picture of them, coarse to fine.
 It starts from a blur of the content in the style's colours and learns what to add, so that little is left of the loss
-that `fine` minimises by steps on the pixels.
+that `fine` minimises by steps on the pixels. It also learns to paint what moves as it painted it before, from contents
+moved along smooth random flow, as Wen et al. (2023, arXiv:2303.17867, "CAP-VSTNet") do.
 """
 
 from collections.abc import Iterator, Sequence
@@ -19,6 +20,7 @@ from impasto.data.dataset import Batch
 from impasto.errors import ModelError, SettingsError
 from impasto.perception import registry
 from impasto.perception.compact import TAPS
+from impasto.perception.flow import inside, warp
 from impasto.perception.vgg19 import pad
 from impasto.style.losses import wasserstein
 from impasto.style.objective import Eye, Goal, Moments, Region
@@ -37,6 +39,8 @@ SEEN = {1: LAYERS[1:], 2: LAYERS}  # how often the picture is halved before the 
 BLUR = 8  # pixels, side of the squares whose mean colours the decoder starts from
 ALIGNMENT = 16  # pixels: sides of what the network sees are multiples of the coarsest stride
 SMALLEST = 128  # pixels: a smaller picture's quarter has too few features to take statistics of
+DRIFT = 4.0  # pixels, deviation of the random flow that contents are moved along
+GRAIN = 0.01  # deviation of the noise that is added to them, as cameras and codecs do
 REACH = 192  # pixels that can influence a pixel, on each side: 80 of the encoder, 106 of the decoder, rounded up
 
 
@@ -50,6 +54,7 @@ class AnyStyleConfig:
     widths: tuple[int, ...] = (128, 128, 64, 32)  # features of the stages
     content_weight: float = 0.15  # more than `fine` has: a decoder keeps the content less easily
     range_weight: float = 10.0  # of pixels' squared distance to [0, 1]
+    temporal_weight: float = 30.0  # of the squared difference between a painting moved and the moved content's painting
 
 
 class Stage(nn.Module):
@@ -153,6 +158,7 @@ class AnyStyle(nn.Module):
             for number, seen in enumerate(_stacked(moved)):
                 self.get_buffer(f"scale_{number}").copy_(seen.square().mean((0, 2, 3)).sqrt())
         painted = self(moved)
+        flicker = self._flicker(contents[:1], moments[:1], painted[:1])  # of one in each batch, for it takes its time
 
         weight = self.config.content_weight
         with torch.enable_grad(), torch.autocast(device, enabled=False):
@@ -164,8 +170,17 @@ class AnyStyle(nn.Module):
         outside = (painted - painted.clamp(0, 1)).square().mean()
         pulled = (painted * torch.cat([pull for _, pull in found])).sum() / len(found)
         # The goals have given their gradients already; `pulled` brings them here and adds nothing to the value.
-        loss = sum(means.values()) + pulled - pulled.detach() + self.config.range_weight * outside
-        yield Update("model", loss, {**means, "outside": outside})
+        loss = sum(means.values()) + pulled - pulled.detach()
+        loss = loss + self.config.range_weight * outside + self.config.temporal_weight * flicker
+        yield Update("model", loss, {**means, "outside": outside, "flicker": flicker})
+
+    def _flicker(self, content: Tensor, style: Sequence[Moments], painted: Tensor) -> Tensor:
+        """Mean squared difference of `painted`, moved along a random flow, and of the moved content painted anew."""
+        coarse = DRIFT * torch.randn(1, 2, 4, 4, device=content.device)
+        flow = F.interpolate(coarse, content.shape[2:], mode="bicubic", align_corners=True)
+        moved = warp(content, flow)
+        again = self(moved_onto(self.look((moved + GRAIN * torch.randn_like(moved)).clamp(0, 1)), style))
+        return ((again - warp(painted, flow)).square() * inside(flow)).mean()
 
     @torch.no_grad()
     def sample(self, n: int, **_: Any) -> Tensor:
