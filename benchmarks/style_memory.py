@@ -2,7 +2,7 @@
 
     python benchmarks/style_memory.py
 
-A run takes few steps per scale: memory does not grow with steps.
+`fine` takes few steps per scale: memory does not grow with steps.
 """
 
 import argparse
@@ -23,15 +23,16 @@ RUNS = ((512, 384), (1024, 768), (4096, 3072))  # width, height
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--steps", type=int, default=2, help="at the first scale; the others take their share")
+    parser.add_argument("--steps", type=int, default=2, help="of `fine`, at the first scale")
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         for width, height in RUNS:
             photo = Path(folder) / "photo.jpg"
             Image.fromarray(np.asarray(data.coffee())).resize((width, height)).save(photo)
             command = [sys.executable, "-m", "impasto", "style", str(photo), str(STYLE), "-o", f"{folder}/out.jpg"]
-            command += ["--size", str(width), "--steps", str(args.steps)]
-            print(f"{width}x{height}: {peak(command) / 1e9:.2f} GB", flush=True)
+            command += ["--size", str(width)]
+            draft, fine = (peak(command + more) for more in (["-q", "draft"], ["--steps", str(args.steps)]))
+            print(f"{width}x{height}: draft {draft / 1e9:.2f} GB, fine {fine / 1e9:.2f} GB", flush=True)
 
 
 def peak(command: list[str]) -> float:

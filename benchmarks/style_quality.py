@@ -1,8 +1,8 @@
-"""How close does `fine` come to an optimisation on VGG-19 itself, judged by VGG-19? Prints a table, draws a sheet.
+"""How close do `draft` and `fine` come to an optimisation on VGG-19 itself, judged by VGG-19? A table and a sheet.
 
     python benchmarks/style_quality.py --contents DIR --styles DIR --vgg FILE
 
-The i-th content (by name) gets the i-th style. Judge: VGG-19 blocks 1 to 3, a network that `fine` does not use.
+The i-th content (by name) gets the i-th style. Judge: VGG-19 blocks 1 to 3, a network that neither uses.
   style    mean over block1_conv1, block2_conv1, block3_conv1 of |G - G*| / |G*| (Gram matrices, Frobenius norm)
   content  |F - F*| / |F*| at block3_conv4
 Peer: the same losses and the same engine on those blocks of VGG-19, 500 steps in all. Its pictures are kept in
@@ -50,6 +50,7 @@ def main() -> None:
     for content_path, style_path in pairs:
         content = fit(picture.read(content_path).pixels, args.size)
         style = fit(picture.read(style_path).pixels, args.size)
+        draft = stylize(Picture(content), Picture(style), size=args.size, quality="draft").pixels
         start = time.perf_counter()
         fine = stylize(Picture(content), Picture(style), size=args.size, content_weight=args.content_weight).pixels
         fine_seconds = time.perf_counter() - start
@@ -59,18 +60,19 @@ def main() -> None:
             peer_settings["content_weight"] = PEER_CONTENT_WEIGHT
             stylize(Picture(content), Picture(style), **peer_settings).save(kept, bits=16)
         peer = picture.read(kept).pixels
-        row = [distances(judge, x, content, style) for x in (content, fine, peer)]
+        row = [distances(judge, x, content, style) for x in (content, draft, fine, peer)]
         rows.append(row)
         text = "   ".join(f"{s:.3f} {c:.3f}" for s, c in row)
         print(f"{content_path.stem:>20} {style_path.stem:<26} {text}   fine {fine_seconds:.1f} s", flush=True)
-        sheet.append([content, style, fine, peer])
+        sheet.append([content, style, draft, fine, peer])
 
-    table = torch.tensor(rows).mean(0)  # [content, fine, peer] x [style, content]
+    table = torch.tensor(rows).mean(0)  # [content, draft, fine, peer] x [style, content]
     print(f"\n{'mean of ' + str(len(rows)):>47} " + "   ".join(f"{s:.3f} {c:.3f}" for s, c in table.tolist()))
-    print("columns: content itself, fine, peer; each: style distance, content distance")
-    closeness = table[1, 1] / table[2, 1]
-    way = (table[0, 0] - table[1, 0]) / (table[0, 0] - table[2, 0])
-    print(f"fine goes {way:.1%} of the peer's way to the style, at {closeness:.2f} of its content distance")
+    print("columns: content itself, draft, fine, peer; each: style distance, content distance")
+    for row, name in enumerate(("draft", "fine"), start=1):
+        way = (table[0, 0] - table[row, 0]) / (table[0, 0] - table[3, 0])
+        price = table[row, 1] / table[3, 1]
+        print(f"{name} goes {way:.1%} of the peer's way to the style, at {price:.2f} of its content distance")
     draw(sheet, args.work / "sheet.png")
     print(args.work / "sheet.png")
 
@@ -94,8 +96,8 @@ def peer_steps(content: torch.Tensor) -> int:
 
 
 def draw(sheet: list[list[torch.Tensor]], path: Path, cell: int = 320) -> None:
-    """A row per pair: content, style, fine, peer."""
-    canvas = Image.new("RGB", (4 * cell, len(sheet) * cell), "white")
+    """A row per pair: content, style, draft, fine, peer."""
+    canvas = Image.new("RGB", (len(sheet[0]) * cell, len(sheet) * cell), "white")
     for y, row in enumerate(sheet):
         for x, pixels in enumerate(row):
             array = fit(pixels, cell - 4)[0].permute(1, 2, 0).mul(255).round().byte().numpy()
