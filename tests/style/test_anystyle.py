@@ -51,7 +51,8 @@ def test_only_the_decoder_learns_and_is_saved(model: AnyStyle, pair: Tensor) -> 
     loss.backward()
     assert all(p.grad is None for p in model.encoder.parameters())
     assert all(torch.equal(a, b) for a, b in zip(before, model.encoder.parameters(), strict=True))
-    assert {name.split(".")[0] for name in model.state_dict()} == {"stages", "last", *(f"scale_{i}" for i in range(4))}
+    saved = {name.split(".")[0] for name in model.state_dict()}
+    assert saved == {"stages", "last", "step", *(f"scale_{i}" for i in range(4))}
 
 
 def test_the_gradient_is_that_of_the_loss(model: AnyStyle, pair: Tensor) -> None:
@@ -115,10 +116,24 @@ def test_a_batch_is_learnt_picture_by_picture(pair: Tensor) -> None:
 
 def test_every_feature_is_given_to_the_decoder_once() -> None:
     names = [name for stage in STAGES for name in stage]
-    assert len(names) == len(set(names)) == 5
+    assert len(names) == len(set(names)) == 6
 
 
 @pytest.mark.parametrize("size", [100, 130])
 def test_sizes_that_cannot_be_looked_at_are_refused(size: int) -> None:
     with pytest.raises(SettingsError, match="multiple of 16"):
         AnyStyle(AnyStyleConfig(size=size))
+
+
+def test_the_finest_features_join_late(pair: Tensor) -> None:
+    torch.manual_seed(0)
+    model = AnyStyle(AnyStyleConfig(size=128, widths=(8, 8, 8, 8), late=2))
+    torch.nn.init.normal_(model.stages[-1].join.weight)
+    torch.nn.init.normal_(model.last.weight, std=0.1)
+    one_step(model, pair)  # finds the scales of the features
+    content = pair[:, :3]
+    features = model.look(content)
+    changed = features | {"1/block1_conv1": features["1/block1_conv1"] + 1}
+    assert torch.equal(model(features), model(changed))
+    one_step(model, pair)
+    assert not torch.equal(model(features), model(changed))

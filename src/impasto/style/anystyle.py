@@ -33,9 +33,9 @@ STAGES = (  # what the decoder is given, at strides of 16, 8, 4 and 2 pixels
     ("2/block3_conv1",),
     ("1/block3_conv1", "2/block2_conv1"),
     ("1/block2_conv1", "2/block1_conv1"),
-    (),  # finer features would let it copy the content and only change the colours, where it shall paint
+    ("1/block1_conv1",),  # late; see AnyStyleConfig
 )
-SEEN = {1: LAYERS[1:], 2: LAYERS}  # how often the picture is halved before the encoder sees it: layers of the stages
+LEVELS = (1, 2)  # how often the picture is halved before the encoder sees it
 BLUR = 8  # pixels, side of the squares whose mean colours the decoder starts from
 ALIGNMENT = 16  # pixels: sides of what the network sees are multiples of the coarsest stride
 SMALLEST = 128  # pixels: a smaller picture's quarter has too few features to take statistics of
@@ -52,9 +52,10 @@ class AnyStyleConfig:
     size: int = 192  # their side, pixels
     classes: int = 0  # there are none
     widths: tuple[int, ...] = (128, 128, 64, 32)  # features of the stages
-    content_weight: float = 0.15  # more than `fine` has: a decoder keeps the content less easily
+    late: int = 500  # steps without the finest features: with them from the start it copies, changing the colours only
+    content_weight: float = 0.1  # as `fine` has it
     range_weight: float = 10.0  # of pixels' squared distance to [0, 1]
-    temporal_weight: float = 30.0  # of the squared difference between a painting moved and the moved content's painting
+    temporal_weight: float = 10.0  # of the squared difference between a painting moved and the moved content's painting
 
 
 class Stage(nn.Module):
@@ -63,14 +64,13 @@ class Stage(nn.Module):
     def __init__(self, coarser: int, seen: int, width: int):
         super().__init__()
         self.lift = nn.Conv2d(coarser, width, 3) if coarser else None
-        self.join = nn.Conv2d(seen, width, 3) if seen else None
+        self.join = nn.Conv2d(seen, width, 3)
         self.refine = nn.ModuleList([nn.Conv2d(width, width, 3), nn.Conv2d(width, width, 3)])
 
     def forward(self, coarser: Tensor | None, seen: Tensor) -> Tensor:
-        parts = [] if self.join is None else [_convolved(self.join, seen)]
+        x = _convolved(self.join, seen)
         if self.lift is not None and coarser is not None:
-            parts.append(F.interpolate(_convolved(self.lift, F.relu(coarser)), scale_factor=2))
-        x = sum(parts[1:], parts[0])
+            x = x + F.interpolate(_convolved(self.lift, F.relu(coarser)), scale_factor=2)
         first, second = self.refine
         return x + _convolved(second, F.relu(_convolved(first, F.relu(x))))
 
@@ -89,6 +89,7 @@ class AnyStyle(nn.Module):
     """
 
     settings = AnyStyleConfig
+    step: Tensor
     presets: ClassVar[dict[str, dict[str, Any]]] = {
         "fine": {"batch": 3, "rate": 2e-3, "optimiser": "muon", "clip": 0.0, "steps": 16_000, "report_every": 1000}
     }
@@ -102,12 +103,14 @@ class AnyStyle(nn.Module):
         self.shown: Tensor | None = None  # [N, 6, S, S], what `sample` paints
         seen = [sum(TAPS[name[2:]] for name in names) for names in STAGES]
         coarser = (0, *config.widths[:-1])
-        self.stages = nn.ModuleList(map(Stage, coarser, seen, config.widths))
+        stages = list(map(Stage, coarser, seen, config.widths))
+        self.stages = nn.ModuleList(stages)
         self.last = nn.Conv2d(config.widths[-1], 12, 3)
-        for parameter in self.last.parameters():
-            nn.init.zeros_(parameter)  # the first guess: the blur
+        for parameter in (*self.last.parameters(), *stages[-1].join.parameters()):
+            nn.init.zeros_(parameter)  # the first guess: the blur; and what is late joins smoothly
         for number, channels in enumerate(seen):  # usual size of each feature, found at the first step
             self.register_buffer(f"scale_{number}", torch.zeros(channels))
+        self.register_buffer("step", torch.zeros((), dtype=torch.int64))  # of the training
         self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     @property
@@ -127,7 +130,8 @@ class AnyStyle(nn.Module):
         """A picture [N, 3, H, W] from the `features` of `look` moved onto a style's; not yet clipped to [0, 1]."""
         x = None
         for number, (stage, seen) in enumerate(zip(self.stages, _stacked(features), strict=True)):
-            seen = seen / getattr(self, f"scale_{number}")[:, None, None]
+            there = number < len(STAGES) - 1 or self.step >= self.config.late
+            seen = there * seen / getattr(self, f"scale_{number}")[:, None, None]
             x = stage(x, seen.contiguous(memory_format=torch.channels_last))
         assert x is not None
         blur = F.interpolate(F.avg_pool2d(features["pixels"], BLUR), scale_factor=BLUR, mode="bilinear")
@@ -137,9 +141,9 @@ class AnyStyle(nn.Module):
     def look(self, picture: Tensor) -> dict[str, Tensor]:
         """The float32 features of `picture` [N, 3, H, W], sides multiples of 16: "pixels", "1/block2_conv1", ..."""
         found, seen = {"pixels": picture}, picture
-        for level, layers in SEEN.items():
+        for level in LEVELS:
             seen = F.interpolate(seen, scale_factor=0.5, mode="bilinear", antialias=True)
-            found |= {f"{level}/{layer}": f.float() for layer, f in self.encoder(seen, layers).items()}
+            found |= {f"{level}/{layer}": f.float() for layer, f in self.encoder(seen, LAYERS).items()}
         return found
 
     def groups(self) -> dict[str, list[nn.Parameter]]:
@@ -159,6 +163,7 @@ class AnyStyle(nn.Module):
                 self.get_buffer(f"scale_{number}").copy_(seen.square().mean((0, 2, 3)).sqrt())
         painted = self(moved)
         flicker = self._flicker(contents[:1], moments[:1], painted[:1])  # of one in each batch, for it takes its time
+        self.step += 1
 
         weight = self.config.content_weight
         with torch.enable_grad(), torch.autocast(device, enabled=False):
@@ -214,10 +219,9 @@ def moved_onto(features: dict[str, Tensor], styles: Sequence[Moments]) -> dict[s
 
 def flat(levels: Sequence[Moments]) -> Moments:
     """The statistics of a picture at its reductions (`Eye.statistics`), under the names that `look` has for them."""
-    return {f"{level}/{layer}": levels[level][layer] for level, layers in SEEN.items() for layer in layers}
+    return {f"{level}/{layer}": levels[level][layer] for level in LEVELS for layer in LAYERS}
 
 
 def _stacked(features: dict[str, Tensor]) -> list[Tensor]:
     """What each stage sees [N, C, H / stride, W / stride]."""
-    nothing = features["pixels"][:, :0]
-    return [torch.cat([features[name] for name in names] or [nothing], 1) for names in STAGES]
+    return [torch.cat([features[name] for name in names], 1) for names in STAGES]

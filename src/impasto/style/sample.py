@@ -15,7 +15,7 @@ from impasto.files import replacing
 from impasto.perception import registry
 from impasto.perception.compact import TAPS, Compact
 from impasto.picture import SHORTEST_SIDE, Picture, fit
-from impasto.style.anystyle import LAYERS, SEEN, AnyStyle, flat
+from impasto.style.anystyle import LAYERS, LEVELS, AnyStyle, flat
 from impasto.style.draft import Canvas
 from impasto.style.objective import Eye, Moments
 from impasto.style.statistics import StyleStatistics, measure
@@ -69,7 +69,7 @@ class Saved:
 
     def drafted(self, model: AnyStyle, side: int, whole: int, dtype: torch.dtype | None, tile: int) -> Moments:
         """As of a painting."""
-        levels = [self._octave(level, side, whole) for level in range(max(SEEN) + 1)]
+        levels = [self._octave(level, side, whole) for level in range(max(LEVELS) + 1)]
         return {"pixels": self.colours, **flat(levels)}
 
     def _octave(self, level: int, side: int, whole: int) -> Moments:
@@ -121,7 +121,7 @@ def load(path: str | PathLike[str], device: torch.device) -> Saved:
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  # it is no dict
         count = len({name.split("/")[0] for name in tensors} - {"colours"})
         octaves = [{layer: _statistics(tensors, f"{i}/{layer}", TAPS[layer]) for layer in LAYERS} for i in range(count)]
-        if count <= max(SEEN):
+        if count <= max(LEVELS):
             raise KeyError("octaves")
         return Saved(octaves, _statistics(tensors, "colours", 3))
     except FileNotFoundError as error:
