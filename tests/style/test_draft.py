@@ -43,7 +43,7 @@ def other() -> Tensor:
 
 def painted(model: AnyStyle, content: Tensor, style: Tensor, strength: float = 1.0) -> Tensor:
     canvas = Canvas(model, content)
-    return canvas.painted([(maps(canvas.moments(), Canvas(model, style).moments(), strength), None)])
+    return canvas.painted([(maps(canvas.moments(), Canvas(model, style).moments(), strength), None)], strength)
 
 
 def test_a_picture_painted_in_tiles_is_the_one_painted_at_once(model: AnyStyle, style: Tensor) -> None:

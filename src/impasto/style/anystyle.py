@@ -4,7 +4,8 @@ The encoder is the frozen compact network, which sees the halved and the quarter
 moved by the closed-form transport map between Gaussians, where Li et al. (2017, arXiv:1705.08086, "Universal Style
 Transfer via Feature Transforms") whiten and colour them, and the decoder makes a picture of them, coarse to fine.
 It starts from a blur of the content in the style's colours and learns what to add, so that little is left of the loss
-that `fine` minimises by steps on the pixels. It also learns to paint what moves as it painted it before, from contents
+that `fine` minimises by steps on the pixels. Told all of the finest features it would copy them and change the colours,
+so in training it is told a random part, or none, and learns to paint the rest. It also learns to paint what moves as it painted it before, from contents
 moved along smooth random flow, as Wen et al. (2023, arXiv:2303.17867, "CAP-VSTNet") do.
 """
 
@@ -33,7 +34,7 @@ STAGES = (  # what the decoder is given, at strides of 16, 8, 4 and 2 pixels
     ("2/block3_conv1",),
     ("1/block3_conv1", "2/block2_conv1"),
     ("1/block2_conv1", "2/block1_conv1"),
-    ("1/block1_conv1",),  # late; see AnyStyleConfig
+    ("1/block1_conv1",),  # the details
 )
 LEVELS = (1, 2)  # how often the picture is halved before the encoder sees it
 BLUR = 8  # pixels, side of the squares whose mean colours the decoder starts from
@@ -41,6 +42,7 @@ ALIGNMENT = 16  # pixels: sides of what the network sees are multiples of the co
 SMALLEST = 128  # pixels: a smaller picture's quarter has too few features to take statistics of
 DRIFT = 4.0  # pixels, deviation of the random flow that contents are moved along
 GRAIN = 0.01  # deviation of the noise that is added to them, as cameras and codecs do
+DETAIL = 0.5  # see AnyStyle.forward; of a picture at its usual strength
 REACH = 192  # pixels that can influence a pixel, on each side: 80 of the encoder, 106 of the decoder, rounded up
 
 
@@ -52,7 +54,6 @@ class AnyStyleConfig:
     size: int = 192  # their side, pixels
     classes: int = 0  # there are none
     widths: tuple[int, ...] = (128, 128, 64, 32)  # features of the stages
-    late: int = 500  # steps without the finest features: with them from the start it copies, changing the colours only
     content_weight: float = 0.1  # as `fine` has it
     range_weight: float = 10.0  # of pixels' squared distance to [0, 1]
     temporal_weight: float = 10.0  # of the squared difference between a painting moved and the moved content's painting
@@ -89,7 +90,6 @@ class AnyStyle(nn.Module):
     """
 
     settings = AnyStyleConfig
-    step: Tensor
     presets: ClassVar[dict[str, dict[str, Any]]] = {
         "fine": {"batch": 3, "rate": 2e-3, "optimiser": "muon", "clip": 0.0, "steps": 16_000, "report_every": 1000}
     }
@@ -103,14 +103,12 @@ class AnyStyle(nn.Module):
         self.shown: Tensor | None = None  # [N, 6, S, S], what `sample` paints
         seen = [sum(TAPS[name[2:]] for name in names) for names in STAGES]
         coarser = (0, *config.widths[:-1])
-        stages = list(map(Stage, coarser, seen, config.widths))
-        self.stages = nn.ModuleList(stages)
+        self.stages = nn.ModuleList(map(Stage, coarser, seen, config.widths))
         self.last = nn.Conv2d(config.widths[-1], 12, 3)
-        for parameter in (*self.last.parameters(), *stages[-1].join.parameters()):
-            nn.init.zeros_(parameter)  # the first guess: the blur; and what is late joins smoothly
+        for parameter in self.last.parameters():
+            nn.init.zeros_(parameter)  # the first guess: the blur
         for number, channels in enumerate(seen):  # usual size of each feature, found at the first step
             self.register_buffer(f"scale_{number}", torch.zeros(channels))
-        self.register_buffer("step", torch.zeros((), dtype=torch.int64))  # of the training
         self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     @property
@@ -126,12 +124,16 @@ class AnyStyle(nn.Module):
     def encoder(self) -> nn.Module:
         return self._encoder[0].to(self.device)
 
-    def forward(self, features: dict[str, Tensor]) -> Tensor:
-        """A picture [N, 3, H, W] from the `features` of `look` moved onto a style's; not yet clipped to [0, 1]."""
+    def forward(self, features: dict[str, Tensor], detail: float) -> Tensor:
+        """A picture [N, 3, H, W] from the `features` of `look` moved onto a style's; not yet clipped to [0, 1].
+
+        Args:
+            detail: how much it is told of the finest features, 0 to 1. What it is not told it has to paint.
+        """
+        *coarse, finest = _stacked(features)
         x = None
-        for number, (stage, seen) in enumerate(zip(self.stages, _stacked(features), strict=True)):
-            there = number < len(STAGES) - 1 or self.step >= self.config.late
-            seen = there * seen / getattr(self, f"scale_{number}")[:, None, None]
+        for number, (stage, seen) in enumerate(zip(self.stages, [*coarse, detail * finest], strict=True)):
+            seen = seen / getattr(self, f"scale_{number}")[:, None, None]
             x = stage(x, seen.contiguous(memory_format=torch.channels_last))
         assert x is not None
         blur = F.interpolate(F.avg_pool2d(features["pixels"], BLUR), scale_factor=BLUR, mode="bilinear")
@@ -161,9 +163,9 @@ class AnyStyle(nn.Module):
         if not self.get_buffer("scale_0").any():
             for number, seen in enumerate(_stacked(moved)):
                 self.get_buffer(f"scale_{number}").copy_(seen.square().mean((0, 2, 3)).sqrt())
-        painted = self(moved)
-        flicker = self._flicker(contents[:1], moments[:1], painted[:1])  # of one in each batch, for it takes its time
-        self.step += 1
+        detail = max(0.0, 2 * torch.rand(()).item() - 1)  # none in every other batch
+        painted = self(moved, detail)
+        flicker = self._flicker(contents[:1], moments[:1], painted[:1], detail)  # of one in a batch, to save time
 
         weight = self.config.content_weight
         with torch.enable_grad(), torch.autocast(device, enabled=False):
@@ -179,12 +181,13 @@ class AnyStyle(nn.Module):
         loss = loss + self.config.range_weight * outside + self.config.temporal_weight * flicker
         yield Update("model", loss, {**means, "outside": outside, "flicker": flicker})
 
-    def _flicker(self, content: Tensor, style: Sequence[Moments], painted: Tensor) -> Tensor:
+    def _flicker(self, content: Tensor, style: Sequence[Moments], painted: Tensor, detail: float) -> Tensor:
         """Mean squared difference of `painted`, moved along a random flow, and of the moved content painted anew."""
         coarse = DRIFT * torch.randn(1, 2, 4, 4, device=content.device)
         flow = F.interpolate(coarse, content.shape[2:], mode="bicubic", align_corners=True)
         moved = warp(content, flow)
-        again = self(moved_onto(self.look((moved + GRAIN * torch.randn_like(moved)).clamp(0, 1)), style))
+        seen = self.look((moved + GRAIN * torch.randn_like(moved)).clamp(0, 1))
+        again = self(moved_onto(seen, style), detail)
         return ((again - warp(painted, flow)).square() * inside(flow)).mean()
 
     @torch.no_grad()
@@ -198,7 +201,7 @@ class AnyStyle(nn.Module):
             raise ModelError("there are no pairs to show")
         contents, styles = self.shown[:n].to(self.device).split(3, 1)
         moments = [moments_of(self.look(style)) for style in styles.split(1)]
-        return self(moved_onto(self.look(contents), moments)).clamp(0, 1)
+        return self(moved_onto(self.look(contents), moments), DETAIL).clamp(0, 1)
 
 
 def moments_of(features: dict[str, Tensor], mask: Tensor | None = None) -> Moments:

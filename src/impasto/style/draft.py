@@ -18,7 +18,7 @@ from torch import Tensor
 
 from impasto import weights
 from impasto.errors import WeightsError
-from impasto.style.anystyle import ALIGNMENT, REACH, AnyStyle, AnyStyleConfig, moments_of
+from impasto.style.anystyle import ALIGNMENT, DETAIL, REACH, AnyStyle, AnyStyleConfig, moments_of
 from impasto.style.objective import Moments, total
 from impasto.style.tiles import Tile, cut
 from impasto.style.tiles import stride as layer_stride
@@ -73,8 +73,11 @@ class Canvas:
             parts.append(moments_of(inner, None if grid is None else tile.of(grid, 1)))
         return total(parts)
 
-    def painted(self, regions: Sequence[tuple[Maps, Tensor | None]]) -> Tensor:
-        """The picture [1, 3, H, W] in [0, 1] after the maps of each region: where its mask is, or everywhere."""
+    def painted(self, regions: Sequence[tuple[Maps, Tensor | None]], strength: float = 1.0) -> Tensor:
+        """The picture [1, 3, H, W] in [0, 1] after the maps of each region: where its mask is, or everywhere.
+
+        From `strength` 1/2, where all details are kept, to 3/2, where none are, more and more of them are painted.
+        """
         height, width = self.picture.shape[2:]
         picture = _padded(self.picture)
         masks = [None if mask is None else _padded(mask) for _, mask in regions]
@@ -84,7 +87,7 @@ class Canvas:
             grids = [None if mask is None else tile.outer(mask) for mask in masks]
             moved = {name: _moved(f, [m[name] for m, _ in regions], grids) for name, f in features.items()}
             with self._mixed():
-                outer = self.model(moved)
+                outer = self.model(moved, min(1.0, max(0.0, DETAIL + 1 - strength)))
             tile.of(result, 1).copy_(tile.inner(outer, 1))
         result = result[..., :height, :width].clamp(0, 1)
         cover = sum(mask for _, mask in regions if mask is not None)

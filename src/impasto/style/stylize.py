@@ -318,7 +318,7 @@ def _start(
             draft.maps(canvas.moments(area), style, settings.strength)
             for area, style in zip(areas, styles, strict=True)
         ]
-        return canvas.painted(list(zip(moves, areas, strict=True)))
+        return canvas.painted(list(zip(moves, areas, strict=True)), settings.strength)
     noise = torch.randn(target.shape, generator=torch.Generator().manual_seed(settings.seed)).to(target.device)
     if quality.start == "noise":
         return (0.5 + 0.2 * noise).clamp(0, 1)

@@ -203,7 +203,7 @@ class _Painter:
         canvas = self._follow(frame, mask)
         assert self.content is not None
         moves = draft.maps(self.content, total(self.drafted, shares), self.settings.strength)
-        result = canvas.painted([(moves, None)])
+        result = canvas.painted([(moves, None)], self.settings.strength)
         carried = self._carried(frame)
         if self.eye is not None:
             result = self._refined(frame, result, carried, mask, shares)
