@@ -2,7 +2,7 @@
 
     python benchmarks/style_memory.py
 
-`fine` takes few steps per scale: memory does not grow with steps.
+`fine` takes few steps: memory does not grow with steps.
 """
 
 import argparse
@@ -23,7 +23,7 @@ RUNS = ((512, 384), (1024, 768), (4096, 3072))  # width, height
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--steps", type=int, default=2, help="of `fine`, at the first scale")
+    parser.add_argument("--steps", type=int, default=2, help="of `fine`")
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         for width, height in RUNS:

@@ -11,6 +11,7 @@ Peer: the same losses and the same engine on those blocks of VGG-19, 500 steps i
 
 import argparse
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -57,7 +58,7 @@ def main() -> None:
         kept = args.work / f"{content_path.stem}-{style_path.stem}-{args.size}.png"
         if not kept.exists():
             peer_settings = {"network": "vgg19", "weights": args.vgg, "steps": peer_steps(content), "size": args.size}
-            peer_settings["content_weight"] = PEER_CONTENT_WEIGHT
+            peer_settings |= {"content_weight": PEER_CONTENT_WEIGHT, "start": "style"}
             stylize(Picture(content), Picture(style), **peer_settings).save(kept, bits=16)
         peer = picture.read(kept).pixels
         row = [distances(judge, x, content, style) for x in (content, draft, fine, peer)]
@@ -89,9 +90,9 @@ def distances(judge: Eye, pixels: torch.Tensor, content: torch.Tensor, style: to
 
 
 def peer_steps(content: torch.Tensor) -> int:
-    """Steps at the first scale that give PEER_STEPS at all scales together."""
-    fine = QUALITIES["fine"]
-    counts = [fine.steps[min(i, len(fine.steps) - 1)] for i in range(len(scale_sides(content, fine)))]
+    """Steps at full size that give PEER_STEPS at all scales together."""
+    peer = replace(QUALITIES["fine"], start="style")
+    counts = [peer.steps[min(i, len(peer.steps) - 1)] for i in range(len(scale_sides(content, peer)))]
     return round(PEER_STEPS * counts[0] / sum(counts))
 
 

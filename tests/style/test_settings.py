@@ -51,7 +51,7 @@ def test_what_is_set_replaces_what_the_quality_has_and_nothing_else(name: str, v
     assert chosen == dataclasses.replace(QUALITIES["fine"], **{name: value})
 
 
-def test_steps_count_for_the_first_scale_and_the_others_keep_their_proportion() -> None:
+def test_steps_count_for_the_full_size_and_the_others_keep_their_proportion() -> None:
     first, *_ = own = QUALITIES["fine"].steps
     assert Settings(steps=first).chosen().steps == own
     assert Settings(steps=3 * first).chosen().steps == tuple(3 * n for n in own)

@@ -84,11 +84,17 @@ def test_without_a_size_the_content_keeps_its_own_up_to_1024(style: Picture, pho
 
 
 def test_scales_double_up_to_the_size_asked_for(content: Picture, style: Picture) -> None:
-    run = list(stylizing(Job(content, [style]), Settings(size=390, steps=1)))
+    run = list(stylizing(Job(content, [style]), Settings(size=390, steps=1, start="style")))
     sizes = list(dict.fromkeys(step.size for step in run))
     assert [width for width, _ in sizes] == [98, 195, 390]
     assert [height / width for width, height in sizes] == pytest.approx([2 / 3] * 3, abs=0.01)
     assert [step.scale for step in run if step.step == 1] == [1, 2, 3]
+    assert [step.steps for step in run if step.step == 1] == [2, 2, 1]  # cheaper ones have more
+
+
+def test_from_a_draft_there_is_one_scale(content: Picture, style: Picture) -> None:
+    (only,) = stylizing(Job(content, [style]), Settings(size=390, steps=1))
+    assert (only.size[0], only.scales) == (390, 1)
 
 
 def test_momentum_is_carried_from_scale_to_scale(
@@ -101,7 +107,7 @@ def test_momentum_is_carried_from_scale_to_scale(
         return adam(pixels, *args, momentum=momentum, **options)
 
     monkeypatch.setattr(engine.optimise, "adam", watched)
-    run = list(stylizing(Job(content, [style]), Settings(size=200, steps=2)))
+    run = list(stylizing(Job(content, [style]), Settings(size=200, steps=2, start="style")))
     assert seen == [(0, True, False), (run[0].steps, True, True)]
 
 
@@ -302,7 +308,7 @@ def test_what_is_in_no_mask_keeps_its_content(content: Picture, style: Picture) 
 
 
 def test_progress_counts_up_to_the_end(content: Picture, style: Picture) -> None:
-    run = list(stylizing(Job(content, [style]), Settings(steps=4, size=200)))
+    run = list(stylizing(Job(content, [style]), Settings(steps=4, size=200, start="style")))
     assert all(isinstance(p, Progress) for p in run)
     done = [p.done for p in run]
     assert done == sorted(set(done)) and done[0] > 0 and done[-1] == pytest.approx(1)
@@ -313,7 +319,7 @@ def test_progress_counts_up_to_the_end(content: Picture, style: Picture) -> None
 
 
 def test_every_step_has_a_result_of_full_size_and_closing_early_keeps_it(content: Picture, style: Picture) -> None:
-    run = stylizing(Job(content, [style]), Settings(steps=50, size=200))
+    run = stylizing(Job(content, [style]), Settings(steps=50, size=200, start="style"))
     first = next(run)
     run.close()
     assert next(run, None) is None
@@ -340,7 +346,7 @@ def test_little_memory_forces_tiles_and_changes_next_to_nothing(
     tiled = stylize(content, style, memory=0.1, **options)
     assert len(tiles) > 4 * untiled
     apart = (whole.pixels - tiled.pixels).abs()
-    assert apart.mean() < 1e-4 and (apart > 1e-3).float().mean() < 0.01
+    assert apart.mean() < 1e-4 and (apart > 1e-3).float().mean() < 0.02
 
 
 def test_tiles_grow_with_the_memory_that_may_be_used() -> None:

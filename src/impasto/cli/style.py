@@ -123,7 +123,7 @@ def style(
         str | None, setting(METHOD, "optimiser", "adam or lbfgs", "--optimiser", "--optimizer", metavar="NAME")
     ] = None,
     steps: Annotated[
-        int | None, setting(METHOD, "steps", "At the smallest scale; the others keep their proportion", metavar="N")
+        int | None, setting(METHOD, "steps", "At full size; those of smaller ones keep their proportion", metavar="N")
     ] = None,
     pooling: Annotated[str | None, setting(METHOD, "pooling", "Of VGG-19: max or average", metavar="NAME")] = None,
     bits: Annotated[int | None, option(OUTPUT, "Per channel, 8 or 16; 16 for PNG and TIFF", metavar="N")] = None,

@@ -2,11 +2,12 @@
 
 The encoder is the frozen compact network, which sees the halved and the quartered picture. Each layer's features are
 moved by the closed-form transport map between Gaussians, where Li et al. (2017, arXiv:1705.08086, "Universal Style
-Transfer via Feature Transforms") whiten and colour them, and the decoder makes a picture of them, coarse to fine.
-It starts from a blur of the content in the style's colours and learns what to add, so that little is left of the loss
-that `fine` minimises by steps on the pixels. Told all of the finest features it would copy them and change the colours,
-so in training it is told a random part, or none, and learns to paint the rest. It also learns to paint what moves as it painted it before, from contents
-moved along smooth random flow, as Wen et al. (2023, arXiv:2303.17867, "CAP-VSTNet") do.
+Transfer via Feature Transforms") whiten and colour them, and the decoder makes a picture of them, coarse to fine. It
+starts from a blur of the content in the style's colours and learns what to add, so that little is left of the loss that
+`fine` minimises by steps on the pixels. Told all of the finest features it would copy them and change the colours, so
+in training it is told a random part, or none, and learns to paint the rest. It also learns to paint what moves as it
+painted it before, from contents moved along smooth random flow, as Wen et al. (2023, arXiv:2303.17867, "CAP-VSTNet")
+do.
 """
 
 from collections.abc import Iterator, Sequence

@@ -32,8 +32,8 @@ class Quality:
     start: str = "style"
     optimiser: str = "adam"
     adam: dict[str, Any] = field(default_factory=dict)  # arguments of optimise.adam
-    coarse_to_fine: bool = True  # double the size from about 100 pixels on; else full size only
-    steps: tuple[int, ...] = ()  # at the first scale, the second, ...; the last holds for all further; none: the start
+    coarse_to_fine: bool = True  # double the size from about 100 pixels on; else, or from a draft, full size only
+    steps: tuple[int, ...] = ()  # at full size, at half, ...; the last holds for all smaller sizes; none: the start
     precision: str = "auto"
 
 
@@ -44,7 +44,8 @@ QUALITIES = {
         style_layers=BLOCKS_1_TO_3,
         content_layers=("block3_conv4",),
         content_weight=0.1,
-        steps=(60, 60, 30),
+        start="draft",
+        steps=(30, 60),
     ),
     "gallery": Quality(
         network="vgg19",
@@ -52,7 +53,7 @@ QUALITIES = {
         content_layers=("block4_conv2",),
         style_loss="moments",  # eigenvalues of 512 channels would take longer than the network
         content_weight=0.2,
-        steps=(200, 150, 100),
+        steps=(100, 150, 200),
     ),
     # Gatys et al. (2015) as its tutorials give it: weights 1e3, 1e-2 and 30, Adam with rate 5 and epsilon 0.1 on the
     # 0-255 scale (here divided by 255 and, for it stands beside gradients, multiplied by it), losses not normalised.
@@ -95,7 +96,7 @@ class Settings:
     content_weight: float | None = None
     variation_weight: float | None = None
     optimiser: str | None = None  # "adam" or "lbfgs"
-    steps: int | None = None  # at the first scale; the others keep their proportion to it
+    steps: int | None = None  # at full size; those of smaller ones, before it, keep their proportion to it
     pooling: str = "max"  # of VGG-19; or "average"
     precision: str | None = None  # "auto" (bfloat16 where the processor computes in it) or "float32"
     memory: float | None = None  # GB that may be used; None: 3.5, or 70 % of what is free where that is less

@@ -113,7 +113,7 @@ def stylizing(job: Job, settings: Settings) -> Iterator[Progress]:
 
     eye = eye_for(settings, quality, scene.whole, tile, job.weights)
     sides = scale_sides(scene.whole, quality)
-    counts = [quality.steps[min(i, len(quality.steps) - 1)] for i in range(len(sides))]
+    counts = [quality.steps[min(i, len(quality.steps) - 1)] for i in range(len(sides))][::-1]
     work = [steps * side**2 for steps, side in zip(counts, sides, strict=True)]
     pixels, momentum = None, None
     for scale, (side, steps) in enumerate(zip(sides, counts, strict=True)):
@@ -244,13 +244,12 @@ def tile_for(network: str, memory: float | None, whole: Tensor) -> int:
 
 
 def scale_sides(whole: Tensor, quality: Quality) -> list[int]:
-    """Long sides of the scales, doubling up to that of the result."""
+    """Long sides of the scales, doubling up to that of the result, which is the only one from a draft on."""
     longer, shorter = max(whole.shape[2:]), min(whole.shape[2:])
     sides = [longer]
-    while (
-        quality.coarse_to_fine and sides[0] >= 2 * SMALLEST_SCALE and shorter * sides[0] >= 4 * SHORTEST_SIDE * longer
-    ):
-        sides.insert(0, round(sides[0] / 2))
+    if quality.coarse_to_fine and quality.start != "draft":
+        while sides[0] >= 2 * SMALLEST_SCALE and shorter * sides[0] >= 4 * SHORTEST_SIDE * longer:
+            sides.insert(0, round(sides[0] / 2))
     return sides
 
 

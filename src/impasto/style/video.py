@@ -248,20 +248,18 @@ class _Painter:
         mask: Tensor | None,
         shares: tuple[float, ...],
     ) -> Tensor:
-        """The frame after steps of `fine`: from coarse to fine where nothing is carried over, else a few at the end."""
+        """The frame after steps of `fine`: all of them from the draft alone, a few where something is carried over."""
         assert self.eye is not None
-        if carried is None:
-            settings = replace(self.settings, style_weights=shares, size=max(frame.shape[2:]))
-            job = stylize.Job(Picture(frame.cpu()), [style.picture for style in self.job.styles])
-            *_, last = stylize.stylizing(job, settings)
-            return last.result().pixels.to(self.device)
-        before, trust = carried
         region = Region(stylize.blend(self.levels, shares), mask)
         goal = stylize.goal_for(self.eye, [region], frame, self.settings, self.quality)
-        start = torch.lerp(drafted, before, trust)
-        anchored = replace(goal, anchor=Anchor(before, trust, ANCHOR))
-        *_, last_step = optimise.adam(start, anchored, REFINING, rate=RATE)
-        return last_step.picture
+        if carried is None:
+            run = optimise.adam(drafted, goal, self.quality.steps[0])
+        else:
+            before, trust = carried
+            anchored = replace(goal, anchor=Anchor(before, trust, ANCHOR))
+            run = optimise.adam(torch.lerp(drafted, before, trust), anchored, REFINING, rate=RATE)
+        *_, last = run
+        return last.picture
 
     def _shares_at(self, second: float) -> tuple[float, ...]:
         """Of each style at a time: those with a second of their own take turns, fading over."""
