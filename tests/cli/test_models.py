@@ -15,6 +15,7 @@ from impasto import provenance
 from impasto.models import family
 from impasto.models.base import Config
 from impasto.training import checkpoint
+from impasto.weights import ASSETS
 
 Impasto = Callable[..., Any]  # the fixture in conftest.py
 
@@ -179,10 +180,24 @@ def test_models_side_by_side_are_one_table_and_one_picture(impasto: Impasto, run
         assert picture.width > 4 * picture.height  # two rows of ten
 
 
+PAINTERS = ("mnist-gan", "mnist-vae", "mnist-vae2d", "mnist-pixelcnn", "mnist-pixelrnn", "mnist-diffusion")
+
+
 def test_bundled_models_are_listed_with_their_figures(impasto: Impasto) -> None:
     code, out, _ = impasto("models", "list")
     assert code == 0
-    assert "mnist-cnn" in out and "accuracy" in out
+    assert all(name in out for name in (*PAINTERS, "mnist-cnn", "cifar10-cnn")) and "accuracy" in out
+
+
+@pytest.mark.parametrize("name", PAINTERS)
+def test_bundled_models_draw_at_once(impasto: Impasto, name: str, tmp_path: Path) -> None:
+    assert impasto("sample", name, "-n", "2", "-o", tmp_path / "grid.png").code == 0
+    with Image.open(tmp_path / "grid.png") as grid:
+        assert grid.height >= 28 and grid.convert("L").getextrema()[1] > 200  # something white on black
+
+
+def test_bundled_models_are_small_together() -> None:
+    assert sum(file.stat().st_size for file in (ASSETS / "models").rglob("*.safetensors")) < 15e6
 
 
 @pytest.mark.parametrize(

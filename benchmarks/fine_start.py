@@ -1,0 +1,57 @@
+"""What does `fine` gain by beginning with a draft? Its own loss, against the coarse-to-fine way. One command, one table.
+
+    python benchmarks/fine_start.py
+
+Four photographs in four bundled styles. Peer: `--start style`, the content in the style's colours, optimised from about
+100 pixels up to the full size. Loss is that of the full size, what both minimise; steps are those at full size.
+"""
+
+import argparse
+import time
+
+import numpy as np
+import torch
+from skimage import data
+
+from impasto import weights
+from impasto.device import configure_threads
+from impasto.picture import Picture, fit
+from impasto.style.settings import Settings
+from impasto.style.stylize import Job, stylizing
+
+PHOTOGRAPHS = ("astronaut", "chelsea", "coffee", "rocket")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--size", type=int, default=512, help="long side, pixels")
+    args = parser.parse_args()
+    print(f"{configure_threads()} threads, long side {args.size}")
+    rows = []
+    for name, style in zip(PHOTOGRAPHS, sorted((weights.ASSETS / "styles").glob("*.jpg")), strict=False):
+        photo = torch.from_numpy(np.asarray(getattr(data, name)())).permute(2, 0, 1)[None].float() / 255
+        job = Job(Picture(fit(photo, args.size)), [style])
+        (drafted, draft_seconds), (peer, peer_seconds) = (
+            losses(job, args.size, "draft"),
+            losses(job, args.size, "style"),
+        )
+        enough = next((i for i, loss in enumerate(drafted, 1) if loss <= peer[-1]), None)
+        rows.append((drafted[0], drafted[-1], peer[-1], draft_seconds, peer_seconds))
+        print(
+            f"{name:>10} in {style.stem:<10} draft {drafted[0]:.4f}, after {len(drafted)} steps {drafted[-1]:.4f} "
+            f"({draft_seconds:.1f} s); peer {peer[-1]:.4f} ({peer_seconds:.1f} s), reached after {enough or 'more'} steps",
+            flush=True,
+        )
+    begun, ended, peer_ended, seconds, peer_took = np.mean(rows, 0)
+    print(f"      mean: {begun:.4f}, {ended:.4f} ({seconds:.1f} s); peer {peer_ended:.4f} ({peer_took:.1f} s)")
+
+
+def losses(job: Job, size: int, start: str) -> tuple[list[float], float]:
+    """The loss before each step at full size, and the seconds of the whole run."""
+    begun = time.perf_counter()
+    run = [step for step in stylizing(job, Settings(size=size, start=start))]
+    return [step.loss for step in run if step.scale == step.scales], time.perf_counter() - begun
+
+
+if __name__ == "__main__":
+    main()
