@@ -1,4 +1,4 @@
-"""What does `fine` gain by beginning with a draft? Its own loss, against the coarse-to-fine way. One command, one table.
+"""What does `fine` gain by beginning with a draft? Its own loss, against going from coarse to fine. One command.
 
     python benchmarks/fine_start.py
 
@@ -36,20 +36,20 @@ def main() -> None:
             losses(job, args.size, "style"),
         )
         enough = next((i for i, loss in enumerate(drafted, 1) if loss <= peer[-1]), None)
-        rows.append((drafted[0], drafted[-1], peer[-1], draft_seconds, peer_seconds))
+        rows.append((drafted[0], drafted[-1], peer[-1], seconds, peer_seconds))
         print(
-            f"{name:>10} in {style.stem:<10} draft {drafted[0]:.4f}, after {len(drafted)} steps {drafted[-1]:.4f} "
-            f"({draft_seconds:.1f} s); peer {peer[-1]:.4f} ({peer_seconds:.1f} s), reached after {enough or 'more'} steps",
+            f"{name:>10} in {style.stem:<8} {drafted[0]:.4f}, after {len(drafted)} steps {drafted[-1]:.4f} in "
+            f"{seconds:.1f} s; peer {peer[-1]:.4f} in {peer_seconds:.1f} s, reached after {enough or 'more'} steps",
             flush=True,
         )
-    begun, ended, peer_ended, seconds, peer_took = np.mean(rows, 0)
-    print(f"      mean: {begun:.4f}, {ended:.4f} ({seconds:.1f} s); peer {peer_ended:.4f} ({peer_took:.1f} s)")
+    begun, ended, peer_ended, took, peer_took = np.mean(rows, 0)
+    print(f"      mean: {begun:.4f}, {ended:.4f} in {took:.1f} s; peer {peer_ended:.4f} in {peer_took:.1f} s")
 
 
 def losses(job: Job, size: int, start: str) -> tuple[list[float], float]:
     """The loss before each step at full size, and the seconds of the whole run."""
     begun = time.perf_counter()
-    run = [step for step in stylizing(job, Settings(size=size, start=start))]
+    run = list(stylizing(job, Settings(size=size, start=start)))
     return [step.loss for step in run if step.scale == step.scales], time.perf_counter() - begun
 
 
