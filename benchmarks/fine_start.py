@@ -31,10 +31,8 @@ def main() -> None:
     for name, style in zip(PHOTOGRAPHS, sorted((weights.ASSETS / "styles").glob("*.jpg")), strict=False):
         photo = torch.from_numpy(np.asarray(getattr(data, name)())).permute(2, 0, 1)[None].float() / 255
         job = Job(Picture(fit(photo, args.size)), [style])
-        (drafted, draft_seconds), (peer, peer_seconds) = (
-            losses(job, args.size, "draft"),
-            losses(job, args.size, "style"),
-        )
+        drafted, seconds = losses(job, args.size, "draft")
+        peer, peer_seconds = losses(job, args.size, "style")
         enough = next((i for i, loss in enumerate(drafted, 1) if loss <= peer[-1]), None)
         rows.append((drafted[0], drafted[-1], peer[-1], seconds, peer_seconds))
         print(
