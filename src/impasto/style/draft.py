@@ -44,8 +44,8 @@ def load(file: Path | None = None) -> AnyStyle:
 
 
 def maps(content: Moments, style: Moments, strength: float = 1.0) -> Maps:
-    """How features of a content move onto a style: all the way at strength 1, not at all at 0, too far beyond 1."""
-    return {name: monge(content[name], wanted).weakened(strength) for name, wanted in style.items()}
+    """How features of a content move onto a style: all the way from strength 1 on, not at all at 0."""
+    return {name: monge(content[name], wanted).weakened(min(1.0, strength)) for name, wanted in style.items()}
 
 
 @dataclass

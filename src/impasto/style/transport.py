@@ -23,7 +23,7 @@ class Affine(NamedTuple):
         return torch.nn.functional.conv2d(features, self.matrix[:, :, None, None], self.offset)
 
     def weakened(self, share: float) -> "Affine":
-        """A `share` of the way, from 0 (nothing moves) to 1; beyond 1 it overdoes."""
+        """A `share` of the way, from 0 (nothing moves) to 1."""
         still = torch.eye(len(self.matrix), device=self.matrix.device)
         return Affine(torch.lerp(still, self.matrix, share), share * self.offset)
 
