@@ -31,7 +31,7 @@ def main() -> None:
             Image.fromarray(np.asarray(data.coffee())).resize((width, height)).save(photo)
             command = [sys.executable, "-m", "impasto", "style", str(photo), str(STYLE), "-o", f"{folder}/out.jpg"]
             command += ["--size", str(width)]
-            draft, fine = (peak(command + more) for more in (["-q", "draft"], ["--steps", str(args.steps)]))
+            draft, fine = (peak(command + more) for more in (["--quality", "draft"], ["--steps", str(args.steps)]))
             print(f"{width}x{height}: draft {draft / 1e9:.2f} GB, fine {fine / 1e9:.2f} GB", flush=True)
 
 
