@@ -1,6 +1,7 @@
 """What impasto.device says about this machine, and about machines drawn as folders of control files."""
 
 import os
+import platform
 import random
 import sys
 from pathlib import Path
@@ -179,3 +180,15 @@ def test_the_same_seed_gives_the_same_numbers() -> None:
 def test_a_seed_out_of_range_is_refused(seed: int) -> None:
     with pytest.raises(SettingsError, match=str(seed)):
         device.seed_everything(seed)
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only glibc keeps freed memory and can give it back")
+def test_freed_memory_goes_back_to_the_system() -> None:
+    def resident() -> int:
+        return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+    blocks = [bytearray(b"x" * 100_000) for _ in range(2000)]
+    del blocks[:-1]  # the last one keeps the others' space from being given back by itself
+    before = resident()
+    device.release_memory()
+    assert resident() < before - 100e6

@@ -121,6 +121,7 @@ def stylizing(job: Job, settings: Settings) -> Iterator[Progress]:
         height, width = target.shape[2:]
         goal = _goal(eye, scene, target, shares, settings, quality)
         pixels = start(target) if pixels is None else resize(pixels, height, width)
+        device.release_memory()  # a draft of 12 megapixels leaves 0.9 GB
         free = None if scene.kept is None else 1 - resize(scene.kept, height, width)
         if quality.optimiser == "lbfgs":
             run = optimise.lbfgs(pixels, goal, steps, free=free)
