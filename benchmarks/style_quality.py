@@ -40,6 +40,8 @@ def main() -> None:
     parser.add_argument("--size", type=int, default=256, help="long side, pixels")
     parser.add_argument("--pairs", type=int, default=12)
     parser.add_argument("--content-weight", type=float, help="of `fine`; the default is its own")
+    parser.add_argument("--start", help="of `fine`; the default is its own, style goes from coarse to fine")
+    parser.add_argument("--strength", type=float, default=1.0, help="of `draft`")
     parser.add_argument("--work", type=Path, default=Path("runs/style_quality"))
     args = parser.parse_args()
     args.work.mkdir(parents=True, exist_ok=True)
@@ -51,9 +53,12 @@ def main() -> None:
     for content_path, style_path in pairs:
         content = fit(picture.read(content_path).pixels, args.size)
         style = fit(picture.read(style_path).pixels, args.size)
-        draft = stylize(Picture(content), Picture(style), size=args.size, quality="draft").pixels
+        draft = stylize(
+            Picture(content), Picture(style), size=args.size, quality="draft", strength=args.strength
+        ).pixels
         start = time.perf_counter()
-        fine = stylize(Picture(content), Picture(style), size=args.size, content_weight=args.content_weight).pixels
+        chosen = {"content_weight": args.content_weight, "start": args.start}
+        fine = stylize(Picture(content), Picture(style), size=args.size, **chosen).pixels
         fine_seconds = time.perf_counter() - start
         kept = args.work / f"{content_path.stem}-{style_path.stem}-{args.size}.png"
         if not kept.exists():

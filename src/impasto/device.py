@@ -82,6 +82,12 @@ def free_memory() -> int:
     return max(0, min([int(psutil.virtual_memory().available), *_cgroup_memory()]))
 
 
+def release_memory() -> None:
+    """Give freed memory back to the system: glibc keeps what lies between pieces still in use. Elsewhere, nothing."""
+    with contextlib.suppress(OSError, AttributeError, TypeError):
+        ctypes.CDLL(None).malloc_trim(0)
+
+
 def seed_everything(seed: int) -> None:
     """Seed the generators of Python, NumPy and torch (all its devices).
 
@@ -155,9 +161,3 @@ def _cgroup_memory() -> list[int]:
                 reclaimable = int(statistics[statistics.index(cache) + 1]) if cache in statistics else 0
                 free.append(int(words[0]) - usage + reclaimable)
     return free
-
-
-def release_memory() -> None:
-    """Give freed memory back to the system: glibc keeps what lies between pieces still in use. Elsewhere, nothing."""
-    with contextlib.suppress(OSError, AttributeError, TypeError):
-        ctypes.CDLL(None).malloc_trim(0)

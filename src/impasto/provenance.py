@@ -163,10 +163,11 @@ def inspect(path: str | os.PathLike[str]) -> dict[str, Any]:
     """
     from impasto import picture  # here, because pictures and clips are written with `packet`
 
-    if Path(path).suffix.lower() not in picture.FORMATS:
+    extension = Path(path).suffix.lower()
+    if extension not in picture.FORMATS:
         from impasto import clip
 
-        if Path(path).is_dir() or Path(path).suffix.lower() in clip.FORMATS:
+        if Path(path).is_dir() or extension in clip.FORMATS:
             return parse(clip.read_xmp(path))
     return parse(picture.read_xmp(path))
 

@@ -25,7 +25,7 @@ def classify(
     A classifier knows nothing but its training data: cifar10-cnn ten kinds of animals and vehicles, mnist-cnn digits,
     white on black.
 
-    impasto classify digit.png
+    impasto classify photo.jpg
     """
     import torch
 

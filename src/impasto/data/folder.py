@@ -5,7 +5,7 @@
 
 import hashlib
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import parse_qsl
@@ -71,15 +71,8 @@ class Streamed:
         """The pictures of `indices` [N]; the next sound one in place of a broken one, with a warning."""
         images, labels = [], []
         for index in indices.tolist():
-            for turn in range(len(self)):
-                sound = (index + turn) % len(self)
-                try:
-                    images.append(self.square.of(self.files[sound]))
-                    break
-                except PictureError as error:
-                    warnings.warn(f"skipped: {error}", stacklevel=2)
-            else:
-                raise DataError(f"{self.name}: no picture can be read any more")
+            sound, image = first_sound(self.name, self.files, index, self.square.of)
+            images.append(image)
             labels.append(sound)
         return Batch(torch.stack(images).float() / 255, None if self.labels is None else self.labels[labels])
 
@@ -102,10 +95,7 @@ def load(name: str, split: str, size: int | None = None) -> Dataset:
     root = Path(location).expanduser()
     if not location or not root.is_dir():
         raise DataError(f"{name!r} names no folder; write folder:PATH")
-    every = sorted(file.relative_to(root) for file in root.rglob("*") if file.suffix.lower() in EXTENSIONS)
-    every = [file for file in every if not any(part.startswith(".") for part in file.parts)]
-    if not every:
-        raise DataError(f"{root} has no pictures ({', '.join(sorted(EXTENSIONS))})")
+    every = pictures_in(root)
     files = _part(every, split)
     if not files:
         raise DataError(f"{root} has {len(every)} pictures, too few to hold some out for {split}; it takes 3")
@@ -130,6 +120,34 @@ def load(name: str, split: str, size: int | None = None) -> Dataset:
     if not images:
         raise DataError(f"{root}: none of the {len(files)} pictures for {split} can be read")
     return Stored(name, torch.stack(images), None if labels is None else labels[sound], class_names)
+
+
+def pictures_in(root: Path) -> list[Path]:
+    """The pictures in a folder and its subfolders, by their paths in it, sorted; hidden ones are left out.
+
+    Raises:
+        DataError: there are none.
+    """
+    every = sorted(file.relative_to(root) for file in root.rglob("*") if file.suffix.lower() in EXTENSIONS)
+    every = [file for file in every if not any(part.startswith(".") for part in file.parts)]
+    if not every:
+        raise DataError(f"{root} has no pictures ({', '.join(sorted(EXTENSIONS))})")
+    return every
+
+
+def first_sound(name: str, files: Sequence[Path], index: int, opened: Callable[[Path], Tensor]) -> tuple[int, Tensor]:
+    """The picture of `index` in `files`, or with a warning the next one that can be `opened`, and which it is.
+
+    Raises:
+        DataError: none can; the message begins with `name`.
+    """
+    for turn in range(len(files)):
+        sound = (index + turn) % len(files)
+        try:
+            return sound, opened(files[sound])
+        except PictureError as error:
+            warnings.warn(f"skipped: {error}", stacklevel=2)
+    raise DataError(f"{name}: no picture can be read any more")
 
 
 def _square(options: Mapping[str, str | int]) -> Square:

@@ -1,7 +1,6 @@
 """Pairs of a content and a style, cropped at random from two folders, for training the any-style network."""
 
 import math
-import warnings
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,8 +8,8 @@ import torch
 from torch import Tensor
 
 from impasto.data.dataset import Batch
-from impasto.data.folder import EXTENSIONS
-from impasto.errors import DataError, PictureError
+from impasto.data.folder import first_sound, pictures_in
+from impasto.errors import DataError
 from impasto.picture import read, resize
 
 ITSELF = 1 / 8  # of the contents get themselves as style, so that the network learns to leave alone what is right
@@ -45,14 +44,7 @@ class Pairs:
 
     def _crop(self, files: tuple[Path, ...], index: int) -> Tensor:
         """A crop [1, 3, S, S], reduced by any factor that leaves it whole; of the next file where one is broken."""
-        for turn in range(len(files)):
-            try:
-                pixels = read(files[(index + turn) % len(files)]).pixels
-                break
-            except PictureError as error:
-                warnings.warn(f"skipped: {error}", stacklevel=2)
-        else:
-            raise DataError(f"{self.name}: no picture can be read any more")
+        _, pixels = first_sound(self.name, files, index, lambda file: read(file).pixels)
         height, width = pixels.shape[2:]
         smallest = self.size / min(height, width)
         scale = math.exp(torch.rand(()).item() * math.log(smallest)) if smallest < 1 else smallest
@@ -81,7 +73,4 @@ def load(contents: Path, styles: Path, size: int) -> tuple[Pairs, Pairs]:
 def _files(folder: Path) -> tuple[Path, ...]:
     if not folder.is_dir():
         raise DataError(f"there is no folder {folder}")
-    files = tuple(sorted(file for file in folder.rglob("*") if file.suffix.lower() in EXTENSIONS))
-    if not files:
-        raise DataError(f"{folder} has no pictures ({', '.join(sorted(EXTENSIONS))})")
-    return files
+    return tuple(folder / file for file in pictures_in(folder))

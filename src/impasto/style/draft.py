@@ -1,8 +1,8 @@
 """`draft`: a picture of any size in any style, in one pass of the any-style network.
 
-What the network needs of a style are its statistics (`style_of`); they blend like all statistics, and once taken serve
-every picture and frame. Statistics of a content add up over tiles, so a picture that is painted tile by tile is the
-one that would be painted at once.
+What the network needs of a style are its statistics (`Canvas.moments`); they blend like all statistics, and once taken
+serve every picture and frame. Statistics of a content add up over tiles, so a picture that is painted tile by tile is
+the one that would be painted at once.
 """
 
 from collections.abc import Mapping, Sequence
@@ -81,13 +81,14 @@ class Canvas:
         height, width = self.picture.shape[2:]
         picture = _padded(self.picture)
         masks = [None if mask is None else _padded(mask) for _, mask in regions]
+        detail = min(1.0, max(0.0, DETAIL + 1 - strength))
         result = torch.empty_like(picture)
         for tile in self._tiles(picture):
             features = self._look(picture, tile)
             grids = [None if mask is None else tile.outer(mask) for mask in masks]
             moved = {name: _moved(f, [m[name] for m, _ in regions], grids) for name, f in features.items()}
             with self._mixed():
-                outer = self.model(moved, min(1.0, max(0.0, DETAIL + 1 - strength)))
+                outer = self.model(moved, detail)
             tile.of(result, 1).copy_(tile.inner(outer, 1))
         result = result[..., :height, :width].clamp(0, 1)
         cover = sum(mask for _, mask in regions if mask is not None)

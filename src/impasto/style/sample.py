@@ -15,7 +15,7 @@ from impasto.files import replacing
 from impasto.perception import registry
 from impasto.perception.compact import TAPS, Compact
 from impasto.picture import SHORTEST_SIDE, Picture, fit
-from impasto.style.anystyle import LAYERS, LEVELS, AnyStyle, flat
+from impasto.style.anystyle import LAYERS, LEVELS, SMALLEST, AnyStyle, flat
 from impasto.style.draft import Canvas
 from impasto.style.objective import Eye, Moments
 from impasto.style.statistics import StyleStatistics, measure
@@ -95,8 +95,8 @@ def save(painting: Picture, path: Path, *, size: int | None = None, scale: float
     pixels = painting.pixels
     side = size or min(max(pixels.shape[2:]), LARGEST)
     sized = Painting(pixels, scale).at(side)
-    if min(sized.shape[2:]) < 128:  # all octaves that the any-style network looks at must be there
-        sized = fit(sized, math.ceil(128 * max(sized.shape[2:]) / min(sized.shape[2:])))
+    if min(sized.shape[2:]) < SMALLEST:  # all octaves that the any-style network looks at must be there
+        sized = fit(sized, math.ceil(SMALLEST * max(sized.shape[2:]) / min(sized.shape[2:])))
     eye = Eye(registry.load("compact"), dict.fromkeys(LAYERS, 1.0), (), levels=16)
     named = {f"{i}/{name}": s for i, octave in enumerate(eye.statistics(sized)) for name, s in octave.items()}
     named["colours"] = measure(sized)

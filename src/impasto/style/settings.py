@@ -38,7 +38,7 @@ class Quality:
 
 
 QUALITIES = {
-    "draft": Quality(network="anystyle", start="draft", coarse_to_fine=False),
+    "draft": Quality(network="anystyle", start="draft"),
     "fine": Quality(
         network="compact",
         style_layers=BLOCKS_1_TO_3,
