@@ -48,6 +48,11 @@ def source(path: str | os.PathLike[str]) -> dict[str, str]:
     return {"name": Path(path).name, "sha256": sha256(path)}
 
 
+def unnamed(data: bytes) -> dict[str, str]:
+    """Describe an input that came from memory: it has no name, and the hash of its values."""
+    return {"name": "", "sha256": hashlib.sha256(data).hexdigest()}
+
+
 def make_recipe(
     content: Mapping[str, str],
     styles: Sequence[Mapping[str, str]],

@@ -89,12 +89,21 @@ def test_scales_double_up_to_the_size_asked_for(content: Picture, style: Picture
     assert [width for width, _ in sizes] == [98, 195, 390]
     assert [height / width for width, height in sizes] == pytest.approx([2 / 3] * 3, abs=0.01)
     assert [step.scale for step in run if step.step == 1] == [1, 2, 3]
-    assert [step.steps for step in run if step.step == 1] == [2, 2, 1]  # cheaper ones have more
+    assert [step.steps for step in run if step.step == 1] == [3, 2, 1]  # cheaper ones have more
 
 
-def test_from_a_draft_there_is_one_scale(content: Picture, style: Picture) -> None:
-    (only,) = stylizing(Job(content, [style]), Settings(size=390, steps=1))
-    assert (only.size[0], only.scales) == (390, 1)
+def test_the_draft_is_painted_at_the_smallest_scale(
+    content: Picture, style: Picture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drawn, painted = [], engine.draft.Canvas.painted
+
+    def watched(canvas: Any, *args: Any) -> Tensor:
+        drawn.append(tuple(canvas.picture.shape[2:]))
+        return painted(canvas, *args)
+
+    monkeypatch.setattr(engine.draft.Canvas, "painted", watched)
+    first, *_ = stylizing(Job(content, [style]), Settings(size=390, steps=1))
+    assert first.size[0] == 98 and drawn == [first.size[::-1]]
 
 
 def test_momentum_is_carried_from_scale_to_scale(

@@ -27,8 +27,8 @@ def demo(
 
     from impasto.cli.paint import paint
     from impasto.style.settings import Settings
-    from impasto.style.stylize import Job
+    from impasto.style.stylize import Job, stylizing
 
     with as_file(files("skimage.data") / PHOTOS[photo]) as content:
-        painted = paint(Job(content, [style_file]), Settings(size=size), output)
+        painted = paint(stylizing(Job(content, [style_file]), Settings(size=size)), output)
     print(f"{output}: {photo} in the style of {style}, {painted}")

@@ -8,13 +8,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from impasto.cli.terminal import Stopped
-from impasto.style.settings import Settings
 
 if TYPE_CHECKING:
-    from impasto.picture import Picture
-    from impasto.style.stylize import Job, Progress
+    from collections.abc import Iterable
 
-LOSS_LINE_EVERY = 100  # steps, with quality gatys: the tutorials of the classic recipe print as much
+    from impasto.picture import Picture
+    from impasto.style.stylize import Progress
+
+LOSS_LINE_EVERY = 100  # steps; the tutorials of the classic recipe print as much
 
 
 @dataclasses.dataclass(frozen=True)
@@ -36,37 +37,39 @@ class Painted:
 
 
 def paint(
-    job: "Job",
-    settings: Settings,
+    run: "Iterable[Progress]",
     output: Path,
     *,
+    long_side: int = 1,
+    loss_lines: bool = False,
     saving: dict[str, Any] | None = None,
     save_every: int | None = None,
     as_json: bool = False,
 ) -> Painted:
-    """Do `job` and write its picture.
+    """Do a `run` and write its picture.
 
     Args:
+        long_side: of the picture, pixels, as far as it is known.
+        loss_lines: also print the loss now and then.
         saving: arguments of `Picture.save`.
         save_every: also write the picture so far, every so many steps.
         as_json: a line per step, and one at the end, on standard output; otherwise a bar where a person is watching.
 
     Raises:
-        ImpastoError: as `stylize` and `Picture.save`; what can be known of the output is said before the work.
+        ImpastoError: as the run and `Picture.save`; what can be known of the output is said before the work.
         Stopped: Ctrl-C, after the picture so far was written.
     """
     from impasto import picture
-    from impasto.style.stylize import stylizing
 
     saving = saving or {}
     bits = {name: value for name, value in saving.items() if name == "bits"}
-    picture.check_writable(output, long_side=settings.size or 1, **bits)
+    picture.check_writable(output, long_side=long_side, **bits)
     start = time.perf_counter()
     so_far: Progress | None = None
-    bar = _Bar(settings.quality, shown=sys.stderr.isatty() and not as_json)
+    bar = _Bar(loss_lines, shown=sys.stderr.isatty() and not as_json)
     stopped = False
     try:
-        for number, so_far in enumerate(stylizing(job, settings), 1):
+        for number, so_far in enumerate(run, 1):
             bar.show(so_far)
             if as_json:
                 print(json.dumps(_record(so_far)), flush=True)
@@ -101,11 +104,11 @@ def _record(progress: "Progress") -> dict[str, Any]:
 class _Bar:
     """A bar on standard error. It appears with the first step, for a download before it draws a bar of its own."""
 
-    def __init__(self, quality: str, *, shown: bool) -> None:
+    def __init__(self, loss_lines: bool, *, shown: bool) -> None:
         from rich.console import Console
         from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-        self.loss_lines = quality == "gatys"
+        self.loss_lines = loss_lines
         self.bar = Progress(
             TextColumn("scale {task.fields[at].scale}/{task.fields[at].scales}"),
             TextColumn("step {task.fields[at].step}/{task.fields[at].steps}"),

@@ -193,7 +193,7 @@ def style(
         raise SettingsError("name a picture and a style: impasto style CONTENT STYLE -o OUT")
 
     from impasto.cli.paint import paint
-    from impasto.style.stylize import Job
+    from impasto.style.stylize import Job, stylizing
 
     def numbered(kind: str) -> list[Path]:
         return [files[role] for role in takewhile(files.__contains__, (f"{kind} {i}" for i in count(1)))]
@@ -208,7 +208,16 @@ def style(
         weights=weights,
         **limits,
     )
-    painted = paint(job, Settings(**given), output, saving=saving, save_every=save_every, as_json=as_json)
+    settings = Settings(**given)
+    painted = paint(
+        stylizing(job, settings),
+        output,
+        long_side=settings.size or 1,
+        loss_lines=settings.quality == "gatys",
+        saving=saving,
+        save_every=save_every,
+        as_json=as_json,
+    )
     if made is not None and (changed := made.changed(painted.picture.recipe)):
         print(f"note: not the run that made {recipe}: other {', '.join(changed)}", file=sys.stderr)
     if not as_json:

@@ -36,18 +36,22 @@ class Eye:
     content_level: int = 0  # the reduction that the content loss looks at, below `levels`
     dtype: torch.dtype | None = None  # of autocast; None computes in float32
     tile: int = 4096  # side in pixels
+    wrap: tuple[bool, bool] = (False, False)  # down and across: the picture goes on at its other side
 
     def reductions(self, picture: Tensor) -> list[Tensor]:
         """`picture` [1, 3, H, W] and its halves, while the deepest layer still sees at least 4x4 positions."""
         pictures = [picture]
         while len(pictures) < self.levels and min(pictures[-1].shape[2:]) >= 8 * 2 ** (self._deepest - 1):
             # At a half, this low-pass filter is the binomial 1-3-3-1 of the compact network's own reductions.
-            size = (pictures[-1].shape[2] // 2, pictures[-1].shape[3] // 2)
-            pictures.append(F.interpolate(pictures[-1], size, mode="bilinear", antialias=True))
+            height, width = pictures[-1].shape[2:]
+            (whole,) = cut(height, width, max(height, width), 2, self.wrap)  # the filter reaches one pixel beyond
+            outer = whole.outer(pictures[-1])
+            size = (outer.shape[2] // 2, outer.shape[3] // 2)
+            pictures.append(whole.inner(F.interpolate(outer, size, mode="bilinear", antialias=True), 2))
         return pictures
 
     def tiles(self, picture: Tensor) -> list[Tile]:
-        return list(cut(picture.shape[2], picture.shape[3], self.tile, REACH[self._deepest]))
+        return list(cut(picture.shape[2], picture.shape[3], self.tile, REACH[self._deepest], self.wrap))
 
     def look(self, picture: Tensor, tile: Tile, layers: list[str]) -> dict[str, Tensor]:
         """Features of `layers` within `tile`, in float32."""

@@ -1,13 +1,15 @@
 """Optimising the pixels of a picture, as generators: the engine yields steps, whoever listens draws the bar."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from impasto.device import release_memory
+from impasto.picture import resize
 from impasto.style.objective import Goal
 
 
@@ -35,6 +37,53 @@ class Momentum:
         """The same for a picture of another size, so that a new scale starts with its brakes and its swing on."""
         first = F.interpolate(self.first, (height, width), mode="bilinear")
         return Momentum(first, F.interpolate(self.second, (height, width), mode="bilinear"), self.steps)
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A step at one of several sizes of a picture, each larger than the one before."""
+
+    scale: int  # from 1
+    step: int  # within the scale, from 1
+    steps: int
+    done: float  # share of all work, in (0, 1]
+    now: Step
+
+
+def coarse_to_fine(
+    sizes: Sequence[tuple[int, int]],
+    steps: Sequence[int],
+    goal: Callable[[int, int], Goal],
+    begin: Callable[[int, int, Tensor | None], Tensor],
+    *,
+    optimiser: str = "adam",
+    free: Tensor | None = None,
+    **options: float | tuple[float, float],
+) -> Iterator[Stage]:
+    """Optimise a picture at each of `sizes` (height, width) in turn, for so many `steps`.
+
+    Args:
+        goal: of a size.
+        begin: the picture of a size to start from, given the one that the size before ended with, or None at first.
+        optimiser: "adam", which takes `options`, or "lbfgs".
+        free: [1, 1, H, W] as in `adam`, of any size.
+    """
+    work = [count * height * width for count, (height, width) in zip(steps, sizes, strict=True)]
+    picture, momentum = None, None
+    for scale, ((height, width), count) in enumerate(zip(sizes, steps, strict=True)):
+        aim = goal(height, width)
+        picture = begin(height, width, picture)
+        release_memory()  # a draft of 12 megapixels leaves 0.9 GB
+        loose = None if free is None else resize(free, height, width)
+        if optimiser == "lbfgs":
+            run = lbfgs(picture, aim, count, free=loose)
+        else:
+            momentum = momentum.resized(height, width) if momentum else Momentum.none(picture)
+            run = adam(picture, aim, count, momentum=momentum, free=loose, **options)  # type: ignore[arg-type]
+        for number, step in enumerate(run, 1):
+            picture = step.picture
+            done = (sum(work[:scale]) + work[scale] * number / count) / sum(work)
+            yield Stage(scale + 1, number, count, done, step)
 
 
 def adam(

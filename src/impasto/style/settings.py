@@ -32,7 +32,7 @@ class Quality:
     start: str = "style"
     optimiser: str = "adam"
     adam: dict[str, Any] = field(default_factory=dict)  # arguments of optimise.adam
-    coarse_to_fine: bool = True  # double the size from about 100 pixels on; else, or from a draft, full size only
+    coarse_to_fine: bool = True  # double the size from about 100 pixels on; else full size only
     steps: tuple[int, ...] = ()  # at full size, at half, ...; the last holds for all smaller sizes; none: the start
     precision: str = "auto"
 
@@ -45,7 +45,7 @@ QUALITIES = {
         content_layers=("block3_conv4",),
         content_weight=0.1,
         start="draft",
-        steps=(30, 60),
+        steps=(20, 40, 60),
     ),
     "gallery": Quality(
         network="vgg19",

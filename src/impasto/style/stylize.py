@@ -5,7 +5,6 @@ impasto.stylize("photo.jpg", "painting.jpg", size=768).save("out.png")
 """
 
 import dataclasses
-import hashlib
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -112,27 +111,24 @@ def stylizing(job: Job, settings: Settings) -> Iterator[Progress]:
         return
 
     eye = eye_for(settings, quality, scene.whole, tile, job.weights)
-    sides = scale_sides(scene.whole, quality)
-    counts = [quality.steps[min(i, len(quality.steps) - 1)] for i in range(len(sides))][::-1]
-    work = [steps * side**2 for steps, side in zip(counts, sides, strict=True)]
-    pixels, momentum = None, None
-    for scale, (side, steps) in enumerate(zip(sides, counts, strict=True)):
-        target = fit(scene.source, side)
-        height, width = target.shape[2:]
-        goal = _goal(eye, scene, target, shares, settings, quality)
-        pixels = start(target) if pixels is None else resize(pixels, height, width)
-        device.release_memory()  # a draft of 12 megapixels leaves 0.9 GB
-        free = None if scene.kept is None else 1 - resize(scene.kept, height, width)
-        if quality.optimiser == "lbfgs":
-            run = optimise.lbfgs(pixels, goal, steps, free=free)
-        else:
-            momentum = momentum.resized(height, width) if momentum else optimise.Momentum.none(pixels)
-            run = optimise.adam(pixels, goal, steps, momentum=momentum, free=free, **quality.adam)
-        for number, step in enumerate(run, 1):
-            pixels = step.picture
-            done = (sum(work[:scale]) + work[scale] * number / steps) / sum(work)
-            result = partial(_finished, scene, pixels, settings.colour, recipe)
-            yield Progress(scale + 1, len(sides), number, steps, done, step.terms, (width, height), result)
+    targets = [fit(scene.source, side) for side in scale_sides(scene.whole, quality)]
+    by_size = {(target.shape[2], target.shape[3]): target for target in targets}
+
+    def goal(height: int, width: int) -> Goal:
+        return _goal(eye, scene, by_size[height, width], shares, settings, quality)
+
+    def begin(height: int, width: int, before: Tensor | None) -> Tensor:
+        return start(by_size[height, width]) if before is None else resize(before, height, width)
+
+    free = None if scene.kept is None else 1 - scene.kept
+    counts = steps_at(quality, len(targets))
+    for stage in optimise.coarse_to_fine(
+        list(by_size), counts, goal, begin, optimiser=quality.optimiser, free=free, **quality.adam
+    ):
+        pixels = stage.now.picture
+        size = (pixels.shape[3], pixels.shape[2])
+        result = partial(_finished, scene, pixels, settings.colour, recipe)
+        yield Progress(stage.scale, len(targets), stage.step, stage.steps, stage.done, stage.now.terms, size, result)
 
 
 @dataclass(frozen=True)
@@ -245,13 +241,18 @@ def tile_for(network: str, memory: float | None, whole: Tensor) -> int:
 
 
 def scale_sides(whole: Tensor, quality: Quality) -> list[int]:
-    """Long sides of the scales, doubling up to that of the result, which is the only one from a draft on."""
+    """Long sides of the scales, doubling up to that of the result."""
     longer, shorter = max(whole.shape[2:]), min(whole.shape[2:])
     sides = [longer]
-    if quality.coarse_to_fine and quality.start != "draft":
+    if quality.coarse_to_fine:
         while sides[0] >= 2 * SMALLEST_SCALE and shorter * sides[0] >= 4 * SHORTEST_SIDE * longer:
             sides.insert(0, round(sides[0] / 2))
     return sides
+
+
+def steps_at(quality: Quality, scales: int) -> list[int]:
+    """Steps at each of so many scales, the smallest first."""
+    return [quality.steps[min(i, len(quality.steps) - 1)] for i in reversed(range(scales))]
 
 
 def _goal(
@@ -357,4 +358,4 @@ def source(given: PictureLike) -> dict[str, str]:
     """Name and hash of a file for a recipe; a picture from memory has no name, and the hash of its pixels."""
     if not isinstance(given, Picture):
         return provenance.source(given)
-    return {"name": "", "sha256": hashlib.sha256(given.pixels.cpu().contiguous().numpy().tobytes()).hexdigest()}
+    return provenance.unnamed(given.pixels.cpu().numpy().tobytes())

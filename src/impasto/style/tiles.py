@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 
+import torch
 from torch import Tensor
 
 # Pixels on each side that can influence a feature, rounded up to the stride of the block (VGG-19 and compact).
@@ -13,7 +14,10 @@ ALIGNMENT = 16  # stride of the deepest block: a tile starts where every block's
 
 @dataclass(frozen=True)
 class Tile:
-    """A rectangle [top:bottom, left:right] of a picture, and the same widened by the halo where there is picture."""
+    """A rectangle [top:bottom, left:right] of a picture, and the same widened by the halo where there is picture.
+
+    Beyond a border of a picture that wraps round, there is its other side.
+    """
 
     top: int
     bottom: int
@@ -25,8 +29,8 @@ class Tile:
     outer_right: int
 
     def outer(self, picture: Tensor) -> Tensor:
-        """The tile with its halo, cut from `picture` [N, C, H, W] (a view)."""
-        return picture[..., self.outer_top : self.outer_bottom, self.outer_left : self.outer_right]
+        """The tile with its halo, cut from `picture` [N, C, H, W] (a view, unless it wraps round)."""
+        return _span(_span(picture, 2, self.outer_top, self.outer_bottom), 3, self.outer_left, self.outer_right)
 
     def inner(self, features: Tensor, stride: int) -> Tensor:
         """The tile without its halo, cut from the features [N, C, h, w] of `outer` at `stride` (a view)."""
@@ -49,17 +53,28 @@ def stride(layer: str) -> int:
     return 2 ** (block(layer) - 1)
 
 
-def cut(height: int, width: int, side: int, halo: int) -> Iterator[Tile]:
+def cut(height: int, width: int, side: int, halo: int, wrap: tuple[bool, bool] = (False, False)) -> Iterator[Tile]:
     """Cover a picture with tiles of about `side` pixels, each with `halo` more on every side where there is picture.
 
     A picture not much larger than `side` is one tile: a sliver of a tile would cost its halo for nothing.
+
+    Args:
+        wrap: whether the picture goes on at its other side, down and across.
     """
+    down, across = wrap
     for top, bottom in _spans(height, side):
         for left, right in _spans(width, side):
-            yield Tile(
-                top, bottom, left, right,
-                max(top - halo, 0), min(bottom + halo, height), max(left - halo, 0), min(right + halo, width),
-            )  # fmt: skip
+            above, below = (top - halo, bottom + halo) if down else (max(top - halo, 0), min(bottom + halo, height))
+            before, after = (left - halo, right + halo) if across else (max(left - halo, 0), min(right + halo, width))
+            yield Tile(top, bottom, left, right, above, below, before, after)
+
+
+def _span(picture: Tensor, axis: int, begin: int, end: int) -> Tensor:
+    """`picture` from `begin` to `end` along `axis`, wrapping round."""
+    length = picture.shape[axis]
+    if begin >= 0 and end <= length:
+        return picture.narrow(axis, begin, end - begin)
+    return picture.index_select(axis, torch.arange(begin, end, device=picture.device) % length)
 
 
 def _spans(length: int, side: int) -> list[tuple[int, int]]:

@@ -34,8 +34,9 @@ COLOURS = ("style", "luminance")  # the others look at the content as a whole, a
 CONTENT_PACE = 0.1  # share of a new frame in the running statistics of the content
 REMEMBERED = 30  # frames after which a frame's share in them has fallen to a twentieth
 STRANGE = 0.1  # difference of a frame from the one before, moved to match, at which trust has fallen to 1/e
-REFINING = 12  # steps of `fine` on a frame that has one before it
-RATE = 0.02  # of these steps, in units of the pixel range
+BEGINNING = 30  # steps of `fine` on a frame that has none before it
+REFINING = 12  # and on one that has
+RATE = 0.02  # of the latter, in units of the pixel range
 ANCHOR = 20.0  # weight of the temporal loss
 PREVIEWED = 5  # frames of a preview
 
@@ -248,12 +249,12 @@ class _Painter:
         mask: Tensor | None,
         shares: tuple[float, ...],
     ) -> Tensor:
-        """The frame after steps of `fine`: all of them from the draft alone, a few where something is carried over."""
+        """The frame after steps of `fine`: from the draft alone, or fewer where something is carried over."""
         assert self.eye is not None
         region = Region(stylize.blend(self.levels, shares), mask)
         goal = stylize.goal_for(self.eye, [region], frame, self.settings, self.quality)
         if carried is None:
-            run = optimise.adam(drafted, goal, self.quality.steps[0])
+            run = optimise.adam(drafted, goal, BEGINNING)
         else:
             before, trust = carried
             anchored = replace(goal, anchor=Anchor(before, trust, ANCHOR))
