@@ -43,9 +43,10 @@ QUALITIES = {
         network="compact",
         style_layers=BLOCKS_1_TO_3,
         content_layers=("block3_conv4",),
-        content_weight=0.1,
+        levels=4,
+        content_weight=0.08,
         start="draft",
-        steps=(20, 40, 60),
+        steps=(30, 40),
     ),
     "gallery": Quality(
         network="vgg19",
