@@ -27,3 +27,7 @@ class ModelError(ImpastoError):
 
 class ClipError(ImpastoError):
     """A clip (video file or folder of frames) that cannot be read or written."""
+
+
+class SoundError(ImpastoError):
+    """A sound that cannot be read or written."""

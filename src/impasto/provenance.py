@@ -161,12 +161,12 @@ def parse(xmp: bytes) -> dict[str, Any]:
 
 
 def inspect(path: str | os.PathLike[str]) -> dict[str, Any]:
-    """Read recipe and labels from a picture or a clip. Returns what `parse` returns.
+    """Read recipe and labels from a picture, a clip or a sound. Returns what `parse` returns.
 
     Raises:
-        PictureError, ClipError: no such file, or not a picture or clip.
+        PictureError, ClipError, SoundError: no such file, or none of these.
     """
-    from impasto import picture  # here, because pictures and clips are written with `packet`
+    from impasto import picture  # here, because all of them are written with `packet`
 
     extension = Path(path).suffix.lower()
     if extension not in picture.FORMATS:
@@ -174,6 +174,10 @@ def inspect(path: str | os.PathLike[str]) -> dict[str, Any]:
 
         if Path(path).is_dir() or extension in clip.FORMATS:
             return parse(clip.read_xmp(path))
+        from impasto import sound
+
+        if extension in sound.FORMATS:
+            return parse(sound.read_xmp(path))
     return parse(picture.read_xmp(path))
 
 

@@ -4,6 +4,7 @@ What is heavy (torch, Pillow) is imported inside the functions that need it, so 
 """
 
 import sys
+from collections.abc import Callable
 from typing import Annotated
 
 import typer
@@ -19,10 +20,12 @@ from impasto.cli import (
     interpolate,
     latent,
     models,
+    music,
     noise,
     sample,
     style,
     styles,
+    texture,
     train,
     video,
     weights,
@@ -33,8 +36,8 @@ STOPPED = 130  # what shells report for a program that Ctrl-C ended: 128 + SIGIN
 
 # Without pretty exceptions a traceback, which is a bug of ours, is Python's own: short, and quick to import.
 app = typer.Typer(name="impasto", pretty_exceptions_enable=False)
-MENU = {
-    "Style transfer": (style.style, video.video, styles.styles, demo.demo),
+MENU: dict[str, tuple[Callable[..., None], ...]] = {
+    "Style transfer": (style.style, video.video, music.music, texture.texture, styles.styles, demo.demo),
     "Draw with a model": (
         sample.sample,
         sample.inpaint,

@@ -1,4 +1,4 @@
-"""`impasto inspect`: the recipe and the AI-content labels that a picture or a clip carries."""
+"""`impasto inspect`: the recipe and the AI-content labels that a picture, a clip or a sound carries."""
 
 import json
 from collections.abc import Iterator
@@ -11,10 +11,12 @@ from impasto.cli.terminal import one_line
 
 
 def inspect(
-    files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="Pictures and clips, made by Impasto or not.")],
+    files: Annotated[
+        list[Path], typer.Argument(metavar="FILE...", help="Pictures, clips, sounds, made by Impasto or not.")
+    ],
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object per file and line.")] = False,
 ) -> None:
-    """Show how a picture or clip was made, and the labels that say an AI had a hand in it."""
+    """Show how a picture, clip or sound was made, and the labels that say an AI had a hand in it."""
     from impasto import provenance
 
     for file in files:

@@ -63,6 +63,9 @@ def read(file: Path) -> Recipe:
     content = found["recipe"]
     if content is None:
         raise PictureError(f"{file} carries no recipe: Impasto did not make it, or something removed its metadata")
+    if "command" in content:
+        made = f"{file} was made by impasto {content['command']}"
+        raise SettingsError(f"{made}: only what impasto style made is repeated so; impasto inspect shows its settings")
     try:
         styles = {f"style {i}": style for i, style in enumerate(content["styles"], 1)}
         inputs = {"content": content["content"], **styles, **content["masks"]}

@@ -30,7 +30,7 @@ class Tile:
 
     def outer(self, picture: Tensor) -> Tensor:
         """The tile with its halo, cut from `picture` [N, C, H, W] (a view, unless it wraps round)."""
-        return _span(_span(picture, 2, self.outer_top, self.outer_bottom), 3, self.outer_left, self.outer_right)
+        return span(span(picture, 2, self.outer_top, self.outer_bottom), 3, self.outer_left, self.outer_right)
 
     def inner(self, features: Tensor, stride: int) -> Tensor:
         """The tile without its halo, cut from the features [N, C, h, w] of `outer` at `stride` (a view)."""
@@ -69,7 +69,7 @@ def cut(height: int, width: int, side: int, halo: int, wrap: tuple[bool, bool] =
             yield Tile(top, bottom, left, right, above, below, before, after)
 
 
-def _span(picture: Tensor, axis: int, begin: int, end: int) -> Tensor:
+def span(picture: Tensor, axis: int, begin: int, end: int) -> Tensor:
     """`picture` from `begin` to `end` along `axis`, wrapping round."""
     length = picture.shape[axis]
     if begin >= 0 and end <= length:

@@ -1,0 +1,72 @@
+"""`impasto music`: the sound of one recording on the notes and the rhythm of another."""
+
+import json
+import sys
+import time
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from impasto.cli import terminal
+from impasto.cli.options import EVERYDAY, MACHINE, METHOD, OUTPUT, Label, option
+
+
+def music(
+    content: Annotated[Path, typer.Argument(metavar="CONTENT", help="The recording to play: its notes and rhythm.")],
+    style: Annotated[Path, typer.Argument(metavar="STYLE", help="The recording that shows how it shall sound.")],
+    output: Annotated[
+        Path, option(EVERYDAY, "The sound to write: .wav, .flac, .ogg, .mp3 or .m4a", "-o", "--output", metavar="OUT")
+    ],
+    strength: Annotated[
+        float | None, option(EVERYDAY, "Of the style; 0 gives the content back (default 1)", metavar="X")
+    ] = None,
+    plot: Annotated[
+        bool, option(EVERYDAY, "Also draw the three spectrograms side by side, as OUT with .png", "--plot")
+    ] = False,
+    recipe: Annotated[
+        str | None,
+        option(METHOD, "impasto, or ulyanov for the one of 2016, to compare with (default impasto)", metavar="NAME"),
+    ] = None,
+    steps: Annotated[int | None, option(METHOD, "More take longer (default 200, ulyanov 300)", metavar="N")] = None,
+    seed: Annotated[int | None, option(METHOD, "Of the random filters (default 0)", metavar="N")] = None,
+    label: Label = None,
+    as_json: Annotated[bool, option(OUTPUT, "A JSON object per step, and one at the end", "--json")] = False,
+    device: Annotated[str | None, option(MACHINE, "cpu, cuda, cuda:1, mps, or auto (default)", metavar="NAME")] = None,
+) -> None:
+    """Play CONTENT with the sound of STYLE. Of videos, the sound track is heard.
+
+    impasto music song.mp3 fire.wav -o burning.wav
+    """
+    chosen = {"strength": strength, "recipe": recipe, "steps": steps, "seed": seed, "device": device}
+
+    from impasto import sound
+    from impasto.style.music import Settings, transferring
+
+    sound.check_writable(output)
+    run = transferring(content, style, Settings(**{n: v for n, v in chosen.items() if v is not None}))  # type: ignore[arg-type]
+    begun, so_far, stopped = time.perf_counter(), None, False
+    try:
+        with terminal.bar(shown=not as_json) as show:
+            for so_far in run:
+                show(f"loss {so_far.loss:.4g}", round(1000 * so_far.done), 1000)
+                if as_json:
+                    print(json.dumps({"done": so_far.done, "terms": so_far.terms, "loss": so_far.loss}), flush=True)
+    except KeyboardInterrupt:
+        if so_far is None:
+            raise
+        stopped = True
+    assert so_far is not None, "a run has one step at least"
+    result = so_far.result()
+    result.save(output, label_cn=label == "cn")
+    if plot:
+        from impasto.evaluation.spectrograms import draw
+
+        draw({"content": sound.read(content), "style": sound.read(style), "result": result}, output.with_suffix(".png"))
+    seconds = time.perf_counter() - begun
+    if as_json:
+        print(json.dumps({"output": str(output), "seconds": round(seconds, 3), "stopped": stopped}), flush=True)
+    if stopped:
+        raise terminal.Stopped(f"{output} is the sound so far ({so_far.done:.0%} of the work)")
+    if not as_json:
+        print(f"{output}: {result.seconds:.1f} s of sound in {seconds:.1f} s" if sys.stdout.isatty() else output)

@@ -1,0 +1,255 @@
+"""The sound of one recording on the notes and the rhythm of another, with no pretrained network.
+
+Ulyanov and Lebedev (2016, "Audio texture synthesis and style transfer") showed that Gram matrices of random filters
+over a spectrogram carry the style of a sound. Their result was noisy, for phases had to be invented, and the notes were
+part of the style, so that the content leaked or was lost. Here the samples themselves are optimised, through short-time
+Fourier transforms (as Mital 2017, arXiv:1711.11160), so every loss is heard as it is; they start as the content
+(as Grinstein et al. 2018, arXiv:1710.11385); style is measured in bands of the ear, too wide to tell notes apart, and
+content is what stands out of them: notes and rhythm (perception/ear.py).
+"""
+
+import dataclasses
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from os import PathLike
+from typing import Any
+
+import torch
+from scipy.signal import resample_poly
+from torch import Tensor
+
+from impasto import device, provenance, sound
+from impasto.errors import SettingsError, SoundError
+from impasto.perception.ear import Ear, Notes, power_of_two, rhythm
+from impasto.sound import Sound
+from impasto.style import losses, ulyanov
+from impasto.style.statistics import StyleStatistics, measure, merge
+
+SoundLike = str | PathLike[str] | Sound
+
+RECIPES = ("impasto", "ulyanov")
+STEPS = {"impasto": 200, "ulyanov": 300}
+WINDOWS = (0.023, 0.046, 0.093)  # seconds, of the ears
+NOTES_WEIGHT, RHYTHM_WEIGHT = 0.3, 0.1
+STEP_SIZE = 0.2  # of Adam, in deviations of the coefficients
+FRAME = 0.046  # seconds, of the transform whose coefficients are optimised
+LOUDNESS = 0.1  # root mean square at which sounds are looked at
+PIECE, OVERLAP = 12.0, 1.0  # seconds: long sounds are worked on in pieces that fade into each other
+SHORTEST = 0.5  # seconds
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What a user can set."""
+
+    recipe: str = "impasto"  # or "ulyanov", the one of 2016
+    strength: float = 1.0  # of the style; 0 gives the content back
+    steps: int | None = None  # None: as the recipe has it
+    seed: int = 0
+    device: str = "auto"
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Where a run stands after a step; `result` gives the sound so far, while the run waits."""
+
+    done: float  # share of all work, in (0, 1]
+    terms: dict[str, float]  # weighted loss terms of the piece at work: style, notes, rhythm
+    result: Callable[[], Sound]
+
+    @property
+    def loss(self) -> float:
+        return sum(self.terms.values())
+
+
+def transfer(content: SoundLike, style: SoundLike, **settings: Any) -> Sound:
+    """Play `content` with the sound of `style`; `settings` are fields of `Settings`.
+
+    Raises:
+        SoundError, SettingsError: what a user can mend; the message says how.
+    """
+    *_, last = transferring(content, style, Settings(**settings))
+    return last.result()
+
+
+def transferring(content: SoundLike, style: SoundLike, settings: Settings) -> Iterator[Progress]:
+    """Do what `transfer` does, yielding one `Progress` a step. Closing the generator ends the work."""
+    _check(settings)
+    device.configure_threads()
+    processor = device.pick_device(settings.device)
+    first, second = _opened(content), _opened(style)
+    recipe = _recipe(content, style, settings)
+    plain, loudness = _levelled(first.samples, content)
+    samples = plain.to(processor)
+    wanted = _levelled(_resampled(second, first.rate), style)[0].to(processor)
+    steps = settings.steps or STEPS[settings.recipe]
+
+    if settings.strength == 0:
+        run: Iterator[tuple[float, dict[str, float], Callable[[], Tensor]]] = iter([(1.0, {}, lambda: samples)])
+    elif settings.recipe == "ulyanov":
+        run = ulyanov.optimise(samples, wanted, steps, settings.strength, settings.seed)
+    else:
+        run = _in_pieces(samples, wanted, first.rate, steps, settings)
+    for done, terms, current in run:
+
+        def result(current: Callable[[], Tensor] = current) -> Sound:
+            return Sound(current().cpu() * (loudness / LOUDNESS), first.rate, recipe)
+
+        yield Progress(done, terms, result)
+
+
+def _check(settings: Settings) -> None:
+    if settings.recipe not in RECIPES:
+        raise SettingsError(f"recipe is one of {', '.join(RECIPES)}, not {settings.recipe!r}")
+    if not 0 <= settings.strength <= 1000:
+        raise SettingsError(f"strength goes from 0 to 1000, not {settings.strength}")
+    if settings.steps is not None and settings.steps < 1:
+        raise SettingsError(f"steps goes from 1, not {settings.steps}")
+    if not 0 <= settings.seed < 2**63:
+        raise SettingsError(f"seed goes from 0 to 2^63 - 1, not {settings.seed}")
+
+
+def _opened(given: SoundLike) -> Sound:
+    opened = given if isinstance(given, Sound) else sound.read(given)
+    if opened.seconds < SHORTEST:
+        raise SoundError(f"{_name(given)} is too short: {SHORTEST} seconds at least")
+    return opened
+
+
+def _levelled(samples: Tensor, given: SoundLike) -> tuple[Tensor, float]:
+    """The samples at one loudness, and the loudness they had."""
+    loudness = samples.square().mean().sqrt().item()
+    if not loudness > 1e-6:
+        raise SoundError(f"{_name(given)} is silent")
+    return samples * (LOUDNESS / loudness), loudness
+
+
+def _resampled(given: Sound, rate: int) -> Tensor:
+    if given.rate == rate:
+        return given.samples
+    shared = math.gcd(given.rate, rate)
+    return torch.from_numpy(resample_poly(given.samples.numpy(), rate // shared, given.rate // shared, axis=1)).float()
+
+
+def _in_pieces(
+    content: Tensor, style: Tensor, rate: int, steps: int, settings: Settings
+) -> Iterator[tuple[float, dict[str, float], Callable[[], Tensor]]]:
+    """Piece after piece of `content` [channels, T]. What is not worked on yet is as it was."""
+    listener = _Listener(style, rate, settings.seed)
+    result = content.clone()
+    pieces = spans(content.shape[1], round(PIECE * rate), round(OVERLAP * rate))
+    for index, (begin, end) in enumerate(pieces):
+        before = result[:, begin : begin + round(OVERLAP * rate)].clone() if index else None
+        goal = _Goal(listener, content[:, begin:end], settings.strength)
+        for step, (terms, samples) in enumerate(_optimised(goal, steps, before), 1):
+            result[:, begin:end] = samples
+            yield (index + step / steps) / len(pieces), terms, result.clone
+
+
+def spans(length: int, piece: int, overlap: int) -> list[tuple[int, int]]:
+    """Beginnings and ends of equally long pieces, of about `piece` samples, that overlap."""
+    count = max(1, round((length - overlap) / (piece - overlap)))
+    stride = (length - overlap) / count
+    return [(round(i * stride), length if i == count - 1 else round((i + 1) * stride) + overlap) for i in range(count)]
+
+
+class _Listener:
+    """The ears, and what they heard in the style: the mean and deviation of each band, the statistics of features."""
+
+    def __init__(self, style: Tensor, rate: int, seed: int) -> None:
+        self.rate = rate
+        self.ears = [Ear(rate, seconds, seed + i).to(style.device) for i, seconds in enumerate(WINDOWS)]
+        self.notes = Notes(rate).to(style.device)
+        self.scales: list[tuple[Tensor, Tensor]] = []  # of each ear, by band
+        self.wanted: list[StyleStatistics] = []
+        parts = [style[:, a:b] for a, b in spans(style.shape[1], round(PIECE * rate), 0)]
+        size = power_of_two(FRAME * rate)
+        spectra = torch.stft(style, size, window=torch.hann_window(size, device=style.device), return_complex=True)
+        self.power = spectra.abs().square().mean((0, 2))  # of each coefficient that is optimised
+        for ear in self.ears:
+            levels = [ear.levels(part) for part in parts]
+            flat = torch.cat([level.transpose(0, 1).flatten(1) for level in levels], 1)
+            self.scales.append((flat.mean(1)[:, None], flat.std(1).clamp_min(0.3)[:, None]))
+            self.wanted.append(merge([self.heard(len(self.wanted), level) for level in levels]))
+
+    def heard(self, index: int, levels: Tensor) -> StyleStatistics:
+        """Statistics of the features that an ear gives to `levels`, measured by what is usual in the style."""
+        mean, deviation = self.scales[index]
+        return measure(self.ears[index]((levels - mean) / deviation))
+
+
+class _Goal:
+    """How near samples are to the style, and to the notes and the rhythm of `content` [channels, T]."""
+
+    def __init__(self, listener: _Listener, content: Tensor, strength: float) -> None:
+        self.listener, self.content, self.strength = listener, content, strength
+        self.notes = listener.notes(content)
+        self.power = self.notes.square().mean().clamp_min(1e-4)
+        self.rhythms = [rhythm(ear.levels(content)) for ear in listener.ears]
+
+    def terms(self, samples: Tensor) -> dict[str, Tensor]:
+        style = beat = samples.new_zeros(())
+        for index, ear in enumerate(self.listener.ears):
+            levels = ear.levels(samples)
+            style = style + losses.gram(self.listener.heard(index, levels), self.listener.wanted[index])
+            beat = beat + 1 - _correlation(rhythm(levels), self.rhythms[index])
+        notes = (self.listener.notes(samples) - self.notes).square().mean() / self.power
+        count = len(self.listener.ears)
+        return {
+            "style": self.strength * style / count,
+            "notes": NOTES_WEIGHT * notes,
+            "rhythm": RHYTHM_WEIGHT * beat / count,
+        }
+
+
+def _correlation(first: Tensor, second: Tensor) -> Tensor:
+    """Pearson's, over frames, mean over channels."""
+    a, b = (x - x.mean(1, keepdim=True) for x in (first, second))
+    return ((a * b).sum(1) / (a.norm(dim=1) * b.norm(dim=1)).clamp_min(1e-6)).mean()
+
+
+def _optimised(goal: _Goal, steps: int, before: Tensor | None) -> Iterator[tuple[dict[str, float], Tensor]]:
+    """Adam on the short-time Fourier coefficients of the content, in units of what is usual at their frequency.
+
+    Args:
+        before: what the piece before ended with [channels, overlap]; it fades out while this one fades in.
+    """
+    content, size = goal.content, power_of_two(FRAME * goal.listener.rate)
+    window = torch.hann_window(size, device=content.device)
+    spectrum = torch.stft(content, size, window=window, return_complex=True)
+    power = goal.listener.power + spectrum.abs().square().mean((0, 2))
+    deviation = power.sqrt().clamp_min(1e-3)[:, None]
+    coefficients = torch.view_as_real(spectrum / deviation).clone().requires_grad_()
+    length = content.shape[1]
+
+    def samples() -> Tensor:
+        whole = torch.istft(torch.view_as_complex(coefficients) * deviation, size, window=window, length=length)
+        if before is None:
+            return whole
+        fade = torch.linspace(1, 0, before.shape[1], device=content.device)
+        return torch.cat([torch.lerp(whole[:, : len(fade)], before, fade), whole[:, len(fade) :]], 1)
+
+    adam = torch.optim.Adam([coefficients], betas=(0.9, 0.95))
+    for step in range(steps):
+        adam.param_groups[0]["lr"] = STEP_SIZE * 0.5 * (1 + math.cos(math.pi * step / steps))
+        adam.zero_grad()
+        terms = goal.terms(samples())
+        torch.stack([*terms.values()]).sum().backward()
+        adam.step()
+        with torch.no_grad():
+            yield {name: term.item() for name, term in terms.items()}, samples()
+
+
+def _name(given: SoundLike) -> str:
+    return "the sound" if isinstance(given, Sound) else str(given)
+
+
+def _recipe(content: SoundLike, style: SoundLike, settings: Settings) -> dict[str, Any]:
+    def source(given: SoundLike) -> dict[str, str]:
+        if isinstance(given, Sound):
+            return provenance.unnamed(given.samples.cpu().numpy().tobytes())
+        return provenance.source(given)
+
+    chosen = {name: value for name, value in dataclasses.asdict(settings).items() if value is not None}
+    return {"command": "music", **provenance.make_recipe(source(content), [source(style)], chosen, {})}

@@ -1,0 +1,152 @@
+"""Textures of any size from a sample (Gatys, Ecker and Bethge 2015, arXiv:1505.07376), without an edge on request.
+
+Style without a content: the pixels start as noise and are optimised, from coarse to fine, until their statistics are
+those of the sample. A texture that tiles is a picture whose other side begins where it ends, for everything that looks
+at it.
+"""
+
+import dataclasses
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from os import PathLike
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from impasto import device, picture, provenance, weights
+from impasto.errors import SettingsError
+from impasto.picture import Picture, resize
+from impasto.style import optimise, stylize
+from impasto.style.objective import Goal, Region
+from impasto.style.sample import Painting, Sample
+from impasto.style.settings import Settings
+from impasto.style.stylize import PictureLike, Progress
+from impasto.style.tiles import span
+
+QUALITIES = ("fine", "gallery")
+WRAPS = {"no": (False, False), "x": (False, True), "y": (True, False), "both": (True, True)}  # down, across
+LEVELS = 5  # reductions at which a texture is measured: there is no content to give it large forms
+STEPS = (60, 90, 120)  # at full size, at half, at all smaller ones
+SMALLEST = 64  # pixels, on the short side of the smallest scale
+MARGIN = 8  # pixels: how far resizing looks, and more
+GRID = 16  # pixels: sides of every scale are multiples, or its features would not meet at the seam
+
+
+@dataclass(frozen=True)
+class Job:
+    """What the texture is made from, and what it shall be."""
+
+    samples: Sequence[PictureLike]  # pictures or saved styles; several blend
+    size: tuple[int, int]  # width and height, pixels
+    wrap: str = "no"  # one of WRAPS: the sides on which the texture goes on at the other
+    weights: str | PathLike[str] | None = None  # file to use instead of the quality's own network
+    max_pixels: int = picture.MAX_PIXELS  # larger samples are refused
+
+
+def synthesising(job: Job, settings: Settings) -> Iterator[Progress]:
+    """Make a texture, yielding one `Progress` a step; the last has the result. Closing the generator ends the work.
+
+    Of the settings, `style_scale` is the size of the pattern: 1 is as in the sample, larger is not possible.
+
+    Raises:
+        ImpastoError: what a user can mend, as `stylize.stylizing` says it.
+    """
+    if settings.quality not in QUALITIES:
+        raise SettingsError(f"a texture is made with quality {' or '.join(QUALITIES)}, not {settings.quality!r}")
+    if job.wrap not in WRAPS:
+        raise SettingsError(f"a texture tiles {', '.join(WRAPS)}, not {job.wrap!r}")
+    if not all(32 <= side <= 100_000 for side in job.size):
+        raise SettingsError(f"a texture is 32 to 100000 pixels wide and high, not {job.size[0]}x{job.size[1]}")
+    if settings.style_scale > 1:
+        raise SettingsError("a pattern cannot be larger than in the sample: give a scale of at most 1")
+    steps = STEPS if settings.steps is None else tuple(max(1, round(settings.steps * n / STEPS[0])) for n in STEPS)
+    quality = replace(settings.chosen(), levels=LEVELS, content_layers=(), steps=steps)
+    shares = stylize.shares_of(len(job.samples), settings.style_weights)
+    device.configure_threads()
+
+    sizes = scales(job.size[1], job.size[0])
+    whole = torch.empty(1, 3, *sizes[-1], device=device.pick_device(settings.device))
+    tile = settings.tile or stylize.tile_for(quality.network, settings.memory, whole)
+    eye = replace(stylize.eye_for(settings, quality, whole, tile, job.weights), wrap=WRAPS[job.wrap])
+    samples = [_in_proportion(s, settings, whole, job.max_pixels) for s in job.samples]
+    recipe = _recipe(job, replace(settings, memory=None, tile=tile), quality.network)
+
+    def goal(height: int, width: int) -> Goal:
+        aims = [s.levels(eye, max(height, width), max(sizes[-1])) for s in samples]
+        region = Region(stylize.blend(aims, shares))
+        return stylize.goal_for(eye, [region], torch.empty(1, 3, height, width), settings, quality)
+
+    def begin(height: int, width: int, before: Tensor | None) -> Tensor:
+        if before is not None:
+            return periodic(before, height, width, eye.wrap)
+        return noise(samples, shares, height, width, settings.seed)
+
+    counts = stylize.steps_at(quality, len(sizes))
+    for stage in optimise.coarse_to_fine(sizes, counts, goal, begin, optimiser=quality.optimiser, **quality.adam):
+        pixels = stage.now.picture
+        result = partial(_finished, pixels, job, recipe)
+        size = (pixels.shape[3], pixels.shape[2])
+        yield Progress(stage.scale, len(sizes), stage.step, stage.steps, stage.done, stage.now.terms, size, result)
+
+
+def scales(height: int, width: int) -> list[tuple[int, int]]:
+    """Sizes of the scales, doubling. The last is as asked for, or a little larger for the others to be on the grid."""
+    count = 1
+    while min(height, width) >= 2**count * SMALLEST:
+        count += 1
+    unit = GRID * 2 ** (count - 1)
+    height, width = (-(-side // unit) * unit for side in (height, width))
+    return [(height >> i, width >> i) for i in reversed(range(count))]
+
+
+def periodic(pixels: Tensor, height: int, width: int, wrap: tuple[bool, bool]) -> Tensor:
+    """`pixels` [1, 3, H, W] at another size. Where it wraps round, it does so afterwards, too."""
+    if pixels.shape[2:] == (height, width):
+        return pixels
+    corners, sizes, around = [], [], pixels
+    for axis, new, wraps in zip((2, 3), (height, width), wrap, strict=True):
+        old = pixels.shape[axis]
+        unit = old // math.gcd(old, new)  # pixels that become a whole number of pixels
+        margin = wraps * unit * -(-MARGIN // unit)
+        around = span(around, axis, -margin, old + margin)
+        corners.append(margin * new // old)
+        sizes.append(new + 2 * corners[-1])
+    top, left = corners
+    return resize(around, *sizes)[..., top : top + height, left : left + width]
+
+
+def noise(samples: Sequence[Sample], shares: Sequence[float], height: int, width: int, seed: int) -> Tensor:
+    """Pixels [1, 3, height, width] without any order, with the samples' mean colour and covariance of colours."""
+    white = torch.randn(1, 3, height, width, generator=torch.Generator().manual_seed(seed))
+    result = torch.zeros_like(white)
+    for sample, share in zip(samples, shares, strict=True):
+        colours = sample.colours
+        root = colours.covariance_root.float()
+        coloured = torch.einsum("ij,njhw->nihw", root, white) + colours.mean.cpu()[:, None, None]
+        result += share / sum(shares) * coloured
+    return result.clamp(0, 1).to(samples[0].colours.mean.device)
+
+
+def _in_proportion(given: PictureLike, settings: Settings, whole: Tensor, max_pixels: int) -> Sample:
+    """The sample, a picture of it in its own size at the scale of the whole texture."""
+    sample = stylize.sample_of(given, settings, whole, max_pixels)
+    if isinstance(sample, Painting):
+        own = max(sample.pixels.shape[2:]) / max(whole.shape[2:])
+        sample = replace(sample, scale=own * settings.style_scale)
+    return sample
+
+
+def _finished(pixels: Tensor, job: Job, recipe: dict[str, Any]) -> Picture:
+    width, height = job.size
+    return Picture(periodic(pixels, height, width, WRAPS[job.wrap]).clamp(0, 1).cpu(), recipe=recipe)
+
+
+def _recipe(job: Job, settings: Settings, network: str) -> dict[str, Any]:
+    chosen = {name: value for name, value in dataclasses.asdict(settings).items() if value is not None}
+    made = {"width": job.size[0], "height": job.size[1], "wrap": job.wrap, **chosen}
+    used = provenance.sha256(job.weights) if job.weights else weights.sha256_of(network)
+    samples = [stylize.source(sample) for sample in job.samples]
+    return {"command": "texture", **provenance.make_recipe({}, samples, made, {network: used})}

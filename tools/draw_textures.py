@@ -1,0 +1,38 @@
+"""Draw the sheet of docs/texture.md: `python tools/draw_textures.py` writes docs/pictures/textures.jpg.
+
+A row for each bundled style: a part of it, a texture of 512x512 pixels that tiles, and its 2x2 repeats.
+"""
+
+import time
+from pathlib import Path
+
+import torch
+
+from impasto import picture
+from impasto.picture import Picture, fit
+from impasto.style.settings import Settings
+from impasto.style.texture import Job, synthesising
+from impasto.weights import ASSETS
+
+FILE = Path(__file__).parent.parent / "docs" / "pictures" / "textures.jpg"
+SIDE, CELL, GAP = 512, 300, 6  # pixels
+
+
+def main() -> None:
+    rows = []
+    for style in sorted((ASSETS / "styles").glob("*.jpg")):
+        begun = time.perf_counter()
+        *_, last = synthesising(Job([style], (SIDE, SIDE), wrap="both"), Settings())
+        print(f"{style.stem}: {time.perf_counter() - begun:.1f} s", flush=True)
+        result = last.result().pixels
+        repeated = torch.cat([torch.cat([result] * 2, 3)] * 2, 2)
+        sample = picture.read(style).pixels[..., :SIDE, :SIDE]
+        gap = torch.ones(1, 3, CELL, GAP)
+        rows.append(torch.cat([fit(sample, CELL), gap, fit(result, CELL), gap, fit(repeated, CELL)], 3))
+        rows.append(torch.ones(1, 3, GAP, rows[0].shape[3]))
+    Picture(torch.cat(rows[:-1], 2)).save(FILE)
+    print(FILE)
+
+
+if __name__ == "__main__":
+    main()
