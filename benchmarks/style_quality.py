@@ -4,6 +4,7 @@
 
 The i-th content (by name) gets the i-th style. Judge: VGG-19 blocks 1 to 3, a network that neither uses.
   style    mean over block1_conv1, block2_conv1, block3_conv1 of |G - G*| / |G*| (Gram matrices, Frobenius norm)
+  forms    the same, of the pictures reduced to a quarter
   content  |F - F*| / |F*| at block3_conv4
 Peer: the same losses and the same engine on those blocks of VGG-19, 500 steps in all. Its pictures are kept in
 --work, for they take most of the time.
@@ -18,6 +19,7 @@ import torch
 from PIL import Image
 
 from impasto import picture
+from impasto.data.folder import pictures_in
 from impasto.device import configure_threads
 from impasto.perception.vgg19 import VGG19
 from impasto.picture import Picture, fit
@@ -47,9 +49,10 @@ def main() -> None:
     args.work.mkdir(parents=True, exist_ok=True)
     configure_threads()
 
-    judge = Eye(VGG19(args.vgg), STYLE_LAYERS, (CONTENT_LAYER,), levels=1)
+    judge = Eye(VGG19(args.vgg), STYLE_LAYERS, (CONTENT_LAYER,), levels=3)
     rows, sheet = [], []
-    pairs = list(zip(pictures_in(args.contents), pictures_in(args.styles), strict=False))[: args.pairs]
+    contents, styles = ([folder / name for name in pictures_in(folder)] for folder in (args.contents, args.styles))
+    pairs = list(zip(contents, styles, strict=False))[: args.pairs]
     for content_path, style_path in pairs:
         content = fit(picture.read(content_path).pixels, args.size)
         style = fit(picture.read(style_path).pixels, args.size)
@@ -68,30 +71,31 @@ def main() -> None:
         peer = picture.read(kept).pixels
         row = [distances(judge, x, content, style) for x in (content, draft, fine, peer)]
         rows.append(row)
-        text = "   ".join(f"{s:.3f} {c:.3f}" for s, c in row)
+        text = "   ".join(" ".join(f"{x:.3f}" for x in measured) for measured in row)
         print(f"{content_path.stem:>20} {style_path.stem:<26} {text}   fine {fine_seconds:.1f} s", flush=True)
         sheet.append([content, style, draft, fine, peer])
 
-    table = torch.tensor(rows).mean(0)  # [content, draft, fine, peer] x [style, content]
-    print(f"\n{'mean of ' + str(len(rows)):>47} " + "   ".join(f"{s:.3f} {c:.3f}" for s, c in table.tolist()))
-    print("columns: content itself, draft, fine, peer; each: style distance, content distance")
+    table = torch.tensor(rows).mean(0)  # [content, draft, fine, peer] x [style, forms, content]
+    means = "   ".join(" ".join(f"{x:.3f}" for x in measured) for measured in table.tolist())
+    print(f"\n{'mean of ' + str(len(rows)):>47} {means}")
+    print("columns: content itself, draft, fine, peer; each: distance of style, forms, content")
     for row, name in enumerate(("draft", "fine"), start=1):
         way = (table[0, 0] - table[row, 0]) / (table[0, 0] - table[3, 0])
-        price = table[row, 1] / table[3, 1]
+        price = table[row, 2] / table[3, 2]
         print(f"{name} goes {way:.1%} of the peer's way to the style, at {price:.2f} of its content distance")
     draw(sheet, args.work / "sheet.png")
     print(args.work / "sheet.png")
 
 
-def pictures_in(folder: Path) -> list[Path]:
-    return sorted(p for p in folder.iterdir() if p.suffix.lower() in picture.FORMATS)
-
-
-def distances(judge: Eye, pixels: torch.Tensor, content: torch.Tensor, style: torch.Tensor) -> tuple[float, float]:
-    found, wanted = judge.statistics(pixels)[0], judge.statistics(style)[0]
-    grams = [losses.gram(found[layer], wanted[layer]).sqrt().item() for layer in STYLE_LAYERS]
+def distances(judge: Eye, pixels: torch.Tensor, content: torch.Tensor, style: torch.Tensor) -> list[float]:
+    """Of style, forms and content."""
+    found, wanted = judge.statistics(pixels), judge.statistics(style)
+    grams = [
+        [losses.gram(found[level][layer], wanted[level][layer]).sqrt().item() for layer in STYLE_LAYERS]
+        for level in (0, -1)
+    ]
     f, g = (judge.contents(p)[CONTENT_LAYER].float() for p in (pixels, content))
-    return sum(grams) / len(grams), ((f - g).norm() / g.norm()).item()
+    return [sum(values) / len(values) for values in grams] + [((f - g).norm() / g.norm()).item()]
 
 
 def peer_steps(content: torch.Tensor) -> int:

@@ -83,3 +83,12 @@ def test_rhythm_is_what_rises() -> None:
 
 def test_powers_of_two_are_the_nearest() -> None:
     assert [power_of_two(x) for x in (507.0, 1024.0, 1500.0)] == [512, 1024, 2048]
+
+
+@pytest.mark.parametrize("rate", [8000, RATE, 48_000])
+@pytest.mark.parametrize("seconds", [0.023, 0.093])
+def test_nothing_that_can_be_heard_is_overheard(rate: int, seconds: float) -> None:
+    ear = Ear(rate, seconds)
+    frequency = torch.linspace(0, rate / 2, ear.bands.shape[1])
+    heard = ear.bands.sum(0)[frequency >= 30]
+    assert heard.min() > 0.2 and heard.max() < 1.001  # what leaves one band goes to the next

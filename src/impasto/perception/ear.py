@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-LOWEST, HIGHEST = 40.0, 16_000.0  # Hz
+LOWEST = 20.0  # Hz; the highest is all that there is
 SPACING = 0.75  # of the ear's bandwidth, from one band to the next
 FILTERS, WIDTH = 512, 11  # width in frames, of a quarter of a window each
 QUIETEST = 1e-7  # power of a full-scale sine over which a level is heard
@@ -38,8 +38,8 @@ class Ear(nn.Module):
         super().__init__()
         size = power_of_two(rate * seconds)
         frequency = torch.linspace(0, rate / 2, size // 2 + 1)
-        steps = int((hearing(min(HIGHEST, rate / 2)) - hearing(LOWEST)) / SPACING)
-        centres = hearing(LOWEST) + SPACING * torch.arange(1, steps)
+        count = math.ceil((hearing(rate / 2) - hearing(LOWEST)) / SPACING)
+        centres = hearing(LOWEST) + SPACING * torch.arange(1, count + 1)
         distance = torch.tensor([hearing(f) for f in frequency.tolist()]) - centres[:, None]
         bands = (1 - distance.abs() / SPACING).clamp_min(0)
         bands = bands[bands.sum(1) > 0]  # a short window has no bin in the lowest ones

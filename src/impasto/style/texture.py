@@ -28,8 +28,8 @@ from impasto.style.tiles import span
 
 QUALITIES = ("fine", "gallery")
 WRAPS = {"no": (False, False), "x": (False, True), "y": (True, False), "both": (True, True)}  # down, across
-LEVELS = 5  # reductions at which a texture is measured: there is no content to give it large forms
-STEPS = (60, 90, 120)  # at full size, at half, at all smaller ones
+LEVELS = 4  # reductions at which a texture is measured: there is no content to give it large forms
+STEPS = (45, 70, 100)  # at full size, at half, at all smaller ones
 SMALLEST = 64  # pixels, on the short side of the smallest scale
 MARGIN = 8  # pixels: how far resizing looks, and more
 GRID = 16  # pixels: sides of every scale are multiples, or its features would not meet at the seam
