@@ -122,7 +122,7 @@ def _decoded(file: av.container.InputContainer, name: str) -> tuple[Tensor, int]
         for frame in file.decode(stream):
             for part in resampler.resample(frame):
                 parts.append(part.to_ndarray())
-                length += part.samples
+                length, rate = length + part.samples, part.sample_rate  # a header may say half of it (HE-AAC)
             if length > LONGEST * rate:
                 raise SoundError(f"{name} is longer than {LONGEST // 3600} hours: cut it into parts")
     except av.FFmpegError:

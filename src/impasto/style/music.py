@@ -1,11 +1,11 @@
 """The sound of one recording on the notes and the rhythm of another, with no pretrained network.
 
 Ulyanov and Lebedev (2016, "Audio texture synthesis and style transfer") showed that Gram matrices of random filters
-over a spectrogram carry the style of a sound. Their result was noisy, for phases had to be invented, and the notes were
-part of the style, so that the content leaked or was lost. Here the samples themselves are optimised, through short-time
-Fourier transforms (as Mital 2017, arXiv:1711.11160), so every loss is heard as it is; they start as the content
-(as Grinstein et al. 2018, arXiv:1710.11385); style is measured in bands of the ear, too wide to tell notes apart, and
-content is what stands out of them: notes and rhythm (perception/ear.py).
+over a spectrogram carry the style of a sound. Their result was noisy, for a spectrogram that is optimised freely need
+not be one of any sound, and the notes were part of the style, so that the content leaked or was lost. Here the samples
+themselves are optimised, through short-time Fourier transforms (as Mital 2017, arXiv:1711.11160); they start as the
+content (as Grinstein et al. 2018, arXiv:1710.11385); style is measured in bands of the ear, too wide to tell notes
+apart, and content is what stands out of them: notes and rhythm (perception/ear.py).
 """
 
 import dataclasses
