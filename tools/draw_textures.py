@@ -7,15 +7,16 @@ import time
 from pathlib import Path
 
 import torch
+from PIL import Image
 
 from impasto import picture
-from impasto.picture import Picture, fit
+from impasto.picture import fit
 from impasto.style.settings import Settings
 from impasto.style.texture import Job, synthesising
 from impasto.weights import ASSETS
 
 FILE = Path(__file__).parent.parent / "docs" / "pictures" / "textures.jpg"
-SIDE, CELL, GAP = 512, 300, 6  # pixels
+SIDE, CELL, GAP = 512, 256, 6  # pixels
 
 
 def main() -> None:
@@ -30,7 +31,8 @@ def main() -> None:
         gap = torch.ones(1, 3, CELL, GAP)
         rows.append(torch.cat([fit(sample, CELL), gap, fit(result, CELL), gap, fit(repeated, CELL)], 3))
         rows.append(torch.ones(1, 3, GAP, rows[0].shape[3]))
-    Picture(torch.cat(rows[:-1], 2)).save(FILE)
+    sheet = torch.cat(rows[:-1], 2)[0].permute(1, 2, 0).mul(255).round().byte().numpy()
+    Image.fromarray(sheet).save(FILE, quality=85)
     print(FILE)
 
 

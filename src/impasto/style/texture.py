@@ -14,13 +14,14 @@ from os import PathLike
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from impasto import device, picture, provenance, weights
 from impasto.errors import SettingsError
 from impasto.picture import Picture, resize
 from impasto.style import optimise, stylize
-from impasto.style.objective import Goal, Region
+from impasto.style.objective import Eye, Goal, Moments, Region
 from impasto.style.sample import Painting, Sample
 from impasto.style.settings import Settings
 from impasto.style.stylize import PictureLike, Progress
@@ -31,6 +32,7 @@ WRAPS = {"no": (False, False), "x": (False, True), "y": (True, False), "both": (
 LEVELS = 4  # reductions at which a texture is measured: there is no content to give it large forms
 STEPS = (45, 70, 100)  # at full size, at half, at all smaller ones
 SMALLEST = 64  # pixels, on the short side of the smallest scale
+BORDER = 32  # pixels of a sample that are not measured
 MARGIN = 8  # pixels: how far resizing looks, and more
 GRID = 16  # pixels: sides of every scale are multiples, or its features would not meet at the seam
 
@@ -75,7 +77,7 @@ def synthesising(job: Job, settings: Settings) -> Iterator[Progress]:
     recipe = _recipe(job, replace(settings, memory=None, tile=tile), quality.network)
 
     def goal(height: int, width: int) -> Goal:
-        aims = [s.levels(eye, max(height, width), max(sizes[-1])) for s in samples]
+        aims = [_levels(s, eye, max(height, width), max(sizes[-1])) for s in samples]
         region = Region(stylize.blend(aims, shares))
         return stylize.goal_for(eye, [region], torch.empty(1, 3, height, width), settings, quality)
 
@@ -137,6 +139,19 @@ def _in_proportion(given: PictureLike, settings: Settings, whole: Tensor, max_pi
         own = max(sample.pixels.shape[2:]) / max(whole.shape[2:])
         sample = replace(sample, scale=own * settings.style_scale)
     return sample
+
+
+def _levels(sample: Sample, eye: Eye, side: int, whole: int) -> list[Moments]:
+    """What the texture aims at: a picture without its border, where features are those of an end that no texture has.
+
+    With them, hard lines grew inside of textures that tile.
+    """
+    if not isinstance(sample, Painting):
+        return sample.levels(eye, side, whole)
+    pixels = sample.at(side)
+    border = min(BORDER, min(pixels.shape[2:]) // 4)
+    inside = torch.ones_like(pixels[:, :1, 2 * border :, 2 * border :])
+    return replace(eye, wrap=(False, False)).statistics(pixels, F.pad(inside, (border,) * 4))
 
 
 def _finished(pixels: Tensor, job: Job, recipe: dict[str, Any]) -> Picture:
