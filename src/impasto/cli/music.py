@@ -28,7 +28,7 @@ def music(
         str | None,
         option(METHOD, "impasto, or ulyanov for the one of 2016, to compare with (default impasto)", metavar="NAME"),
     ] = None,
-    steps: Annotated[int | None, option(METHOD, "More take longer (default 200, ulyanov 300)", metavar="N")] = None,
+    steps: Annotated[int | None, option(METHOD, "More take longer (default 300)", metavar="N")] = None,
     seed: Annotated[int | None, option(METHOD, "Of the random filters (default 0)", metavar="N")] = None,
     label: Label = None,
     as_json: Annotated[bool, option(OUTPUT, "A JSON object per step, and one at the end", "--json")] = False,

@@ -29,7 +29,6 @@ from impasto.style.statistics import StyleStatistics, measure, merge
 SoundLike = str | PathLike[str] | Sound
 
 RECIPES = ("impasto", "ulyanov")
-STEPS = {"impasto": 200, "ulyanov": 300}
 WINDOWS = (0.023, 0.046, 0.093)  # seconds, of the ears
 NOTES_WEIGHT, RHYTHM_WEIGHT = 0.3, 0.1
 STEP_SIZE = 0.2  # of Adam, in deviations of the coefficients
@@ -45,7 +44,7 @@ class Settings:
 
     recipe: str = "impasto"  # or "ulyanov", the one of 2016
     strength: float = 1.0  # of the style; 0 gives the content back
-    steps: int | None = None  # None: as the recipe has it
+    steps: int = 300
     seed: int = 0
     device: str = "auto"
 
@@ -83,14 +82,13 @@ def transferring(content: SoundLike, style: SoundLike, settings: Settings) -> It
     plain, loudness = _levelled(first.samples, content)
     samples = plain.to(processor)
     wanted = _levelled(_resampled(second, first.rate), style)[0].to(processor)
-    steps = settings.steps or STEPS[settings.recipe]
 
     if settings.strength == 0:
         run: Iterator[tuple[float, dict[str, float], Callable[[], Tensor]]] = iter([(1.0, {}, lambda: samples)])
     elif settings.recipe == "ulyanov":
-        run = ulyanov.optimise(samples, wanted, steps, settings.strength, settings.seed)
+        run = ulyanov.optimise(samples, wanted, settings.steps, settings.strength, settings.seed)
     else:
-        run = _in_pieces(samples, wanted, first.rate, steps, settings)
+        run = _in_pieces(samples, wanted, first.rate, settings)
     for done, terms, current in run:
 
         def result(current: Callable[[], Tensor] = current) -> Sound:
@@ -104,7 +102,7 @@ def _check(settings: Settings) -> None:
         raise SettingsError(f"recipe is one of {', '.join(RECIPES)}, not {settings.recipe!r}")
     if not 0 <= settings.strength <= 1000:
         raise SettingsError(f"strength goes from 0 to 1000, not {settings.strength}")
-    if settings.steps is not None and settings.steps < 1:
+    if settings.steps < 1:
         raise SettingsError(f"steps goes from 1, not {settings.steps}")
     if not 0 <= settings.seed < 2**63:
         raise SettingsError(f"seed goes from 0 to 2^63 - 1, not {settings.seed}")
@@ -133,7 +131,7 @@ def _resampled(given: Sound, rate: int) -> Tensor:
 
 
 def _in_pieces(
-    content: Tensor, style: Tensor, rate: int, steps: int, settings: Settings
+    content: Tensor, style: Tensor, rate: int, settings: Settings
 ) -> Iterator[tuple[float, dict[str, float], Callable[[], Tensor]]]:
     """Piece after piece of `content` [channels, T]. What is not worked on yet is as it was."""
     listener = _Listener(style, rate, settings.seed)
@@ -142,9 +140,9 @@ def _in_pieces(
     for index, (begin, end) in enumerate(pieces):
         before = result[:, begin : begin + round(OVERLAP * rate)].clone() if index else None
         goal = _Goal(listener, content[:, begin:end], settings.strength)
-        for step, (terms, samples) in enumerate(_optimised(goal, steps, before), 1):
+        for step, (terms, samples) in enumerate(_optimised(goal, settings.steps, before), 1):
             result[:, begin:end] = samples
-            yield (index + step / steps) / len(pieces), terms, result.clone
+            yield (index + step / settings.steps) / len(pieces), terms, result.clone
 
 
 def spans(length: int, piece: int, overlap: int) -> list[tuple[int, int]]:
@@ -251,5 +249,5 @@ def _recipe(content: SoundLike, style: SoundLike, settings: Settings) -> dict[st
             return provenance.unnamed(given.samples.cpu().numpy().tobytes())
         return provenance.source(given)
 
-    chosen = {name: value for name, value in dataclasses.asdict(settings).items() if value is not None}
-    return {"command": "music", **provenance.make_recipe(source(content), [source(style)], chosen, {})}
+    made = provenance.make_recipe(source(content), [source(style)], dataclasses.asdict(settings), {})
+    return {"command": "music", **made}
