@@ -62,14 +62,14 @@ def _photographed(cover: Array, light: Array, colour: tuple[float, float, float]
 def garment() -> tuple[Image.Image, Image.Image]:
     """A white shirt on grey, with its folds, and its mask."""
     x, y = np.meshgrid(*[np.linspace(-1, 1, SIDE)] * 2)
-    body = (np.abs(x) < 0.42 + 0.05 * np.cos(3 * y)) & (y > -0.62) & (y < 0.85)
+    body = (np.abs(x) < 0.42 + 0.05 * np.cos(3 * y)) & (y > -0.65) & (y < 0.85)
     sleeves = (np.abs(np.abs(x) - 0.55 - 0.35 * (y + 0.45)) < 0.2) & (np.abs(y + 0.35) < 0.3) & (np.abs(x) < 0.85)
     neck = (x / 0.2) ** 2 + ((y + 0.66) / 0.17) ** 2 < 1
     cover = gaussian_filter(((body | sleeves) & ~neck).astype(float), 1.2)
     rng = np.random.default_rng(3)
     folds = gaussian_filter(rng.standard_normal((SIDE, SIDE)), (45, 12)) * 25
     folds += 0.4 * np.sin(14 * x + 5 * y + 2 * folds) * np.exp(-((y - 0.5) ** 2) * 3)
-    shade = 0.9 - 0.12 * folds - 0.25 * np.clip(np.abs(x) - 0.2, 0, None)
+    shade = 0.85 - 0.3 * folds - 0.3 * np.clip(np.abs(x) - 0.2, 0, None)
     shade = gaussian_filter(shade, 2)[..., None]
     ground = np.full((SIDE, SIDE, 3), 0.72) - 0.12 * y[..., None]
     return _image(ground * (1 - cover[..., None]) + shade * cover[..., None]), _image(cover[..., None].repeat(3, 2))
