@@ -138,7 +138,7 @@ def test_a_completed_picture_names_what_it_was_made_of(impasto: Impasto, runs: P
     assert found["labels"]["DigitalSourceType"].endswith("/compositeWithTrainedAlgorithmicMedia")
     assert found["recipe"]["content"] == [provenance.source("black.png")]
     code, _, err = impasto("style", "--recipe", "done.png", "-o", "again.png")
-    assert code == 2 and "damaged" in err
+    assert code == 2 and "made by impasto inpaint" in err
 
 
 def test_figures_come_as_json_with_the_judge_and_the_floor(impasto: Impasto, runs: Path) -> None:

@@ -60,7 +60,7 @@ def test_a_saved_style_paints_like_its_picture(saved: Path, coffee: Picture, qua
     content = picture(data.astronaut(), 96, 128)
     options = {"quality": quality, "size": 256, "precision": "float32"} | ({"steps": 4} if quality == "fine" else {})
     one, other = (stylize(content, style, **options).pixels for style in (saved, coffee))
-    assert (one - other).abs().mean() < 0.02
+    assert (one - other).abs().mean() < 0.03
     assert (one - resize(content.pixels, 192, 256)).abs().mean() > 0.05
 
 
