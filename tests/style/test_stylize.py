@@ -350,7 +350,8 @@ def test_little_memory_forces_tiles_and_changes_next_to_nothing(
     monkeypatch.setattr(
         engine.Eye, "look", lambda eye, p, tile, layers: tiles.append(tile) or look(eye, p, tile, layers)
     )
-    options: dict[str, Any] = {"size": 150, "steps": 2, "precision": "float32", "protect": left_half(), "start": "content"}
+    options: dict[str, Any] = {"size": 150, "steps": 2, "precision": "float32", "start": "content"}
+    options["protect"] = left_half()
     whole = stylize(content, style, **options)
     untiled = len(tiles)
     tiled = stylize(content, style, memory=0.1, **options)
