@@ -10,6 +10,7 @@ sequence painted into numbered frames; a game's surface. In a shell:
     impasto texture stone.jpg --size 1024 1024 --tile both -o surface.png
 """
 
+import shutil
 from fractions import Fraction
 from pathlib import Path
 
@@ -31,7 +32,8 @@ FRAMES, RATE, SOUND_RATE = 24, 24, 44_100
 
 
 def main() -> None:
-    (OUT / "frames").mkdir(parents=True, exist_ok=True)
+    shutil.rmtree(OUT, ignore_errors=True)  # painted frames are never written over
+    (OUT / "frames").mkdir(parents=True)
     frames = list(walk(FRAMES, Image.fromarray(data.rocket())))
     for number, frame in enumerate(frames, 1):
         frame.save(OUT / "frames" / f"shot_{number:04}.png")
