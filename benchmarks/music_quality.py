@@ -12,7 +12,6 @@ import time
 from pathlib import Path
 
 import numpy as np
-import torch
 from torch import Tensor
 
 from impasto import sound
@@ -73,5 +72,4 @@ def shown(row: list[float]) -> str:
 
 
 if __name__ == "__main__":
-    torch.manual_seed(0)
     main()

@@ -34,7 +34,7 @@ def main() -> None:
     motif = fit(last.result().pixels, cloth.shape[3] // 3)  # three repeats across
     across, down = (-(-cloth.shape[axis] // motif.shape[axis]) for axis in (3, 2))
     cover = cover[:, :1]
-    repeated = torch.cat([torch.cat([motif] * across, 3)] * down, 2)[..., : cloth.shape[2], : cloth.shape[3]]
+    repeated = motif.repeat(1, 1, down, across)[..., : cloth.shape[2], : cloth.shape[3]]
     Picture(repeated).save(OUT / "repeated.png")
     worn = torch.lerp(cloth, repeated * cloth / cloth.amax(), cover)  # the cloth's own light and folds over the print
     Picture(worn).save(OUT / "worn.png")

@@ -16,7 +16,6 @@ from pathlib import Path
 
 import av
 import numpy as np
-import torch
 from PIL import Image
 from products import walk
 from skimage import data
@@ -80,5 +79,4 @@ def streams(path: Path) -> tuple[list[Fraction], list[bytes]]:
 
 
 if __name__ == "__main__":
-    torch.manual_seed(0)
     main()

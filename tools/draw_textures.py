@@ -26,7 +26,7 @@ def main() -> None:
         *_, last = synthesising(Job([style], (SIDE, SIDE), wrap="both"), Settings())
         print(f"{style.stem}: {time.perf_counter() - begun:.1f} s", flush=True)
         result = last.result().pixels
-        repeated = torch.cat([torch.cat([result] * 2, 3)] * 2, 2)
+        repeated = result.repeat(1, 1, 2, 2)
         sample = picture.read(style).pixels[..., :SIDE, :SIDE]
         gap = torch.ones(1, 3, CELL, GAP)
         rows.append(torch.cat([fit(sample, CELL), gap, fit(result, CELL), gap, fit(repeated, CELL)], 3))

@@ -3,6 +3,8 @@
 import os
 import struct
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -67,15 +69,10 @@ def read(path: str | os.PathLike[str]) -> Sound:
     Raises:
         SoundError: no such file, nothing to hear in it, too long.
     """
-    try:
-        with av.open(f"file:{path}", "r", options=LOCAL) as file:
-            if not file.streams.audio:
-                raise SoundError(f"{path} has no sound")
-            samples, rate = _decoded(file, str(path))
-    except FileNotFoundError as error:
-        raise SoundError(f"{path} does not exist; check the name") from error
-    except (OSError, av.FFmpegError, ValueError) as error:
-        raise SoundError(f"{path} cannot be read: it is damaged, or not a sound") from error
+    with _opened(path) as file:
+        if not file.streams.audio:
+            raise SoundError(f"{path} has no sound")
+        samples, rate = _decoded(file, str(path))
     if not samples.numel():
         raise SoundError(f"{path} cannot be read: there is no sound in it")
     return Sound(samples, rate)
@@ -87,13 +84,19 @@ def read_xmp(path: str | os.PathLike[str]) -> bytes:
     Raises:
         SoundError: no such file, or not a sound.
     """
+    with _opened(path) as file:
+        if file.format.name == "wav":
+            return _riff_xmp(Path(path))
+        everywhere = [file.metadata, *(stream.metadata for stream in file.streams)]  # OGG has them at the stream
+        found = {name.upper(): text for place in everywhere for name, text in place.items()}
+        return found.get(tags.KEY, "").encode()
+
+
+@contextmanager
+def _opened(path: str | os.PathLike[str]) -> Iterator[av.container.InputContainer]:
     try:
         with av.open(f"file:{path}", "r", options=LOCAL) as file:
-            if file.format.name == "wav":
-                return _riff_xmp(Path(path))
-            everywhere = [file.metadata, *(stream.metadata for stream in file.streams)]  # OGG has them at the stream
-            found = {name.upper(): text for place in everywhere for name, text in place.items()}
-            return found.get(tags.KEY, "").encode()
+            yield file
     except FileNotFoundError as error:
         raise SoundError(f"{path} does not exist; check the name") from error
     except (OSError, av.FFmpegError, ValueError) as error:

@@ -75,7 +75,7 @@ def test_a_reduction_wraps_round_too(eye: Eye) -> None:
     torch.testing.assert_close(wrapping.reductions(picture)[1][..., 1:-1, 1:-1], inside)
 
 
-def test_the_gradient_in_tiles_is_that_of_the_whole(eye: Eye, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_gradient_in_tiles_is_that_of_the_whole(eye: Eye) -> None:
     wanted = eye.statistics(photograph(96, 96).flip(3).sqrt())
     picture = photograph(128, 160)
     found = []
@@ -108,7 +108,8 @@ def test_resizing_keeps_a_wave_whole() -> None:
     for size in ((128, 96), (60, 50), (64, 48)):
         torch.testing.assert_close(periodic(wave(64, 48), *size, BOTH), wave(*size), atol=0.02, rtol=0)
     cut = periodic(wave(64, 48), 128, 96, NEITHER)
-    assert (cut - wave(128, 96))[..., 1:-1, 1:-1].abs().max() < 0.05 < (cut - wave(128, 96)).abs().max() + 0.04
+    off = (cut - wave(128, 96)).abs()
+    assert off[..., 1:-1, 1:-1].max() < 0.02 < off.max()  # without wrapping, the edge is what is off
 
 
 @pytest.mark.parametrize(("size", "wrap"), [((70, 45), "no"), ((100, 37), "both"), ((33, 80), "x"), ((48, 48), "y")])
@@ -157,7 +158,7 @@ def test_one_axis_may_tile_alone() -> None:
     assert rows[0] > 1.5 * rows[1:].mean()  # the other does not
 
 
-def test_the_seed_gives_another_piece(tile: Tensor) -> None:
+def test_the_seed_gives_another_piece() -> None:
     first, again, other = (made("ink", size=(48, 48), steps=2, seed=seed) for seed in (0, 0, 1))
     assert torch.equal(first, again) and not torch.equal(first, other)
 
@@ -193,7 +194,7 @@ def test_a_texture_says_how_it_was_made_and_progress_counts_up() -> None:
     chosen = recipe["settings"]
     assert (chosen["width"], chosen["height"], chosen["wrap"], chosen["seed"]) == (128, 64, "x", 3)
     assert recipe["styles"][0]["name"] == "wave.jpg"
-    assert [step.scales for step in run] == [1] * 2 or run[-1].scale == run[-1].scales
+    assert [(step.scale, step.scales) for step in run[-2:]] == [(1, 1)] * 2
     done = [step.done for step in run]
     assert done == sorted(done) and done[-1] == 1
 

@@ -11,6 +11,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from impasto.perception.ear import hearing
+
 BANDS = 32  # of the cochlea
 LOWEST = 20.0  # Hz
 COMPRESSION = 0.3  # power law of the cochlea's response
@@ -58,9 +60,9 @@ def cochlear_envelopes(sound: Tensor, rate: int) -> Tensor:
     """
     spectrum = torch.fft.rfft(sound.double() / sound.double().square().mean().sqrt().clamp_min(1e-9))
     frequency = torch.linspace(0, rate / 2, len(spectrum), dtype=torch.float64)
-    low, high = (21.4 * math.log10(1 + 0.00437 * f) for f in (LOWEST, min(10_000, rate / 2)))
+    low, high = hearing(torch.tensor([LOWEST, min(10_000, rate / 2)], dtype=torch.float64)).tolist()
     centres = torch.linspace(low, high, BANDS + 2, dtype=torch.float64)[1:-1]
-    distance = (21.4 * torch.log10(1 + 0.00437 * frequency) - centres[:, None]) / (centres[1] - centres[0])
+    distance = (hearing(frequency) - centres[:, None]) / (centres[1] - centres[0])
     gains = torch.cos(distance.clamp(-1, 1) * math.pi / 2)  # squares of neighbours add up to one
     envelopes = _analytic(gains * spectrum, len(sound)).abs().pow(COMPRESSION)
     return _resampled(envelopes, rate)
@@ -113,16 +115,16 @@ def onsets(sound: Tensor, rate: int) -> Tensor:
     """Onset strength of each frame: how much the bands' levels in decibels rise, mean over bands."""
     power = _spectrogram(sound, rate, 2 ** round(math.log2(0.046 * rate))).square()
     frequency = torch.linspace(0, rate / 2, len(power))
-    edges = torch.linspace(_mel(30.0), _mel(min(8000.0, rate / 2)), 42)
-    mel = 2595 * torch.log10(1 + frequency / 700)
-    bands = (1 - ((mel - edges[1:-1, None]) / (edges[1] - edges[0])).abs()).clamp_min(0)
+    low, high = _mel(torch.tensor([30.0, min(8000.0, rate / 2)])).tolist()
+    edges = torch.linspace(low, high, 42)
+    bands = (1 - ((_mel(frequency) - edges[1:-1, None]) / (edges[1] - edges[0])).abs()).clamp_min(0)
     level = bands @ power
-    decibels = 10 * torch.log10(level.clamp_min(1e-8 * level.max() + 1e-12)).clamp_min(0 if level.max() <= 0 else -1e9)
+    decibels = 10 * torch.log10(level.clamp_min(1e-8 * level.max() + 1e-12))
     return F.pad(decibels.diff(dim=1).clamp_min(0), (1, 0)).mean(0)
 
 
-def _mel(frequency: float) -> float:
-    return 2595 * math.log10(1 + frequency / 700)
+def _mel(frequency: Tensor) -> Tensor:
+    return 2595 * torch.log10(1 + frequency / 700)
 
 
 def _spectrogram(sound: Tensor, rate: int, size: int) -> Tensor:

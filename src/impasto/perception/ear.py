@@ -38,9 +38,9 @@ class Ear(nn.Module):
         super().__init__()
         size = power_of_two(rate * seconds)
         frequency = torch.linspace(0, rate / 2, size // 2 + 1)
-        count = math.ceil((hearing(rate / 2) - hearing(LOWEST)) / SPACING)
-        centres = hearing(LOWEST) + SPACING * torch.arange(1, count + 1)
-        distance = torch.tensor([hearing(f) for f in frequency.tolist()]) - centres[:, None]
+        lowest, highest = hearing(torch.tensor([LOWEST, rate / 2], dtype=torch.float64)).tolist()
+        centres = lowest + SPACING * torch.arange(1, math.ceil((highest - lowest) / SPACING) + 1)
+        distance = hearing(frequency.double()).float() - centres[:, None]
         bands = (1 - distance.abs() / SPACING).clamp_min(0)
         bands = bands[bands.sum(1) > 0]  # a short window has no bin in the lowest ones
         draw = torch.Generator().manual_seed(seed)
@@ -102,9 +102,9 @@ def power_spectrogram(samples: Tensor, window: Tensor, hops: int = 4) -> Tensor:
     return (spectrum.real.square() + spectrum.imag.square()) / window.sum() ** 2
 
 
-def hearing(frequency: float) -> float:
-    """The place of a frequency (Hz) in the ear, in units of its bandwidth there (Glasberg and Moore 1990)."""
-    return 21.4 * math.log10(1 + 0.00437 * frequency)
+def hearing(frequency: Tensor) -> Tensor:
+    """The places of frequencies (Hz) in the ear, in units of its bandwidth there (Glasberg and Moore 1990)."""
+    return 21.4 * torch.log10(1 + 0.00437 * frequency)
 
 
 def power_of_two(samples: float) -> int:

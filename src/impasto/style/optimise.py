@@ -73,7 +73,7 @@ def coarse_to_fine(
     for scale, ((height, width), count) in enumerate(zip(sizes, steps, strict=True)):
         aim = goal(height, width)
         picture = begin(height, width, picture)
-        release_memory()  # a draft of 12 megapixels leaves 0.9 GB
+        release_memory()  # what the start took (a draft of 12 megapixels: 0.9 GB), and the size before
         loose = None if free is None else resize(free, height, width)
         if optimiser == "lbfgs":
             run = lbfgs(picture, aim, count, free=loose)

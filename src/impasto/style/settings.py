@@ -118,7 +118,7 @@ class Settings:
             raise SettingsError(f"quality {self.quality} is one pass of one network: leave out {', '.join(useless)}")
         if self.steps is not None:
             _within("steps", self.steps, 1, 1_000_000)
-            own["steps"] = tuple(max(1, round(self.steps * n / quality.steps[0])) for n in quality.steps)
+            own["steps"] = in_proportion(quality.steps, self.steps)
         if quality.style_loss == "classic" and (self.style_loss or self.network):
             raise SettingsError("quality gatys is the classic recipe: style_loss and network are not its to choose")
         quality = dataclasses.replace(quality, **own)
@@ -142,6 +142,11 @@ class Settings:
         _within("memory", 1 if self.memory is None else self.memory, 0.1, 1e6)
         _within("tile", 256 if self.tile is None else self.tile, 256, 1_000_000)
         return quality
+
+
+def in_proportion(steps: tuple[int, ...], first: int) -> tuple[int, ...]:
+    """`steps` of all sizes, more or fewer, so that there are `first` at full size."""
+    return tuple(max(1, round(first * n / steps[0])) for n in steps)
 
 
 def _one_of(name: str, value: str, choices: Collection[str]) -> None:

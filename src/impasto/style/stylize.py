@@ -111,19 +111,19 @@ def stylizing(job: Job, settings: Settings) -> Iterator[Progress]:
         return
 
     eye = eye_for(settings, quality, scene.whole, tile, job.weights)
-    targets = [fit(scene.source, side) for side in scale_sides(scene.whole, quality)]
-    by_size = {(target.shape[2], target.shape[3]): target for target in targets}
+    scaled = [fit(scene.source, side) for side in scale_sides(scene.whole, quality)]
+    targets = {(target.shape[2], target.shape[3]): target for target in scaled}
 
     def goal(height: int, width: int) -> Goal:
-        return _goal(eye, scene, by_size[height, width], shares, settings, quality)
+        return _goal(eye, scene, targets[height, width], shares, settings, quality)
 
     def begin(height: int, width: int, before: Tensor | None) -> Tensor:
-        return start(by_size[height, width]) if before is None else resize(before, height, width)
+        return start(targets[height, width]) if before is None else resize(before, height, width)
 
     free = None if scene.kept is None else 1 - scene.kept
     counts = steps_at(quality, len(targets))
     for stage in optimise.coarse_to_fine(
-        list(by_size), counts, goal, begin, optimiser=quality.optimiser, free=free, **quality.adam
+        list(targets), counts, goal, begin, optimiser=quality.optimiser, free=free, **quality.adam
     ):
         pixels = stage.now.picture
         size = (pixels.shape[3], pixels.shape[2])

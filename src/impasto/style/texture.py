@@ -23,7 +23,7 @@ from impasto.picture import Picture, resize
 from impasto.style import optimise, stylize
 from impasto.style.objective import Eye, Goal, Moments, Region
 from impasto.style.sample import Painting, Sample
-from impasto.style.settings import Settings
+from impasto.style.settings import Settings, in_proportion
 from impasto.style.stylize import PictureLike, Progress
 from impasto.style.tiles import span
 
@@ -64,7 +64,7 @@ def synthesising(job: Job, settings: Settings) -> Iterator[Progress]:
         raise SettingsError(f"a texture is 32 to 100000 pixels wide and high, not {job.size[0]}x{job.size[1]}")
     if settings.style_scale > 1:
         raise SettingsError("a pattern cannot be larger than in the sample: give a scale of at most 1")
-    steps = STEPS if settings.steps is None else tuple(max(1, round(settings.steps * n / STEPS[0])) for n in STEPS)
+    steps = STEPS if settings.steps is None else in_proportion(STEPS, settings.steps)
     quality = replace(settings.chosen(), levels=LEVELS, content_layers=(), steps=steps)
     shares = stylize.shares_of(len(job.samples), settings.style_weights)
     device.configure_threads()
@@ -72,12 +72,13 @@ def synthesising(job: Job, settings: Settings) -> Iterator[Progress]:
     sizes = scales(job.size[1], job.size[0])
     whole = torch.empty(1, 3, *sizes[-1], device=device.pick_device(settings.device))
     tile = settings.tile or stylize.tile_for(quality.network, settings.memory, whole)
-    eye = replace(stylize.eye_for(settings, quality, whole, tile, job.weights), wrap=WRAPS[job.wrap])
+    flat = stylize.eye_for(settings, quality, whole, tile, job.weights)  # samples do not wrap round
+    eye = replace(flat, wrap=WRAPS[job.wrap])
     samples = [_in_proportion(s, settings, whole, job.max_pixels) for s in job.samples]
     recipe = _recipe(job, replace(settings, memory=None, tile=tile), quality.network)
 
     def goal(height: int, width: int) -> Goal:
-        aims = [_levels(s, eye, max(height, width), max(sizes[-1])) for s in samples]
+        aims = [_levels(s, flat, max(height, width), max(sizes[-1])) for s in samples]
         region = Region(stylize.blend(aims, shares))
         return stylize.goal_for(eye, [region], torch.empty(1, 3, height, width), settings, quality)
 
@@ -151,7 +152,7 @@ def _levels(sample: Sample, eye: Eye, side: int, whole: int) -> list[Moments]:
     pixels = sample.at(side)
     border = min(BORDER, min(pixels.shape[2:]) // 4)
     inside = torch.ones_like(pixels[:, :1, 2 * border :, 2 * border :])
-    return replace(eye, wrap=(False, False)).statistics(pixels, F.pad(inside, (border,) * 4))
+    return eye.statistics(pixels, F.pad(inside, (border,) * 4))
 
 
 def _finished(pixels: Tensor, job: Job, recipe: dict[str, Any]) -> Picture:
