@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from impasto.style.settings import Settings
+from impasto.style.settings import COLOURS, QUALITIES, Settings
 
 EVERYDAY, REGIONS, METHOD, OUTPUT, MACHINE = "Everyday", "Colour and regions", "Method", "Output", "Machine"
 DEFAULTS = {field.name: field.default for field in dataclasses.fields(Settings)}
@@ -27,6 +27,23 @@ def setting(panel: str, field: str, text: str, *names: str, choices: Iterable[st
     return option(panel, text, *names, **more)
 
 
+Quality = Annotated[str | None, setting(EVERYDAY, "quality", "How much work", metavar="NAME", choices=QUALITIES)]
+Size = Annotated[
+    int | None, setting(EVERYDAY, "size", "Long side in pixels (default the content's own, at most 1024)", metavar="PX")
+]
+Colour = Annotated[
+    str | None,
+    setting(
+        REGIONS,
+        "colour",
+        "The style's colours, or in one of three ways the content's",
+        "--colour",
+        "--color",
+        metavar="MODE",
+        choices=COLOURS,
+    ),
+]
+Seed = Annotated[int | None, setting(METHOD, "seed", "Of the noise at the start", metavar="N")]
 Strength = Annotated[float | None, setting(EVERYDAY, "strength", "Of the style; 0 gives the content back", metavar="X")]
 StyleScale = Annotated[float | None, setting(EVERYDAY, "style_scale", "Brush size; 2 is twice as broad", metavar="X")]
 StyleWeight = Annotated[
