@@ -3,7 +3,9 @@
 Every machine needs Impasto, and the same paths: a shared folder.
 """
 
+import logging
 import os
+import socket
 from collections.abc import Generator, Sequence
 from typing import Any
 
@@ -18,7 +20,7 @@ AHEAD = 2  # tasks in Ray's hands for each core or GPU: no worker waits, and a m
 STORE = 100_000_000  # bytes of Ray's object store on this machine: pictures go through files, not through it
 
 
-def run(tasks: Sequence[Task], saving: dict[str, bool], address: str | None = None) -> Generator[tuple[Task, Record]]:
+def run(tasks: Sequence[Task], address: str | None = None) -> Generator[tuple[Task, Record]]:
     """Do `tasks` on the cluster at `address`, or on one of this machine's cores. Closing the generator ends them.
 
     Raises:
@@ -31,11 +33,15 @@ def run(tasks: Sequence[Task], saving: dict[str, bool], address: str | None = No
         import ray
     except ImportError as error:
         raise SettingsError("ray is not installed: pip install 'impasto[ray]'") from error
+    if address and address != "auto":
+        _check_reachable(address)
     own: dict[str, Any] = {"num_cpus": usable_cpus(), "object_store_memory": STORE, "include_dashboard": False}
     try:
-        ray.init(address=address or "local", logging_level="error", log_to_driver=False, **({} if address else own))
+        ray.init(
+            address=address or "local", logging_level=logging.ERROR, log_to_driver=False, **({} if address else own)
+        )
     except (ConnectionError, ValueError, RuntimeError) as error:
-        raise SettingsError(f"there is no Ray cluster at {address}: {error}") from error
+        raise SettingsError(f"Ray does not start: {error}") from error
     try:
         resources = ray.cluster_resources()
         cores, gpus = max(1, int(resources.get("CPU", 1))), int(resources.get("GPU", 0))
@@ -45,7 +51,7 @@ def run(tasks: Sequence[Task], saving: dict[str, bool], address: str | None = No
         running: dict[ray.ObjectRef, Task] = {}
         while True:
             while len(running) < AHEAD * (gpus or cores) and (task := next(waiting, None)):
-                running[remote.remote(task, saving, memory)] = task
+                running[remote.remote(task, memory)] = task
             if not running:
                 return
             done, _ = ray.wait(list(running))
@@ -57,3 +63,12 @@ def run(tasks: Sequence[Task], saving: dict[str, bool], address: str | None = No
                     yield task, failure(f"Ray gave it up: {str(error).splitlines()[0]}")
     finally:
         ray.shutdown()
+
+
+def _check_reachable(address: str) -> None:
+    """Ray itself would try for minutes."""
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    try:
+        socket.create_connection((host, int(port)), timeout=10).close()
+    except (OSError, ValueError) as error:
+        raise SettingsError(f"there is no Ray cluster at {address}: {error}") from error

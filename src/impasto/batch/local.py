@@ -1,14 +1,13 @@
 """This machine's cores or GPUs: a process for each, with its share of threads and memory. One that dies is replaced."""
 
 import contextlib
-import itertools
 import math
 import multiprocessing
 import os
 import shutil
 import signal
 import sys
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
@@ -49,16 +48,16 @@ def layout(tasks: int, device: str = "auto", processes: int | None = None) -> La
     return Layout(processes, max(1, cpus // processes), min(MOST_MEMORY, max(0.1, free / processes)), gpus)
 
 
-def run(tasks: Sequence[Task], saving: dict[str, bool], shape: Layout) -> Generator[tuple[Task, Record]]:
+def run(tasks: Sequence[Task], shape: Layout) -> Generator[tuple[Task, Record]]:
     """Do `tasks` in processes of their own, in any order. Closing the generator ends them."""
     waiting = deque(tasks)
-    deaths: dict[Task, int] = {}
-    number = itertools.count()
+    deaths: Counter[Task] = Counter()
     workers: list[_Worker] = []
     try:
         while waiting or any(worker.task for worker in workers):
             while len(workers) < min(shape.processes, len(tasks)):
-                workers.append(_Worker.start(next(number), saving, shape))
+                slot = min(set(range(shape.processes)) - {worker.slot for worker in workers})
+                workers.append(_Worker.start(slot, shape))
             for worker in workers:
                 if worker.task is None and waiting:
                     worker.give(waiting.popleft())
@@ -68,16 +67,16 @@ def run(tasks: Sequence[Task], saving: dict[str, bool], shape: Layout) -> Genera
                 task, worker.task = worker.task, None
                 assert task is not None
                 try:
-                    yield task, worker.line.recv()
-                    continue
+                    record = worker.line.recv()
                 except (EOFError, OSError):  # it died: killed, or out of memory
                     workers.remove(worker)
                     worker.stop()
-                deaths[task] = deaths.get(task, 0) + 1
-                if deaths[task] < TRIES:
-                    waiting.append(task)
-                else:
-                    yield task, failure(f"its process died {TRIES} times, for want of memory or by a fault of ours")
+                    deaths[task] += 1
+                    if deaths[task] < TRIES:
+                        waiting.append(task)
+                        continue
+                    record = failure(f"its process died {TRIES} times; was there enough memory?")
+                yield task, record
     finally:
         for worker in workers:
             worker.stop()
@@ -87,22 +86,23 @@ def run(tasks: Sequence[Task], saving: dict[str, bool], shape: Layout) -> Genera
 class _Worker:
     """A process, the line to it, and what it is at."""
 
+    slot: int  # of its GPU, too
     process: multiprocessing.process.BaseProcess
     line: Connection
     task: Task | None = None
 
     @classmethod
-    def start(cls, number: int, saving: dict[str, bool], shape: Layout) -> "_Worker":
+    def start(cls, slot: int, shape: Layout) -> "_Worker":
         # Spawned, not forked: torch's threads do not survive a fork.
         context = multiprocessing.get_context("spawn")
         ours, its = context.Pipe()
         environment = {"OMP_NUM_THREADS": str(shape.threads)}
         if shape.gpus:
-            environment["CUDA_VISIBLE_DEVICES"] = str(number % shape.gpus)
-        process = context.Process(target=_serve, args=(its, saving, shape.memory, environment), daemon=True)
+            environment["CUDA_VISIBLE_DEVICES"] = str(slot % shape.gpus)
+        process = context.Process(target=_serve, args=(its, shape.memory, environment), daemon=True)
         process.start()
         its.close()  # ours would keep it open, and we would not see the process die
-        return cls(process, ours)
+        return cls(slot, process, ours)
 
     def give(self, task: Task) -> None:
         self.task = task
@@ -115,14 +115,14 @@ class _Worker:
         self.line.close()
 
 
-def _serve(line: Connection, saving: dict[str, bool], memory: float, environment: dict[str, str]) -> None:
+def _serve(line: Connection, memory: float, environment: dict[str, str]) -> None:
     os.environ.update(environment)  # before torch is imported
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the one who gave the work
     from impasto.batch.work import paint
 
     with contextlib.suppress(EOFError, OSError):  # that one is gone
         while True:
-            line.send(paint(line.recv(), saving, memory))
+            line.send(paint(line.recv(), memory))
 
 
 def _gpus() -> int:

@@ -30,11 +30,12 @@ class Task:
     styles: tuple[Path, ...]
     output: Path
     settings: Settings
+    label_cn: bool = False  # carry the label of GB 45438-2025
 
     def key(self, hashes: Mapping[Path, str]) -> str:
-        """What the result follows from, as one SHA-256: the inputs' `hashes` and the settings, not their names."""
+        """What the result follows from, as one SHA-256: the inputs' `hashes`, not their names, and the settings."""
         chosen = {name: value for name, value in dataclasses.asdict(self.settings).items() if name not in MACHINE}
-        inputs = [hashes[self.content], [hashes[style] for style in self.styles], chosen]
+        inputs = [hashes[self.content], [hashes[style] for style in self.styles], chosen, self.label_cn]
         return hashlib.sha256(json.dumps(inputs, sort_keys=True).encode()).hexdigest()
 
 
@@ -94,10 +95,9 @@ def read_csv(
     try:
         with file.open(newline="", encoding="utf-8-sig") as lines:
             reader = csv.DictReader(lines, restkey="")
-            rows = list(reader)
+            rows, columns = list(reader), reader.fieldnames or ()
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise SettingsError(f"{file} cannot be read as CSV: {error}") from error
-    columns = reader.fieldnames or ()
     if not {"content", "style"} <= set(columns):
         raise SettingsError(f"{file}: the first line names the columns; content and style must be among them")
     tasks = []

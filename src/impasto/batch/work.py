@@ -10,11 +10,10 @@ from impasto.batch.tasks import Task
 from impasto.errors import ImpastoError
 
 
-def paint(task: Task, saving: dict[str, bool], memory: float) -> Record:
+def paint(task: Task, memory: float) -> Record:
     """Do `task` and write its picture. What goes wrong with it becomes a record of status "failed".
 
     Args:
-        saving: arguments of `Picture.save`.
         memory: GB that it may use, where its settings do not say.
     """
     from impasto import provenance
@@ -26,7 +25,7 @@ def paint(task: Task, saving: dict[str, bool], memory: float) -> Record:
         task.output.parent.mkdir(parents=True, exist_ok=True)
         *_, last = stylizing(Job(task.content, task.styles), settings)
         result = last.result()
-        result.save(task.output, **saving)
+        result.save(task.output, label_cn=task.label_cn)
         record: Record = {"status": "done", "sha256": provenance.sha256(task.output), "recipe": result.recipe}
     except ImpastoError as error:
         record = failure(str(error))

@@ -2,6 +2,7 @@
 
 import json
 import sys
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Literal
@@ -110,12 +111,14 @@ def batch(
         names = [styles] if Path(styles).exists() else styles.split(",")
         manners = [file for name in names for file in _manners(name, output)]
         tasks = crossed(pictures(contents, CONTENT_TYPES, output), manners, output, chosen, suffix)
+    if label:
+        tasks = [replace(task, label_cn=True) for task in tasks]
 
     at: Progress | None = None
     failures = []
     try:
         with terminal.bar(shown=not as_json) as bar:
-            for at in running(tasks, output, _engine(engine, address, processes, chosen.device, label)):
+            for at in running(tasks, output, _engine(engine, address, processes, chosen.device)):
                 ready = at.skipped + at.done + at.failed
                 bar(f"{ready} of {at.total}, {at.speed:.2g} pictures per second", ready, at.total)
                 if as_json and at.record:
@@ -151,10 +154,9 @@ def _manners(name: str, output: Path) -> list[Path]:
     return [BUNDLED[name]] if name in BUNDLED else pictures(name, STYLE_TYPES, output)
 
 
-def _engine(name: str, address: str | None, processes: int | None, device: str, label: str | None) -> Engine:
+def _engine(name: str, address: str | None, processes: int | None, device: str) -> Engine:
     from impasto.batch import cluster, local
 
-    saving = {"label_cn": label == "cn"}
     if name == "ray":
-        return partial(cluster.run, saving=saving, address=address)
-    return lambda tasks: local.run(tasks, saving, local.layout(len(tasks), device, processes))
+        return partial(cluster.run, address=address)
+    return lambda tasks: local.run(tasks, local.layout(len(tasks), device, processes))
