@@ -2,7 +2,8 @@
 
 import itertools
 import time
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +15,7 @@ from impasto.batch.tasks import Task
 from impasto.batch.work import failure
 from impasto.errors import ImpastoError, SettingsError
 
+READERS = 16  # of inputs at once: on a shared disk, most of the time is waiting
 Engine = Callable[[Sequence[Task]], Generator[tuple[Task, Record]]]
 
 
@@ -44,35 +46,18 @@ def running(tasks: Sequence[Task], folder: Path, engine: Engine) -> Iterator[Pro
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        records = Manifest(folder)
     except OSError as error:
         raise SettingsError(f"{folder} cannot be written: {error.strerror}") from error
     for part in folder.rglob(".impasto-*"):  # what a killed process left half-written
         part.unlink()
-    before = manifest.read(folder)
-    hashes: dict[Path, str] = {}
-    keys: dict[Task, str] = {}
-    broken: list[tuple[Task, Record]] = []
-    waiting: list[Task] = []
-    for task in tasks:
-        try:
-            for file in (task.content, *task.styles):
-                if file not in hashes:
-                    hashes[file] = provenance.sha256(file)
-        except ImpastoError as error:
-            broken.append((task, failure(str(error))))
-            continue
-        keys[task] = task.key(hashes)
-        old = before.get(_name(task, folder), {})
-        if not (old.get("status") == "done" and old.get("key") == keys[task] and task.output.is_file()):
-            waiting.append(task)
-    for network in {settings.chosen().network for settings in {task.settings for task in waiting}}:
+    keys, broken = _waiting(tasks, folder)
+    for network in {settings.chosen().network for settings in {task.settings for task in keys}}:
         weights.path(network)  # fetched once, not by each worker
-    skipped = len(tasks) - len(waiting) - len(broken)
+    skipped = len(tasks) - len(keys) - len(broken)
     done = failed = 0
     yield Progress(len(tasks), skipped, done, failed, 0.0, None)
     begun = time.perf_counter()
-    with closing(records), closing(engine(waiting)) as painting:
+    with closing(Manifest(folder)) as records, closing(engine(list(keys))) as painting:
         for task, result in itertools.chain(broken, painting):
             record = {
                 "output": _name(task, folder),
@@ -85,6 +70,38 @@ def running(tasks: Sequence[Task], folder: Path, engine: Engine) -> Iterator[Pro
             done += record["status"] == "done"
             failed += record["status"] == "failed"
             yield Progress(len(tasks), skipped, done, failed, time.perf_counter() - begun, record)
+
+
+def _waiting(tasks: Sequence[Task], folder: Path) -> tuple[dict[Task, str], list[tuple[Task, Record]]]:
+    """What is not done yet, with its key; and what has an input that cannot be read."""
+    before = manifest.read(folder)
+    hashes, unreadable = _hashes({file for task in tasks for file in (task.content, *task.styles)})
+    keys: dict[Task, str] = {}
+    broken: list[tuple[Task, Record]] = []
+    for task in tasks:
+        if why := [unreadable[file] for file in (task.content, *task.styles) if file in unreadable]:
+            broken.append((task, failure(why[0])))
+            continue
+        key = task.key(hashes)
+        old = before.get(_name(task, folder), {})
+        if not (old.get("status") == "done" and old.get("key") == key and task.output.is_file()):
+            keys[task] = key
+    return keys, broken
+
+
+def _hashes(files: Iterable[Path]) -> tuple[dict[Path, str], dict[Path, str]]:
+    """The SHA-256 of each file; and of those that cannot be read, why."""
+    hashes, unreadable = {}, {}
+
+    def read(file: Path) -> None:
+        try:
+            hashes[file] = provenance.sha256(file)
+        except ImpastoError as error:
+            unreadable[file] = str(error)
+
+    with ThreadPoolExecutor(READERS) as pool:
+        list(pool.map(read, files))
+    return hashes, unreadable
 
 
 def _name(task: Task, folder: Path) -> str:
