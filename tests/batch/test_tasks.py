@@ -73,6 +73,13 @@ def test_a_key_follows_from_inputs_and_settings_alone() -> None:
 COMMON = Settings(quality="draft", size=100)
 
 
+def test_masks_of_a_csv_file_belong_to_its_line(folder: Path) -> None:
+    (found,) = csv("content,style,mask,protect\na.jpg,ink;b.jpg,l.png;r.png,face.png\n")
+    assert (found.masks, found.protect) == ((Path("l.png"), Path("r.png")), Path("face.png"))
+    hashes = {path: path.name for path in found.inputs}
+    assert found.key(hashes) != found.key(hashes | {Path("face.png"): "other"})
+
+
 def csv(text: str) -> list[Task]:
     Path("jobs.csv").write_text(text)
     return read_csv(Path("jobs.csv"), Path("out"), COMMON, named={"ink": Path("/b/ink.jpg")})

@@ -56,12 +56,16 @@ def test_what_is_broken_is_listed_and_the_rest_is_painted_once(impasto: Impasto,
 
 
 def test_a_csv_file_sets_each_row_and_the_sheet_shows_them(impasto: Impasto, photos: Path) -> None:
-    Path("jobs.csv").write_text("content,style,output,size\nphoto.png,swirl;ink,x.png,48\nin/a.png,mosaic,,32\n")
+    Path("jobs.csv").write_text(
+        "content,style,output,size,protect\nphoto.png,swirl;ink,x.png,48,\nin/a.png,mosaic,,96,left.png\n"
+    )
     code, out, _ = impasto("batch", "jobs.csv", "-o", "out", "--quality", "draft", "--label", "cn", "--json")
     first, second, end = map(json.loads, out.splitlines())
     assert code == 0 and (end["done"], end["failed"], end["skipped"]) == (2, 0, 0)
     assert {first["output"], second["output"]} == {"x.png", "a--mosaic.png"}
-    assert (Image.open("out/x.png").width, Image.open("out/a--mosaic.png").width) == (48, 32)
+    assert (Image.open("out/x.png").width, Image.open("out/a--mosaic.png").width) == (48, 96)
+    left = (0, 0, 40, 72)  # within what is protected
+    assert Image.open("out/a--mosaic.png").crop(left).tobytes() == Image.open("in/a.png").crop(left).tobytes()
     assert "AIGC" in json.loads(impasto("inspect", "out/x.png", "--json").out)["labels"]
     assert Image.open("out/contact-sheet.jpg").size == (3 * 198 + 6, 3 * 198 + 6)
 

@@ -75,11 +75,11 @@ def running(tasks: Sequence[Task], folder: Path, engine: Engine) -> Iterator[Pro
 def _waiting(tasks: Sequence[Task], folder: Path) -> tuple[dict[Task, str], list[tuple[Task, Record]]]:
     """What is not done yet, with its key; and what has an input that cannot be read."""
     before = manifest.read(folder)
-    hashes, unreadable = _hashes({file for task in tasks for file in (task.content, *task.styles)})
+    hashes, unreadable = _hashes({file for task in tasks for file in task.inputs})
     keys: dict[Task, str] = {}
     broken: list[tuple[Task, Record]] = []
     for task in tasks:
-        if why := [unreadable[file] for file in (task.content, *task.styles) if file in unreadable]:
+        if why := [unreadable[file] for file in task.inputs if file in unreadable]:
             broken.append((task, failure(why[0])))
             continue
         key = task.key(hashes)

@@ -17,8 +17,8 @@ from impasto.style.settings import Settings
 
 CONTENT_TYPES = (".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".gif", ".bmp")
 STYLE_TYPES = (*CONTENT_TYPES, ".style")
-COLUMNS = ("content", "style", "output")  # of a CSV file; all others are settings
-SEVERAL = ";"  # between styles that blend, in a CSV file
+COLUMNS = ("content", "style", "mask", "protect", "output")  # of a CSV file; all others are settings
+SEVERAL = ";"  # between styles, and between masks, in a CSV file
 MACHINE = ("device", "memory", "tile")  # settings that a result does not depend on
 
 
@@ -30,13 +30,21 @@ class Task:
     styles: tuple[Path, ...]
     output: Path
     settings: Settings
+    masks: tuple[Path, ...] = ()  # where each style goes
+    protect: Path | None = None  # what stays as it is
     label_cn: bool = False  # carry the label of GB 45438-2025
+
+    @property
+    def inputs(self) -> list[Path]:
+        """Every file that the result follows from."""
+        return [self.content, *self.styles, *self.masks, *([self.protect] if self.protect else [])]
 
     def key(self, hashes: Mapping[Path, str]) -> str:
         """What the result follows from, as one SHA-256: the inputs' `hashes`, not their names, and the settings."""
         chosen = {name: value for name, value in dataclasses.asdict(self.settings).items() if name not in MACHINE}
-        inputs = [hashes[self.content], [hashes[style] for style in self.styles], chosen, self.label_cn]
-        return hashlib.sha256(json.dumps(inputs, sort_keys=True).encode()).hexdigest()
+        files = [hashes[file] for file in self.inputs]
+        parts = [files, len(self.styles), len(self.masks), chosen, self.label_cn]
+        return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 
 def pictures(given: str, types: Sequence[str], without: Path) -> list[Path]:
@@ -82,9 +90,10 @@ def crossed(
 def read_csv(
     file: Path, folder: Path, settings: Settings, suffix: str = ".png", named: Mapping[str, Path] | None = None
 ) -> list[Task]:
-    """A task of each line: columns content and style (several with ";"), perhaps output, and any setting by its name.
+    """A task of each line: columns content and style, perhaps mask, protect and output, and any setting by its name.
 
-    Paths are relative to the file. An empty cell leaves a setting as `settings` has it.
+    Several styles or masks have ";" between them. Paths are relative to the file. An empty cell leaves a setting as
+    `settings` has it.
 
     Args:
         named: styles that need no path.
@@ -120,13 +129,19 @@ def _task(
     if not (cells["content"] and cells["style"]):
         raise SettingsError("content and style are needed")
     content = here / cells["content"]
-    styles = tuple(named.get(name, here / name) for name in map(str.strip, cells["style"].split(SEVERAL)))
+    styles = tuple(named.get(name, here / name) for name in _parts(cells["style"]))
+    masks = tuple(here / name for name in _parts(cells.get("mask", "")))
+    protect = here / cells["protect"] if cells.get("protect") else None
     output = folder / (cells.get("output") or f"{content.stem}--{'+'.join(s.stem for s in styles)}{suffix}")
     if not output.resolve().is_relative_to(folder.resolve()):
         raise SettingsError(f"the output {cells['output']} is outside of {folder}")
     own = configs.changed(settings, {name: v for name, v in cells.items() if v and name not in COLUMNS})
     own.chosen()
-    return Task(content, styles, output, own)
+    return Task(content, styles, output, own, masks, protect)
+
+
+def _parts(cell: str) -> list[str]:
+    return [part for text in cell.split(SEVERAL) if (part := text.strip())]
 
 
 def _distinct(tasks: list[Task]) -> list[Task]:

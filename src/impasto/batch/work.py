@@ -23,7 +23,7 @@ def paint(task: Task, memory: float) -> Record:
     settings = replace(task.settings, memory=task.settings.memory or memory)
     try:
         task.output.parent.mkdir(parents=True, exist_ok=True)
-        *_, last = stylizing(Job(task.content, task.styles), settings)
+        *_, last = stylizing(Job(task.content, task.styles, task.masks, task.protect), settings)
         result = last.result()
         result.save(task.output, label_cn=task.label_cn)
         record: Record = {"status": "done", "sha256": provenance.sha256(task.output), "recipe": result.recipe}

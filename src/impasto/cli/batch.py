@@ -83,7 +83,8 @@ def batch(
 ) -> None:
     """Repaint every picture of CONTENTS in the manner of every one of STYLES.
 
-    A CSV file has a line per picture: columns content, style (several with ;), perhaps output, and any setting.
+    A CSV file has a line per picture: columns content and style (several with ;), perhaps mask, protect and output,
+    and any setting by its name.
     What is done is left out, so the same command goes on where another was stopped. Ends with 3 where some failed.
 
     impasto batch photos paintings -o out --quality draft
