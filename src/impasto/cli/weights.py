@@ -36,5 +36,8 @@ def fetch(name: Name) -> None:
 
 @app.command()
 def path(name: Name) -> None:
-    """Print where a weight file lies, or will lie once it is fetched. Nothing is downloaded."""
+    """Print where a weight file lies, or will lie once it is fetched. Nothing is downloaded.
+
+    impasto weights path vgg19
+    """
     print(weights.where(name))
