@@ -1,8 +1,9 @@
 # The two commands to know: `make demo` (see a picture) and `make test` (see that it works).
+# `make docs` builds the documentation into site/, `make wheel-test` tries what would be published.
 PYTHON ?= python3
 BIN = .venv/bin
 
-.PHONY: demo test lint clean
+.PHONY: demo test lint docs wheel-test clean
 
 demo: .venv/installed
 	$(BIN)/impasto demo
@@ -15,6 +16,12 @@ lint: .venv/installed-test
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy src
 
+docs: .venv/installed-docs
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+
+wheel-test:
+	$(PYTHON) tools/try_wheel.py
+
 # The install is editable, so only a change of the requirements makes pip run again. Without compiling every
 # module of every package it takes half the time; Python compiles what is imported at first use.
 .venv/installed: pyproject.toml constraints.txt
@@ -26,5 +33,9 @@ lint: .venv/installed-test
 	$(BIN)/python -m pip install --quiet --no-compile -c constraints.txt -e ".[test]"
 	touch $@
 
+.venv/installed-docs: .venv/installed
+	$(BIN)/python -m pip install --quiet --no-compile -c constraints.txt -e ".[docs]"
+	touch $@
+
 clean:
-	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache build dist
+	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache build dist site

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from impasto.picture import Picture, read
     from impasto.style.stylize import stylize
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 __all__ = ["ImpastoError", "Picture", "PictureError", "SettingsError", "WeightsError", "read", "stylize"]
 
 # Loaded at first use (PEP 562), for they bring torch and Pillow: `import impasto` and `impasto --help` answer at once.

@@ -1,5 +1,6 @@
 """The command line as a whole: quick to answer, one line for an error."""
 
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -31,7 +32,7 @@ def test_every_setting_has_an_option_and_shows_its_default(impasto: Impasto, mon
     text = impasto("style", "--help").out
     for name, default in options.DEFAULTS.items():
         option = "--" + name.replace("_", "-").removesuffix("s" if name == "style_weights" else "")
-        line = next(line for line in text.splitlines() if option in line)
+        line = next(line for line in text.splitlines() if line.startswith(f"│ {option}"))
         assert default is None or f"(default {default})" in line, line
 
 
@@ -39,6 +40,50 @@ def test_default_size_in_the_help_is_the_one_in_the_engine(impasto: Impasto) -> 
     from impasto.style.stylize import LONGEST_DEFAULT
 
     assert f"at most {LONGEST_DEFAULT}" in " ".join(impasto("style", "--help").out.replace("│", " ").split())
+
+
+def test_default_limits_in_the_help_are_those_in_the_engine(impasto: Impasto, monkeypatch: pytest.MonkeyPatch) -> None:
+    from impasto.picture import MAX_PIXELS
+    from impasto.style.texture import STEPS
+
+    monkeypatch.setenv("COLUMNS", "200")
+    assert f"(default {MAX_PIXELS})" in impasto("style", "--help").out
+    assert f"(default {STEPS[0]})" in impasto("texture", "--help").out
+
+
+def test_what_stands_in_brackets_is_shown(impasto: Impasto, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "200")
+    assert "(default runs/FAMILY-NAME)" in impasto("train", "--help").out
+
+
+def test_families_that_can_be_trained_are_those_there_are(impasto: Impasto) -> None:
+    from impasto import models
+    from impasto.cli import train
+
+    assert (*models.FAMILIES, "anystyle") == train.FAMILIES
+
+
+COMPLETIONS = {
+    "impasto sty": {"style", "styles"},
+    "impasto style photo.jpg s": {"swirl"},
+    "impasto style photo.jpg swirl --quality g": {"gallery", "gatys"},
+    "impasto texture ink --tile ": {"no", "x", "y", "both"},
+    "impasto sample mnist-v": {"mnist-vae", "mnist-vae2d"},
+    "impasto train vae --data m": {"mnist"},
+    "impasto weights fetch v": {"vgg19"},
+}
+
+
+@pytest.mark.parametrize("line", COMPLETIONS)
+def test_the_shell_completes_commands_options_and_values(line: str) -> None:
+    words = {"COMP_WORDS": line, "COMP_CWORD": str(line.count(" ")), "_IMPASTO_COMPLETE": "complete_bash"}
+    code = "import sys; sys.argv = ['impasto']; from impasto.cli import main\n"
+    code += "try: main()\nfinally: print(*sys.modules, file=sys.stderr)"
+    done = subprocess.run(
+        [sys.executable, "-c", code], env={**os.environ, **words}, capture_output=True, text=True, check=True
+    )
+    assert set(done.stdout.split()) == COMPLETIONS[line]
+    assert not {"torch", "numpy", "PIL"} & set(done.stderr.split()), "the shell would wait"
 
 
 @pytest.mark.parametrize(

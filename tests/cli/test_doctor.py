@@ -1,11 +1,13 @@
 """`impasto doctor`: what it finds on this machine, and what it calls broken."""
 
 import sys
+import tomllib
 from collections.abc import Callable
+from importlib import metadata
 from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import pytest
@@ -13,6 +15,7 @@ import torch
 
 import impasto as package
 from impasto import device, weights
+from impasto.cli import doctor
 
 Impasto = Callable[..., Any]  # the fixture in conftest.py
 
@@ -46,9 +49,13 @@ def install(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
 
 @pytest.fixture(autouse=True)
 def sound(monkeypatch: pytest.MonkeyPatch, install: Callable[..., None], tmp_path: Path) -> None:
-    """A machine on which nothing is broken."""
-    for name in ("torchvision", "torchaudio", "onnx", "onnxscript"):
+    """A machine on which nothing is broken or missing."""
+    for name in ("torchvision", "torchaudio"):
         install(name)
+    monkeypatch.setattr("importlib.metadata.requires", lambda _: ["torch>=2.9", "numpy", "onnx>=1; extra == 'onnx'"])
+    monkeypatch.setattr("importlib.metadata.version", {"torch": "2.13", "numpy": "2.4", "onnx": "1.23"}.__getitem__)
+    monkeypatch.setattr(device, "free_memory", lambda: 8_000_000_000)
+    monkeypatch.setattr("shutil.which", lambda _: None)
     monkeypatch.setenv("IMPASTO_HOME", str(tmp_path))
     monkeypatch.delenv("IMPASTO_DATA", raising=False)
 
@@ -58,9 +65,11 @@ def test_a_sound_machine_is_described_in_a_line_for_each_fact(impasto: Impasto, 
     assert (code, err) == (0, "")
     facts = [line.split(maxsplit=1) for line in out.splitlines()]
     assert ["impasto", package.__version__] in facts and ["torch", torch.__version__] in facts
-    assert ["threads", str(device.usable_cpus())] in facts and ["cache", str(tmp_path)] in facts
-    assert ["weights", "compact: here"] in facts and ["weights", "vgg19: not fetched yet"] in facts
-    assert "cpu" in dict(facts)["devices"] and "GB free" in dict(facts)["memory"]
+    assert ["weights", "compact: here"] in facts and ["weights", "vgg19: impasto weights fetch vgg19 gets it"] in facts
+    assert ["packages", "torch 2.13, numpy 2.4"] in facts and ["extra", "onnx: here"] in facts
+    about = dict(facts)
+    assert about["threads"].startswith(f"{device.usable_cpus()} of ") and about["cache"].startswith(f"{tmp_path} (")
+    assert "cpu" in about["devices"] and about["memory"] == "8.0 GB free"
     assert "warning" not in out and "broken" not in out
 
 
@@ -76,11 +85,52 @@ def test_a_neighbour_that_does_not_fit_this_torch_is_named_with_its_cure(
     assert last.endswith(f"pip uninstall {name}")
 
 
+def absent(name: str) -> str:
+    raise metadata.PackageNotFoundError(name)
+
+
 def test_an_extra_that_is_not_installed_is_no_fault(impasto: Impasto, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("impasto.cli.doctor.EXTRAS", {"onnx": ("onnx", "no_such_package")})
+    monkeypatch.setattr("importlib.metadata.version", lambda name: absent(name) if name == "onnx" else "1")
     code, out, _ = impasto("doctor")
     assert code == 0
-    assert "warning: no_such_package not installed" in out and "pip install 'impasto[onnx]'" in out
+    assert "extra     onnx: onnx not here" in out and "pip install 'impasto[onnx]'" in out
+
+
+def test_a_package_that_is_missing_is_a_fault(impasto: Impasto, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("importlib.metadata.version", lambda name: absent(name) if name == "numpy" else "1")
+    code, out, _ = impasto("doctor")
+    assert code == 1 and "broken: numpy is not installed; install impasto again" in out
+
+
+def test_the_extras_are_those_of_the_project(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.undo()  # the real packages
+    project = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text())["project"]
+    found = doctor.requirements()
+    assert found.keys() - {""} == project["optional-dependencies"].keys()
+    assert len(found[""]) == len(project["dependencies"]) and None not in found[""].values()
+
+
+def test_what_is_scarce_is_said_with_advice_and_is_no_fault(impasto: Impasto, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(device, "free_memory", lambda: 200_000_000)
+    monkeypatch.setattr("shutil.disk_usage", lambda _: SimpleNamespace(free=1000))
+    code, out, _ = impasto("doctor")
+    assert code == 0
+    assert "warning: little memory" in out and "--memory" in out
+    assert "nearly full" in out and "IMPASTO_HOME" in out
+
+
+def test_a_gpu_that_this_torch_cannot_use_is_said(impasto: Impasto, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("shutil.which", lambda _: "/usr/bin/nvidia-smi")
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    monkeypatch.setattr("torch.version.cuda", None)
+    assert "warning: there is an NVIDIA GPU, but this torch is for CPUs" in impasto("doctor").out
+
+
+def test_a_weight_file_that_broke_off_is_a_fault(impasto: Impasto, tmp_path: Path) -> None:
+    weights.where("vgg19").parent.mkdir()
+    weights.where("vgg19").write_bytes(b"half")
+    code, out, _ = impasto("doctor")
+    assert code == 1 and "is not whole; get it again: impasto weights fetch vgg19" in out
 
 
 def test_missing_files_and_folders_are_faults(

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from impasto.cli.models import names
 from impasto.cli.terminal import one_line
 from impasto.errors import ModelError
 
@@ -15,15 +16,19 @@ TOP = 5  # classes shown
 def classify(
     images: Annotated[list[Path], typer.Argument(metavar="IMAGE...", help="Pictures; their middle square is seen.")],
     model: Annotated[
-        str, typer.Option(help="A classifier: a run folder, or a name from `impasto models list`.", metavar="MODEL")
+        str,
+        typer.Option(
+            help="A classifier: a run folder, or a name from `impasto models list`.",
+            metavar="MODEL",
+            autocompletion=names,
+        ),
     ] = "cifar10-cnn",
     device: Annotated[str, typer.Option(help="cpu, cuda, mps, or auto.", metavar="NAME")] = "auto",
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object per picture and line.")] = False,
 ) -> None:
     """Say which of a classifier's classes a picture shows, with its confidence in the first five.
 
-    A classifier knows nothing but its training data: cifar10-cnn ten kinds of animals and vehicles, mnist-cnn digits,
-    white on black.
+    A classifier knows nothing but its training data: cifar10-cnn animals and vehicles, mnist-cnn white digits on black.
 
     impasto classify photo.jpg
     """

@@ -14,11 +14,18 @@ PHOTOS = {"astronaut": "astronaut.png", "chelsea": "chelsea.png", "coffee": "cof
 
 def demo(
     output: Annotated[Path, typer.Option("-o", "--output", help="Where the picture goes.")] = Path("impasto-demo.png"),
-    photo: Annotated[str, typer.Option(metavar="NAME", help=f"One of {', '.join(PHOTOS)}.")] = "rocket",
-    style: Annotated[str, typer.Option(metavar="NAME", help=f"One of {', '.join(BUNDLED)}.")] = "swirl",
+    photo: Annotated[
+        str, typer.Option(metavar="NAME", help=f"One of {', '.join(PHOTOS)}.", autocompletion=lambda: [*PHOTOS])
+    ] = "rocket",
+    style: Annotated[
+        str, typer.Option(metavar="NAME", help=f"One of {', '.join(BUNDLED)}.", autocompletion=lambda: [*BUNDLED])
+    ] = "swirl",
     size: Annotated[int, typer.Option(metavar="PX", help="Long side in pixels.")] = 640,
 ) -> None:
-    """Repaint a photograph from scikit-image in a bundled style. Nothing is downloaded."""
+    """Repaint a photograph from scikit-image in a bundled style. Nothing is downloaded.
+
+    impasto demo --photo chelsea --style mosaic -o cat.png
+    """
     if photo not in PHOTOS:
         raise PictureError(f"there is no photograph {photo!r}; there are {', '.join(PHOTOS)}")
     style_file = style_picture(style)

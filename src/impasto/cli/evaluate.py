@@ -6,15 +6,25 @@ from typing import Annotated, Any
 
 import typer
 
+from impasto.cli.models import names
+from impasto.cli.sample import Which
 from impasto.cli.terminal import bar
+from impasto.data import NAMES
 
 DataName = Annotated[
-    str, typer.Option("--data", help="mnist, fashion-mnist, cifar10, glyphs or folder:PATH.", metavar="NAME")
+    str,
+    typer.Option("--data", help=f"The test set: {', '.join(NAMES)}.", metavar="NAME", autocompletion=lambda: [*NAMES]),
 ]
-DataDir = Annotated[Path | None, typer.Option(help="Where the data sets lie.", metavar="DIR")]
+DataDir = Annotated[
+    Path | None, typer.Option(help="Where the data sets lie (default IMPASTO_DATA, or the cache).", metavar="DIR")
+]
 Judge = Annotated[
     str | None,
-    typer.Option(help="The classifier whose features measure distances (default DATA-cnn).", metavar="MODEL"),
+    typer.Option(
+        help="The classifier whose features measure distances (default DATA-cnn).",
+        metavar="MODEL",
+        autocompletion=names,
+    ),
 ]
 Number = Annotated[int, typer.Option("-n", help="Samples to judge.", min=100, metavar="N")]
 
@@ -25,7 +35,7 @@ HeldOut = Annotated[
 
 
 def evaluate(
-    model: Annotated[str, typer.Argument(metavar="MODEL", help="A run folder, or a name from `impasto models list`.")],
+    model: Which,
     data: DataName = "mnist",
     output: Annotated[
         Path | None, typer.Option("-o", "--output", help="Also write the figures as JSON.", metavar="FILE")
@@ -35,7 +45,10 @@ def evaluate(
     classifier: Judge = None,
     seed: Annotated[int, typer.Option(help="Of the samples.", metavar="N")] = 0,
     options: Annotated[
-        list[str] | None, typer.Option("--set", help="A setting of the sampler.", metavar="NAME=VALUE")
+        list[str] | None,
+        typer.Option(
+            "--set", help="A setting of this family's sampler, such as steps=20; may be repeated.", metavar="NAME=VALUE"
+        ),
     ] = None,
     data_dir: DataDir = None,
     device: Annotated[str, typer.Option(help="cpu, cuda, mps, or auto.", metavar="NAME")] = "auto",
@@ -48,6 +61,8 @@ def evaluate(
     """Measure a model on the test set: likelihood, and how near its samples come to real pictures.
 
     A classifier is asked for its accuracy instead.
+
+    impasto evaluate runs/vae-mnist --data mnist -o figures.json
     """
     figures = measured(
         model, data, n, held_out, classifier, seed, options, data_dir, device, pictures, shown=not as_json
@@ -64,7 +79,12 @@ def evaluate(
 
 
 def compare(
-    models: Annotated[list[str], typer.Argument(metavar="MODEL...", help="Run folders or bundled names.")],
+    models: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="MODEL...", help="Run folders, or names from `impasto models list`.", autocompletion=names
+        ),
+    ],
     output: Annotated[Path, typer.Option("-o", "--output", help="A picture: a row of samples each.", metavar="OUT")],
     data: DataName = "mnist",
     n: Number = 10_000,
@@ -75,7 +95,10 @@ def compare(
     device: Annotated[str, typer.Option(help="cpu, cuda, mps, or auto.", metavar="NAME")] = "auto",
     as_json: Annotated[bool, typer.Option("--json", help="JSON on standard output.")] = False,
 ) -> None:
-    """Put models side by side: one table, one picture."""
+    """Put models side by side: one table, one picture.
+
+    impasto compare mnist-gan mnist-vae -o rows.png -n 1000
+    """
     import torch
 
     from impasto import models as families

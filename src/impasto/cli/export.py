@@ -5,11 +5,12 @@ from typing import Annotated
 
 import typer
 
+from impasto.cli.sample import Which
 from impasto.errors import SettingsError
 
 
 def export(
-    model: Annotated[str, typer.Argument(metavar="RUN", help="A run folder, or a bundled model.")],
+    model: Which,
     safetensors: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Write the averaged weights, with their settings, here.")
     ] = None,
@@ -21,6 +22,8 @@ def export(
     """Write a trained model as one file: its weights (safetensors), or its network (ONNX).
 
     impasto export runs/vae-mnist --safetensors vae.safetensors --half
+
+    impasto export mnist-cnn --onnx digits.onnx
     """
     if (safetensors is None) == (onnx is None):
         raise SettingsError("say what to write: --safetensors FILE or --onnx FILE")

@@ -16,7 +16,10 @@ def inspect(
     ],
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object per file and line.")] = False,
 ) -> None:
-    """Show how a picture, clip or sound was made, and the labels that say an AI had a hand in it."""
+    """Show how a picture, clip or sound was made, and the labels that say an AI had a hand in it.
+
+    impasto inspect out.png
+    """
     from impasto import provenance
 
     for file in files:

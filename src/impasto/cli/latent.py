@@ -19,12 +19,14 @@ def latent(
     label: Annotated[
         int | None, typer.Option(help="The class of the map, for a model trained with classes.", metavar="N")
     ] = None,
-    data_dir: Annotated[Path | None, typer.Option(help="Where the data sets lie.", metavar="DIR")] = None,
+    data_dir: Annotated[
+        Path | None, typer.Option(help="Where the data sets lie (default IMPASTO_DATA, or the cache).", metavar="DIR")
+    ] = None,
     device: Annotated[str, typer.Option(help="cpu, cuda, mps, or auto.", metavar="NAME")] = "auto",
 ) -> None:
     """Draw the map of a model with two latents, such as a VAE with the preset map.
 
-    impasto latent runs/vae-mnist -o map.png --data mnist
+    impasto latent mnist-vae2d -o map.png --data mnist
     """
     import torch
 

@@ -5,7 +5,14 @@ from typing import Any
 
 import typer
 
+from impasto.weights import ASSETS
+
 app = typer.Typer(help="List the trained models that come with Impasto.")
+
+
+def names() -> list[str]:
+    """The bundled models."""
+    return sorted(folder.name for folder in (ASSETS / "models").iterdir())
 
 
 @app.callback()
@@ -19,13 +26,12 @@ def list_models() -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from impasto.weights import ASSETS
-
     table = Table("name", "family", "parameters", "figures", box=None)
-    for folder in sorted((ASSETS / "models").iterdir()):
+    for name in names():
+        folder = ASSETS / "models" / name
         made = json.loads((folder / "config.json").read_text())
         figures = json.loads((folder / "figures.json").read_text())
-        table.add_row(folder.name, made["family"], f"{made['parameters']:,}", "; ".join(_figures(figures)))
+        table.add_row(name, made["family"], f"{made['parameters']:,}", "; ".join(_figures(figures)))
     Console().print(table)
 
 

@@ -19,16 +19,22 @@ def music(
         Path, option(EVERYDAY, "The sound to write: .wav, .flac, .ogg, .mp3 or .m4a", "-o", "--output", metavar="OUT")
     ],
     strength: Annotated[
-        float | None, option(EVERYDAY, "Of the style; 0 gives the content back (default 1)", metavar="X")
+        float | None,
+        option(EVERYDAY, "How hard the style presses, 0 to 1000; 0 gives the content back (default 1)", metavar="X"),
     ] = None,
     plot: Annotated[
         bool, option(EVERYDAY, "Also draw the three spectrograms side by side, as OUT with .png", "--plot")
     ] = False,
     recipe: Annotated[
         str | None,
-        option(METHOD, "impasto, or ulyanov for the one of 2016, to compare with (default impasto)", metavar="NAME"),
+        option(
+            METHOD,
+            "impasto, or ulyanov for that of Ulyanov and Lebedev (2016), to compare with (default impasto)",
+            metavar="NAME",
+            autocompletion=lambda: ["impasto", "ulyanov"],
+        ),
     ] = None,
-    steps: Annotated[int | None, option(METHOD, "More take longer (default 300)", metavar="N")] = None,
+    steps: Annotated[int | None, option(METHOD, "Steps of the optimiser (default 300)", metavar="N")] = None,
     seed: Annotated[int | None, option(METHOD, "Of the random filters (default 0)", metavar="N")] = None,
     label: Label = None,
     as_json: Annotated[bool, option(OUTPUT, "A JSON object per step, and one at the end", "--json")] = False,

@@ -19,7 +19,7 @@ def noise(
 ) -> None:
     """Add noise to pictures, level by level: the way that a diffusion model walks back. A row for each picture.
 
-    impasto noise runs/diffusion-mnist seven.png -o strip.png
+    impasto noise mnist-diffusion seven.png -o strip.png
     """
     import torch
 

@@ -10,6 +10,7 @@ from impasto.style.settings import COLOURS, QUALITIES, Settings
 
 EVERYDAY, REGIONS, METHOD, OUTPUT, MACHINE = "Everyday", "Colour and regions", "Method", "Output", "Machine"
 DEFAULTS = {field.name: field.default for field in dataclasses.fields(Settings)}
+OF_QUALITY = {field.name for field in dataclasses.fields(QUALITIES["fine"])}  # each quality has its own value
 
 
 def option(panel: str, text: str, *names: str, **more: Any) -> Any:
@@ -24,6 +25,8 @@ def setting(panel: str, field: str, text: str, *names: str, choices: Iterable[st
         more["autocompletion"] = lambda: list(choices)
     if DEFAULTS[field] is not None:
         text += f" (default {DEFAULTS[field]})"
+    elif field in OF_QUALITY:
+        text += " (default the quality's own)"
     return option(panel, text, *names, **more)
 
 
@@ -43,13 +46,19 @@ Colour = Annotated[
         choices=COLOURS,
     ),
 ]
-Seed = Annotated[int | None, setting(METHOD, "seed", "Of the noise at the start", metavar="N")]
-Strength = Annotated[float | None, setting(EVERYDAY, "strength", "Of the style; 0 gives the content back", metavar="X")]
+Seed = Annotated[int | None, setting(METHOD, "seed", "Of the noise at the start, 0 or more", metavar="N")]
+Strength = Annotated[
+    float | None,
+    setting(EVERYDAY, "strength", "How hard the style presses, 0 to 1000; 0 gives the content back", metavar="X"),
+]
 StyleScale = Annotated[float | None, setting(EVERYDAY, "style_scale", "Brush size; 2 is twice as broad", metavar="X")]
 StyleWeight = Annotated[
-    list[float] | None, option(EVERYDAY, "Share of a style, once per STYLE (default equal)", metavar="W")
+    list[float] | None,
+    option(EVERYDAY, "Share of a style when several blend, once per STYLE (default equal)", metavar="W"),
 ]
-Label = Annotated[Literal["cn"] | None, option(OUTPUT, "Also carry the label of GB 45438-2025", metavar="cn")]
+Label = Annotated[
+    Literal["cn"] | None, option(OUTPUT, "Also carry the implicit label of China's GB 45438-2025", metavar="cn")
+]
 Device = Annotated[
     str | None, setting(MACHINE, "device", "cpu, cuda, cuda:1, mps, or auto for the fastest", metavar="NAME")
 ]
@@ -58,7 +67,13 @@ Precision = Annotated[
     setting(MACHINE, "precision", "float32, or auto for bfloat16 where the processor has it", metavar="NAME"),
 ]
 Memory = Annotated[
-    float | None, setting(MACHINE, "memory", "To use at most (default 3.5, or 70 % of the free)", metavar="GB")
+    float | None,
+    setting(
+        MACHINE,
+        "memory",
+        "Memory to use at most (default 3.5, or 70 % of what is free where that is less)",
+        metavar="GB",
+    ),
 ]
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from impasto.cli.models import names
 from impasto.cli.terminal import bar, settings
 from impasto.configs import nearest, read
 from impasto.errors import SettingsError
@@ -18,12 +19,17 @@ if TYPE_CHECKING:
 
 FRAMES = 120  # of an animation, at most
 
-Which = Annotated[str, typer.Argument(metavar="MODEL", help="A run folder, or a name from `impasto models list`.")]
+Which = Annotated[
+    str,
+    typer.Argument(metavar="MODEL", help="A run folder, or a name from `impasto models list`.", autocompletion=names),
+]
 Labels = Annotated[str | None, typer.Option(help="Classes to draw: 7, or 0-9, or 3,1,4.", metavar="L")]
 Seed = Annotated[int, typer.Option(help="Of the random numbers; the same seed draws the same pictures.", metavar="N")]
 Options = Annotated[
     list[str] | None,
-    typer.Option("--set", help="A setting of this family's sampler, such as steps=20.", metavar="NAME=VALUE"),
+    typer.Option(
+        "--set", help="A setting of this family's sampler, such as steps=20; may be repeated.", metavar="NAME=VALUE"
+    ),
 ]
 Output = Annotated[
     Path,
@@ -52,6 +58,8 @@ def sample(
     """Draw pictures with a trained model.
 
     impasto sample mnist-gan -n 25 -o grid.png
+
+    impasto sample mnist-diffusion -n 20 --labels 0-9 --set steps=10 -o digits.gif
     """
     from impasto import models
     from impasto.evaluation.grids import columns_for
@@ -68,7 +76,8 @@ def inpaint(
     pictures: Annotated[list[Path], typer.Argument(metavar="PICTURE...", help="Pictures with a part to be drawn.")],
     output: Output,
     mask: Annotated[
-        Path | None, typer.Option(help="White is drawn anew (default the lower half).", metavar="FILE")
+        Path | None,
+        typer.Option(help="Picture that is white where to draw anew (default the lower half).", metavar="FILE"),
     ] = None,
     n: Annotated[int, typer.Option("-n", help="Completions of each picture.", min=1, metavar="N")] = 5,
     labels: Labels = None,
@@ -76,7 +85,10 @@ def inpaint(
     options: Options = None,
     device: Annotated[str, typer.Option(help="cpu, cuda, mps, or auto.", metavar="NAME")] = "auto",
 ) -> None:
-    """Complete pictures: the known part stays, the rest is drawn. A row for each."""
+    """Complete pictures: the known part stays, the rest is drawn. A row for each.
+
+    impasto inpaint mnist-pixelcnn seven.png -o completed.png
+    """
     import torch
 
     from impasto import models, provenance

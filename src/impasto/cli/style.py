@@ -28,9 +28,9 @@ from impasto.cli.options import (
     option,
     setting,
 )
-from impasto.cli.styles import style_picture
+from impasto.cli.styles import BUNDLED, style_picture
 from impasto.errors import SettingsError
-from impasto.style.settings import STARTS, Settings
+from impasto.style.settings import NETWORKS, STARTS, Settings
 
 
 def style(
@@ -39,7 +39,9 @@ def style(
     styles: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="STYLE", help="The picture that shows how; several blend. A file, a saved style, or a bundled one."
+            metavar="STYLE",
+            help="The picture that shows how; several blend. A file, a saved style, or a bundled one.",
+            autocompletion=lambda: [*BUNDLED],
         ),
     ] = None,
     output: Annotated[
@@ -50,7 +52,7 @@ def style(
         Path | None,
         option(
             EVERYDAY,
-            "Keep what is to be known of a picture as a style, in a small file to use instead of it: "
+            "Write the style of one picture to a small file, to be named instead of the picture from then on: "
             "impasto style PICTURE --save-style NAME.style",
             metavar="FILE",
         ),
@@ -65,15 +67,17 @@ def style(
         option(
             EVERYDAY,
             "Repeat the run that made this picture. Its inputs are looked for beside it and in this folder; "
-            "other options override its settings; give --bits 16 again",
+            "other options override its settings, and --bits is not among them",
             metavar="FILE",
         ),
     ] = None,
     colour: Colour = None,
     mask: Annotated[
-        list[Path] | None, option(REGIONS, "Where a style goes (white), once per STYLE", metavar="FILE")
+        list[Path] | None, option(REGIONS, "Picture that is white where a style goes, once per STYLE", metavar="FILE")
     ] = None,
-    protect: Annotated[Path | None, option(REGIONS, "What stays as it is (white)", metavar="FILE")] = None,
+    protect: Annotated[
+        Path | None, option(REGIONS, "Picture that is white where the content stays as it is", metavar="FILE")
+    ] = None,
     start: Annotated[
         str | None,
         setting(
@@ -82,39 +86,61 @@ def style(
     ] = None,
     seed: Seed = None,
     network: Annotated[
-        str | None, setting(METHOD, "network", "What looks at the pictures: compact or vgg19", metavar="NAME")
+        str | None, setting(METHOD, "network", "What looks at the pictures", metavar="NAME", choices=NETWORKS)
     ] = None,
     style_layers: Annotated[
-        str | None, setting(METHOD, "style_layers", "Where style is measured", metavar="A,B")
+        str | None,
+        setting(
+            METHOD, "style_layers", "Layers that style is measured in, such as block1_conv1,block2_conv1", metavar="A,B"
+        ),
     ] = None,
     content_layers: Annotated[
-        str | None, setting(METHOD, "content_layers", "Where content is measured", metavar="A,B")
+        str | None,
+        setting(METHOD, "content_layers", "Layers that content is measured in, such as block4_conv2", metavar="A,B"),
     ] = None,
     style_loss: Annotated[
-        str | None, setting(METHOD, "style_loss", "gram, moments or wasserstein", metavar="NAME")
+        str | None,
+        setting(
+            METHOD, "style_loss", "How styles are compared", metavar="NAME", choices=("gram", "moments", "wasserstein")
+        ),
     ] = None,
     content_weight: Annotated[
-        float | None, setting(METHOD, "content_weight", "Of the content loss", metavar="W")
+        float | None, setting(METHOD, "content_weight", "Weight of the content loss", metavar="W")
     ] = None,
     variation_weight: Annotated[
         float | None,
         setting(
             METHOD,
             "variation_weight",
-            "Of the total variation; more is smoother",
+            "Weight of the total variation; more is smoother",
             "--variation-weight",
             "--tv-weight",
             metavar="W",
         ),
     ] = None,
     optimiser: Annotated[
-        str | None, setting(METHOD, "optimiser", "adam or lbfgs", "--optimiser", "--optimizer", metavar="NAME")
+        str | None,
+        setting(
+            METHOD,
+            "optimiser",
+            "What takes the steps",
+            "--optimiser",
+            "--optimizer",
+            metavar="NAME",
+            choices=("adam", "lbfgs"),
+        ),
     ] = None,
     steps: Annotated[
-        int | None, setting(METHOD, "steps", "At full size; those of smaller ones keep their proportion", metavar="N")
+        int | None,
+        setting(METHOD, "steps", "Steps at full size; those of smaller sizes keep their proportion", metavar="N"),
     ] = None,
-    pooling: Annotated[str | None, setting(METHOD, "pooling", "Of VGG-19: max or average", metavar="NAME")] = None,
-    bits: Annotated[int | None, option(OUTPUT, "Per channel, 8 or 16; 16 for PNG and TIFF", metavar="N")] = None,
+    pooling: Annotated[
+        str | None,
+        setting(METHOD, "pooling", "How VGG-19 halves its features", metavar="NAME", choices=("max", "average")),
+    ] = None,
+    bits: Annotated[
+        int | None, option(OUTPUT, "Bits per channel, 8, or 16 for PNG and TIFF (default 8)", metavar="N")
+    ] = None,
     label: Label = None,
     no_metadata: Annotated[bool, option(OUTPUT, "Leave out recipe and labels", "--no-metadata")] = False,
     save_every: Annotated[
@@ -137,12 +163,14 @@ def style(
         ),
     ] = None,
     max_pixels: Annotated[
-        int | None, option(MACHINE, "Refuse input pictures with more pixels", metavar="N", min=1)
+        int | None, option(MACHINE, "Refuse input pictures with more pixels (default 200000000)", metavar="N", min=1)
     ] = None,
 ) -> None:
     """Repaint CONTENT in the manner of STYLE.
 
     impasto style photo.jpg swirl -o out.png
+
+    impasto style photo.jpg painting.jpg -o out.jpg --size 2048 --colour luminance --protect face.png
     """
     if save_style is not None:
         if content is None or styles or output is not None:

@@ -20,7 +20,7 @@ from impasto.cli.options import (
     option,
     setting,
 )
-from impasto.cli.styles import style_picture
+from impasto.cli.styles import BUNDLED, style_picture
 from impasto.style.settings import Settings
 
 
@@ -28,7 +28,11 @@ def texture(
     context: typer.Context,
     samples: Annotated[
         list[str],
-        typer.Argument(metavar="SAMPLE...", help="Pictures of the texture; several blend. Files, or bundled styles."),
+        typer.Argument(
+            metavar="SAMPLE...",
+            help="Pictures of the texture; several blend. Files, or bundled styles.",
+            autocompletion=lambda: [*BUNDLED],
+        ),
     ],
     output: Annotated[
         Path, option(EVERYDAY, "The picture to write: .png, .jpg, .webp or .tif", "-o", "--output", metavar="OUT")
@@ -38,10 +42,15 @@ def texture(
     ] = (512, 512),
     tile: Annotated[
         Literal["no", "x", "y", "both"],
-        typer.Option(help="Go on at the other side: across, down, or both", metavar="MODE", rich_help_panel=EVERYDAY),
+        typer.Option(
+            help="Where it repeats without a seam: no, x (across), y (down) or both",
+            metavar="MODE",
+            rich_help_panel=EVERYDAY,
+        ),
     ] = "no",
     scale: Annotated[
-        float | None, option(EVERYDAY, "Size of the pattern; 0.5 is half as large as in SAMPLE", metavar="X")
+        float | None,
+        option(EVERYDAY, "Size of the pattern, at most 1; 0.5 is half as large as in SAMPLE (default 1)", metavar="X"),
     ] = None,
     style_weight: StyleWeight = None,
     seed: Annotated[
@@ -52,15 +61,20 @@ def texture(
         typer.Option(help="fine, or gallery for VGG-19 and minutes", metavar="NAME", rich_help_panel=METHOD),
     ] = "fine",
     steps: Annotated[
-        int | None, option(METHOD, "At full size; those of smaller ones keep their proportion", metavar="N")
+        int | None,
+        option(METHOD, "Steps at full size; those of smaller sizes keep their proportion (default 45)", metavar="N"),
     ] = None,
-    bits: Annotated[int | None, option(OUTPUT, "Per channel, 8 or 16", metavar="N")] = None,
+    bits: Annotated[
+        int | None, option(OUTPUT, "Bits per channel, 8, or 16 for PNG and TIFF (default 8)", metavar="N")
+    ] = None,
     label: Label = None,
     as_json: Annotated[bool, option(OUTPUT, "A JSON object per step, and one at the end", "--json")] = False,
     device: Device = None,
     precision: Precision = None,
     memory: Memory = None,
-    weights: Annotated[Path | None, option(MACHINE, "The quality's network from this file", metavar="FILE")] = None,
+    weights: Annotated[
+        Path | None, option(MACHINE, "The quality's network from this file: VGG-19 for gallery", metavar="FILE")
+    ] = None,
 ) -> None:
     """Make a texture of any size from SAMPLE, for cloth, game surfaces and backgrounds.
 

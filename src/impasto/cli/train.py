@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from impasto.cli import terminal
+from impasto.cli.models import names
+from impasto.data import NAMES
 from impasto.errors import SettingsError
 
 if TYPE_CHECKING:
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
     from impasto.models.base import Config, Model
     from impasto.training.trainer import Progress, Training
 
+FAMILIES = ("cnn", "gan", "vae", "pixelcnn", "pixelrnn", "diffusion", "anystyle")  # without importing their modules
 PAIR_SIZE = 192  # pixels: side of the pictures that anystyle learns from where --size says nothing
 OF_THE_DATA = ("channels", "size", "classes")  # settings of a model that follow from what it learns
 SHEET = 50  # painted pairs in a sheet of samples
@@ -29,10 +32,12 @@ SHEET = 50  # painted pairs in a sheet of samples
 def train(
     family: Annotated[
         str,
-        typer.Argument(metavar="FAMILY", help="What to train: cnn, gan, vae, pixelcnn, pixelrnn, diffusion, anystyle."),
+        typer.Argument(
+            metavar="FAMILY", help=f"What to train: {', '.join(FAMILIES)}.", autocompletion=lambda: [*FAMILIES]
+        ),
     ],
     data: Annotated[
-        str | None, typer.Option(metavar="NAME", help="On what: mnist, fashion-mnist, cifar10, glyphs or folder:PATH.")
+        str | None, typer.Option(metavar="NAME", help=f"On what: {', '.join(NAMES)}.", autocompletion=lambda: [*NAMES])
     ] = None,
     content: Annotated[
         Path | None, typer.Option(metavar="DIR", help="anystyle: what to paint, a folder of pictures.")
@@ -41,27 +46,42 @@ def train(
         Path | None, typer.Option(metavar="DIR", help="anystyle: how to paint it, a folder of pictures.")
     ] = None,
     output: Annotated[
-        Path | None, typer.Option("-o", "--output", metavar="RUN", help="The folder to fill. [runs/FAMILY-NAME]")
+        Path | None,
+        typer.Option("-o", "--output", metavar="RUN", help="The folder to fill (default runs/FAMILY-NAME)."),
     ] = None,
     preset: Annotated[
-        str | None, typer.Option(metavar="NAME", help="A set of settings that the family offers. [its first]")
+        str | None,
+        typer.Option(metavar="NAME", help="A set of settings that the family offers (default as the data ask for)."),
     ] = None,
-    steps: Annotated[int | None, typer.Option(metavar="N", help="How long, in steps. [as the preset says]")] = None,
+    steps: Annotated[int | None, typer.Option(metavar="N", help="How long, in steps (default the preset's).")] = None,
     epochs: Annotated[float | None, typer.Option(metavar="N", help="How long, in passes over the data.")] = None,
     minutes: Annotated[float | None, typer.Option(metavar="N", help="How long, in minutes from now.")] = None,
     settings: Annotated[
         list[str] | None,
-        typer.Option("--set", metavar="KEY=VALUE", help="Change a setting of the family or the trainer; repeat it."),
+        typer.Option(
+            "--set", metavar="KEY=VALUE", help="Change a setting of the family or the trainer; may be repeated."
+        ),
     ] = None,
     begin: Annotated[
         str | None,
-        typer.Option("--from", metavar="RUN|NAME", help="Begin with the weights of this run or bundled model."),
+        typer.Option(
+            "--from",
+            metavar="RUN|NAME",
+            help="Begin with the weights of this run or bundled model.",
+            autocompletion=names,
+        ),
     ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with what is in RUN.")] = False,
-    seed: Annotated[int | None, typer.Option(metavar="N", help="Of all that is random. [0]")] = None,
-    size: Annotated[int | None, typer.Option(metavar="PX", help="Side of the pictures. [the data's own]")] = None,
-    data_dir: Annotated[Path | None, typer.Option(metavar="DIR", help="Where the data's own files lie.")] = None,
-    device: Annotated[str, typer.Option(metavar="NAME", help="cpu, cuda, cuda:1, mps, or the fastest.")] = "auto",
+    seed: Annotated[int | None, typer.Option(metavar="N", help="Of all that is random (default 0).")] = None,
+    size: Annotated[
+        int | None, typer.Option(metavar="PX", help="Side of the pictures in pixels (default the data's own).")
+    ] = None,
+    data_dir: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Where the data sets lie (default IMPASTO_DATA, or the cache).")
+    ] = None,
+    device: Annotated[
+        str, typer.Option(metavar="NAME", help="cpu, cuda, cuda:1, mps, or auto for the fastest.")
+    ] = "auto",
     as_json: Annotated[bool, typer.Option("--json", help="A JSON object per record, and one at the end.")] = False,
 ) -> None:
     """Train FAMILY on a data set. RUN gets weights, curves, samples, and all it takes to go on.

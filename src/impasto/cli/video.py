@@ -24,7 +24,7 @@ from impasto.cli.options import (
     option,
     setting,
 )
-from impasto.cli.styles import style_picture
+from impasto.cli.styles import BUNDLED, style_picture
 from impasto.errors import SettingsError
 from impasto.style.settings import Settings
 
@@ -47,13 +47,17 @@ def video(
     styles: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="STYLE", help="The picture that shows how; several blend, or take turns as A.jpg@0 B.jpg@5s."
+            metavar="STYLE",
+            help="The picture that shows how; several blend, or take turns as A.jpg@0 B.jpg@5s.",
+            autocompletion=lambda: [*BUNDLED],
         ),
     ] = None,
-    style: Annotated[list[str] | None, option(EVERYDAY, "The same as STYLE", metavar="STYLE")] = None,
+    style: Annotated[list[str] | None, option(EVERYDAY, "The same as STYLE behind CLIP", metavar="STYLE")] = None,
     quality: Annotated[
         Literal["draft", "fine"],
-        typer.Option(help="draft, or fine for seconds a frame", metavar="NAME", rich_help_panel=EVERYDAY),
+        typer.Option(
+            help="How much work: draft, or fine, which takes seconds a frame", metavar="NAME", rich_help_panel=EVERYDAY
+        ),
     ] = "draft",
     preview: Annotated[
         bool, option(EVERYDAY, "Only paint a strip of five frames, as OUT with .preview.png", "--preview")
@@ -74,8 +78,8 @@ def video(
     fade: Annotated[
         float | None, option(TIME, "How long one style takes to become the next (default 1)", metavar="SECONDS")
     ] = None,
-    start: Annotated[float | None, option(TIME, "Where to begin", metavar="SECONDS")] = None,
-    end: Annotated[float | None, option(TIME, "Where to end", metavar="SECONDS")] = None,
+    start: Annotated[float | None, option(TIME, "Where to begin (default the first frame)", metavar="SECONDS")] = None,
+    end: Annotated[float | None, option(TIME, "Where to end (default the last frame)", metavar="SECONDS")] = None,
     fps: Annotated[
         float | None, option(TIME, "Frames per second of the result (default the clip's)", metavar="N")
     ] = None,
@@ -96,9 +100,16 @@ def video(
         Path | None, option(REGIONS, "Where the style goes (white), a picture or a clip", metavar="FILE")
     ] = None,
     crf: Annotated[
-        int | None, option(OUTPUT, "Of .mp4 and .mkv (default 18) and .webm (24); lower is better", metavar="N")
+        int | None,
+        option(
+            OUTPUT,
+            "How hard to compress: .mp4 and .mkv 0 to 51 (default 18), .webm 0 to 63 (default 24); lower is better",
+            metavar="N",
+        ),
     ] = None,
-    bits: Annotated[int | None, option(OUTPUT, "Per channel of numbered frames, 8 or 16", metavar="N")] = None,
+    bits: Annotated[
+        int | None, option(OUTPUT, "Bits per channel of numbered frames, 8 or 16 (default 8)", metavar="N")
+    ] = None,
     label: Label = None,
     as_json: Annotated[bool, option(OUTPUT, "A JSON object per frame, and one at the end", "--json")] = False,
     device: Device = None,
@@ -112,6 +123,8 @@ def video(
     """Repaint CLIP in the manner of STYLE, without flicker. The sound goes along.
 
     impasto video clip.mp4 swirl -o painted.mp4
+
+    impasto video clip.mp4 swirl@0 mosaic@5s -o painted.mp4
     """
     given = options.given(context.params, style_weight)
     chosen = [*(styles or ()), *(style or ())]

@@ -7,7 +7,12 @@ import typer
 from impasto import weights
 
 app = typer.Typer(help="List, fetch or find the weight files of the networks.")
-Name = Annotated[str, typer.Argument(help="As `impasto weights list` shows it.", metavar="NAME")]
+Name = Annotated[
+    str,
+    typer.Argument(
+        help="As `impasto weights list` shows it.", metavar="NAME", autocompletion=lambda: [*weights.REGISTRY]
+    ),
+]
 
 
 @app.command("list")
@@ -22,11 +27,17 @@ def list_files() -> None:
 
 @app.command()
 def fetch(name: Name) -> None:
-    """Make sure that a weight file is here, downloading it if need be, and print its path."""
+    """Make sure that a weight file is here, downloading it if need be, and print its path.
+
+    impasto weights fetch vgg19
+    """
     print(weights.fetch(name))
 
 
 @app.command()
 def path(name: Name) -> None:
-    """Print where a weight file lies, or will lie once it is fetched. Nothing is downloaded."""
+    """Print where a weight file lies, or will lie once it is fetched. Nothing is downloaded.
+
+    impasto weights path vgg19
+    """
     print(weights.where(name))

@@ -1,0 +1,135 @@
+"""The README and the documentation: what they link to is there, what they say to type works, both languages agree."""
+
+import ast
+import re
+import shlex
+import tomllib
+from collections.abc import Iterator
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.main import get_command
+
+import impasto
+from impasto.cli import app
+
+ROOT = Path(__file__).parent.parent
+ENGLISH, CHINESE = ROOT / "README.md", ROOT / "README.zh-CN.md"
+GUIDES = sorted((ROOT / "docs").glob("*.md"))
+PAGES = [ENGLISH, CHINESE, ROOT / "CHANGELOG.md", *GUIDES]
+LINK = re.compile(r"\]\(([^)\s]+)\)")
+FENCED = re.compile(r"^```.*?^```", re.MULTILINE | re.DOTALL)
+
+
+def leaves(group: Any, name: str = "impasto") -> Iterator[tuple[str, Any]]:
+    """Every command below `group`, by what is typed for it."""
+    for word, command in group.commands.items():
+        if hasattr(command, "commands"):
+            yield from leaves(command, f"{name} {word}")
+        else:
+            yield f"{name} {word}", command
+
+
+COMMANDS = dict(leaves(get_command(app)))
+
+
+def typed(text: str) -> Iterator[str]:
+    """The command lines in a page or a docstring: in blocks of code and between backticks."""
+    for line in text.splitlines():
+        if re.match(r" *(> )?impasto [a-z]", line):
+            yield line.strip(" >")
+    yield from (found.replace("\n", " ") for found in re.findall(r"`(impasto [a-z][^`]*)`", text))
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_and_pictures_are_there(page: Path) -> None:
+    targets = [link.partition("#")[0] for link in LINK.findall(page.read_text()) if not link.startswith("http")]
+    assert [target for target in targets if target and not (page.parent / target).exists()] == []
+
+
+def test_every_page_of_docs_is_in_the_table_of_contents() -> None:
+    contents = (ROOT / "mkdocs.yml").read_text()
+    assert [page.name for page in GUIDES if f": {page.name}\n" not in contents] == []
+
+
+def test_every_command_has_its_place_in_the_docs() -> None:
+    text = " ".join(" ".join(page.read_text().split()) for page in GUIDES)
+    assert [name for name in COMMANDS if not re.search(rf"{name}\b", text)] == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_what_a_page_says_to_type_exists(page: Path) -> None:
+    wrong = [line for line in typed(page.read_text()) if not exists(line)]
+    assert wrong == []
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_examples_in_the_help_exist(name: str) -> None:
+    command = COMMANDS[name]
+    examples = [*typed(command.help)]
+    assert all(exists(line) for line in examples)
+    assert any(line.startswith(name) for line in examples) or not any(p.required for p in command.params)
+
+
+def exists(line: str) -> bool:
+    """Whether there is such a command, with all the options of the line."""
+    words = shlex.split(line.replace("'", ""), comments=True)
+    if words[1].startswith("-"):
+        return True
+    name = next((" ".join(words[:n]) for n in (3, 2) if " ".join(words[:n]) in COMMANDS), None)
+    if name is None:
+        return any(known.startswith(f"{' '.join(words[:2])} ") for known in COMMANDS) and len(words) == 2
+    options = {option for parameter in COMMANDS[name].params for option in parameter.opts} | {"--help"}
+    return all(word in options for word in words if re.match(r"--?[a-z]", word))
+
+
+def test_the_messages_in_troubleshooting_are_those_of_the_code() -> None:
+    said = "\n".join(
+        node.value
+        for file in (ROOT / "src" / "impasto").rglob("*.py")
+        for node in ast.walk(ast.parse(file.read_text()))
+        if isinstance(node, ast.Constant) and isinstance(node.value, str)
+    )
+    quoted = re.findall(r"^> (?:error|broken): (.+)$", (ROOT / "docs" / "troubleshooting.md").read_text(), re.MULTILINE)
+    assert len(quoted) > 10
+    unknown = [line for line in quoted if not any(part in said for part in windows(line))]
+    assert unknown == []
+
+
+def windows(line: str, length: int = 20) -> Iterator[str]:
+    yield from (line[i : i + length] for i in range(max(1, len(line) - length + 1)))
+
+
+def test_both_readmes_say_the_same() -> None:
+    pages = [page.read_text() for page in (ENGLISH, CHINESE)]
+    headings, code, links, numbers = zip(*map(bones, pages), strict=True)
+    assert headings[0] == headings[1]
+    assert code[0] == code[1]
+    assert links[0] == links[1]
+    assert numbers[0] == numbers[1]
+
+
+def bones(page: str) -> tuple[list[str], list[str], list[str], list[list[str]]]:
+    """What does not depend on the language: levels of headings, commands, targets of links, numbers of table rows."""
+    prose = FENCED.sub("", page)
+    headings = re.findall(r"^#+", prose, re.MULTILINE)
+    code = [line.partition("#")[0].rstrip() for block in FENCED.findall(page) for line in block.splitlines()]
+    links = [link for link in LINK.findall(prose) if not link.startswith("README")]
+    rows = [line for line in prose.splitlines() if line.startswith("|")]
+    return headings, code, links, [sorted(re.findall(r"\d[\d.,]*(?<=\d)", row)) for row in rows]
+
+
+def test_the_changelog_begins_with_this_version() -> None:
+    versions = re.findall(r"^## \[(\S+)\] - \d{4}-\d\d-\d\d$", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)
+    assert versions[0] == impasto.__version__
+    assert versions == sorted(versions, key=lambda v: [int(part) for part in v.split(".")], reverse=True)
+
+
+def test_packages_of_every_extra_are_pinned() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    pinned = {re.split("==", line)[0].lower().replace("_", "-") for line in (ROOT / "constraints.txt").open()}
+    asked = chain(project["dependencies"], *project["optional-dependencies"].values())
+    names = {re.split(r"[^\w-]", line)[0].lower().replace("_", "-") for line in asked} - {"impasto"}
+    assert names <= pinned
