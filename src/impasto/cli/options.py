@@ -6,11 +6,11 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from impasto.style.settings import Quality, Settings
+from impasto.style.settings import COLOURS, QUALITIES, Settings
 
 EVERYDAY, REGIONS, METHOD, OUTPUT, MACHINE = "Everyday", "Colour and regions", "Method", "Output", "Machine"
 DEFAULTS = {field.name: field.default for field in dataclasses.fields(Settings)}
-OF_QUALITY = {field.name for field in dataclasses.fields(Quality)}  # each quality has its own value
+OF_QUALITY = {field.name for field in dataclasses.fields(QUALITIES["fine"])}  # each quality has its own value
 
 
 def option(panel: str, text: str, *names: str, **more: Any) -> Any:
@@ -30,6 +30,23 @@ def setting(panel: str, field: str, text: str, *names: str, choices: Iterable[st
     return option(panel, text, *names, **more)
 
 
+Quality = Annotated[str | None, setting(EVERYDAY, "quality", "How much work", metavar="NAME", choices=QUALITIES)]
+Size = Annotated[
+    int | None, setting(EVERYDAY, "size", "Long side in pixels (default the content's own, at most 1024)", metavar="PX")
+]
+Colour = Annotated[
+    str | None,
+    setting(
+        REGIONS,
+        "colour",
+        "The style's colours, or in one of three ways the content's",
+        "--colour",
+        "--color",
+        metavar="MODE",
+        choices=COLOURS,
+    ),
+]
+Seed = Annotated[int | None, setting(METHOD, "seed", "Of the noise at the start, 0 or more", metavar="N")]
 Strength = Annotated[
     float | None,
     setting(EVERYDAY, "strength", "How hard the style presses, 0 to 1000; 0 gives the content back", metavar="X"),

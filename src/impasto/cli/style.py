@@ -14,10 +14,14 @@ from impasto.cli.options import (
     METHOD,
     OUTPUT,
     REGIONS,
+    Colour,
     Device,
     Label,
     Memory,
     Precision,
+    Quality,
+    Seed,
+    Size,
     Strength,
     StyleScale,
     StyleWeight,
@@ -26,7 +30,7 @@ from impasto.cli.options import (
 )
 from impasto.cli.styles import BUNDLED, style_picture
 from impasto.errors import SettingsError
-from impasto.style.settings import COLOURS, NETWORKS, QUALITIES, STARTS, Settings
+from impasto.style.settings import NETWORKS, STARTS, Settings
 
 
 def style(
@@ -53,13 +57,8 @@ def style(
             metavar="FILE",
         ),
     ] = None,
-    quality: Annotated[
-        str | None, setting(EVERYDAY, "quality", "How much work", metavar="NAME", choices=QUALITIES)
-    ] = None,
-    size: Annotated[
-        int | None,
-        setting(EVERYDAY, "size", "Long side in pixels (default the content's own, at most 1024)", metavar="PX"),
-    ] = None,
+    quality: Quality = None,
+    size: Size = None,
     strength: Strength = None,
     style_scale: StyleScale = None,
     style_weight: StyleWeight = None,
@@ -72,18 +71,7 @@ def style(
             metavar="FILE",
         ),
     ] = None,
-    colour: Annotated[
-        str | None,
-        setting(
-            REGIONS,
-            "colour",
-            "The style's colours, or in one of three ways the content's",
-            "--colour",
-            "--color",
-            metavar="MODE",
-            choices=COLOURS,
-        ),
-    ] = None,
+    colour: Colour = None,
     mask: Annotated[
         list[Path] | None, option(REGIONS, "Picture that is white where a style goes, once per STYLE", metavar="FILE")
     ] = None,
@@ -96,7 +84,7 @@ def style(
             METHOD, "start", "Where the optimiser starts, a picture FILE or one of", metavar="WHAT", choices=STARTS
         ),
     ] = None,
-    seed: Annotated[int | None, setting(METHOD, "seed", "Of the noise at the start, 0 or more", metavar="N")] = None,
+    seed: Seed = None,
     network: Annotated[
         str | None, setting(METHOD, "network", "What looks at the pictures", metavar="NAME", choices=NETWORKS)
     ] = None,

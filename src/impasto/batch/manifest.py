@@ -1,0 +1,47 @@
+"""`manifest.jsonl`: a line for each picture that was painted, or could not be. It is what a batch goes on from."""
+
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+NAME = "manifest.jsonl"
+Record = dict[str, Any]  # output, key, status ("done" or "failed"), and what came of it
+
+
+def read(folder: Path) -> dict[str, Record]:
+    """The last record of each output. A line that a kill cut off counts as none."""
+    return {record["output"]: record for record in _lines(folder / NAME)}
+
+
+class Manifest:
+    """The manifest of a folder, open for more records. Each is on the disk before the next is taken."""
+
+    def __init__(self, folder: Path):
+        self._file = (folder / NAME).open("a+b")
+        self._file.seek(0, os.SEEK_END)
+        if self._file.tell():
+            self._file.seek(-1, os.SEEK_END)
+            if self._file.read(1) != b"\n":  # a line that a kill cut off
+                self._file.write(b"\n")
+
+    def add(self, record: Record) -> None:
+        self._file.write(json.dumps(record).encode() + b"\n")
+        self._file.flush()
+
+    def close(self) -> None:
+        self._file.close()
+
+
+def _lines(file: Path) -> Iterator[Record]:
+    if not file.exists():
+        return
+    with file.open("rb") as lines:
+        for line in lines:
+            try:
+                record = json.loads(line)
+            except ValueError:
+                continue
+            if isinstance(record, dict) and isinstance(record.get("output"), str):
+                yield record

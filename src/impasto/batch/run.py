@@ -1,0 +1,108 @@
+"""A batch from end to end: leave out what is done, paint the rest, write everything down."""
+
+import itertools
+import time
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+
+from impasto import provenance, weights
+from impasto.batch import manifest
+from impasto.batch.manifest import Manifest, Record
+from impasto.batch.tasks import Task
+from impasto.batch.work import failure
+from impasto.errors import ImpastoError, SettingsError
+
+READERS = 16  # of inputs at once: on a shared disk, most of the time is waiting
+Engine = Callable[[Sequence[Task]], Generator[tuple[Task, Record]]]
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a batch is, after each picture."""
+
+    total: int
+    skipped: int  # done by an earlier run
+    done: int
+    failed: int
+    seconds: float  # since the first was begun
+    record: Record | None  # of the picture that was just finished; None at the beginning
+
+    @property
+    def speed(self) -> float:
+        """Pictures per second."""
+        return (self.done + self.failed) / self.seconds if self.seconds else 0.0
+
+
+def running(tasks: Sequence[Task], folder: Path, engine: Engine) -> Iterator[Progress]:
+    """Paint what is not in `folder` yet, and yield after each picture. Closing it ends the work; it can go on later.
+
+    A picture is done if the manifest says so of the same inputs and settings, and its file is there.
+
+    Raises:
+        SettingsError, WeightsError: the folder cannot be written, or a network is not to be had.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise SettingsError(f"{folder} cannot be written: {error.strerror}") from error
+    for part in folder.rglob(".impasto-*"):  # what a killed process left half-written
+        part.unlink()
+    keys, broken = _waiting(tasks, folder)
+    for network in {settings.chosen().network for settings in {task.settings for task in keys}}:
+        weights.path(network)  # fetched once, not by each worker
+    skipped = len(tasks) - len(keys) - len(broken)
+    done = failed = 0
+    yield Progress(len(tasks), skipped, done, failed, 0.0, None)
+    begun = time.perf_counter()
+    with closing(Manifest(folder)) as records, closing(engine(list(keys))) as painting:
+        for task, result in itertools.chain(broken, painting):
+            record = {
+                "output": _name(task, folder),
+                "key": keys.get(task),
+                "content": task.content.name,
+                "styles": [style.name for style in task.styles],
+                **result,
+            }
+            records.add(record)
+            done += record["status"] == "done"
+            failed += record["status"] == "failed"
+            yield Progress(len(tasks), skipped, done, failed, time.perf_counter() - begun, record)
+
+
+def _waiting(tasks: Sequence[Task], folder: Path) -> tuple[dict[Task, str], list[tuple[Task, Record]]]:
+    """What is not done yet, with its key; and what has an input that cannot be read."""
+    before = manifest.read(folder)
+    hashes, unreadable = _hashes({file for task in tasks for file in task.inputs})
+    keys: dict[Task, str] = {}
+    broken: list[tuple[Task, Record]] = []
+    for task in tasks:
+        if why := [unreadable[file] for file in task.inputs if file in unreadable]:
+            broken.append((task, failure(why[0])))
+            continue
+        key = task.key(hashes)
+        old = before.get(_name(task, folder), {})
+        if not (old.get("status") == "done" and old.get("key") == key and task.output.is_file()):
+            keys[task] = key
+    return keys, broken
+
+
+def _hashes(files: Iterable[Path]) -> tuple[dict[Path, str], dict[Path, str]]:
+    """The SHA-256 of each file; and of those that cannot be read, why."""
+    hashes, unreadable = {}, {}
+
+    def read(file: Path) -> None:
+        try:
+            hashes[file] = provenance.sha256(file)
+        except ImpastoError as error:
+            unreadable[file] = str(error)
+
+    with ThreadPoolExecutor(READERS) as pool:
+        list(pool.map(read, files))
+    return hashes, unreadable
+
+
+def _name(task: Task, folder: Path) -> str:
+    return task.output.relative_to(folder).as_posix()

@@ -1,0 +1,171 @@
+"""What a batch has to paint: every content with every style, or the lines of a CSV file."""
+
+import csv
+import dataclasses
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from glob import glob, has_magic
+from pathlib import Path
+from typing import Any
+
+from impasto import configs
+from impasto.errors import SettingsError
+from impasto.style.settings import Settings
+
+CONTENT_TYPES = (".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".gif", ".bmp")
+STYLE_TYPES = (*CONTENT_TYPES, ".style")
+COLUMNS = ("content", "style", "mask", "protect", "output")  # of a CSV file; all others are settings
+SEVERAL = ";"  # between styles, and between masks, in a CSV file
+MACHINE = ("device", "memory", "tile")  # settings that a result does not depend on
+
+
+@dataclass(frozen=True)
+class Task:
+    """One picture to paint."""
+
+    content: Path
+    styles: tuple[Path, ...]
+    output: Path
+    settings: Settings
+    masks: tuple[Path, ...] = ()  # where each style goes
+    protect: Path | None = None  # what stays as it is
+    label_cn: bool = False  # carry the label of GB 45438-2025
+
+    @property
+    def inputs(self) -> list[Path]:
+        """Every file that the result follows from."""
+        return [self.content, *self.styles, *self.masks, *([self.protect] if self.protect else [])]
+
+    def key(self, hashes: Mapping[Path, str]) -> str:
+        """What the result follows from, as one SHA-256: the inputs' `hashes`, not their names, and the settings."""
+        chosen = {name: value for name, value in dataclasses.asdict(self.settings).items() if name not in MACHINE}
+        files = [hashes[file] for file in self.inputs]
+        parts = [files, len(self.styles), len(self.masks), chosen, self.label_cn]
+        return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+
+
+def pictures(given: str, types: Sequence[str], without: Path) -> list[Path]:
+    """The files that a folder (with those below it), a pattern such as "photos/*.jpg", or a file name means, sorted.
+
+    Args:
+        types: extensions, of what counts in a folder.
+        without: a folder that does not count, for the results go there.
+
+    Raises:
+        SettingsError: there is none.
+    """
+    path = Path(given)
+    if path.is_dir():
+        found = [file for file in path.rglob("*") if file.suffix.lower() in types and file.is_file()]
+    elif has_magic(given) and not path.exists():
+        found = [file for name in glob(given, recursive=True) if (file := Path(name)).is_file()]  # noqa: PTH207  # absolute, too
+    else:
+        found = [path] if path.is_file() else []
+    found = [file for file in found if not file.resolve().is_relative_to(without.resolve())]
+    if not found:
+        raise SettingsError(f"{given}: no pictures there ({', '.join(types)})")
+    return sorted(found)
+
+
+def crossed(
+    contents: Sequence[Path], styles: Sequence[Path], folder: Path, settings: Settings, suffix: str = ".png"
+) -> list[Task]:
+    """Every content with every style. What is `photo.jpg` in the style of `sea.png` becomes `photo--sea.png`.
+
+    Where two contents or two styles have the same name, more of their paths is in the results' names.
+    """
+    settings.chosen()  # says what makes no sense
+    names, manners = _names(contents), _names(styles)
+    tasks = [
+        Task(content, (style,), folder / f"{names[content]}--{manners[style]}{suffix}", settings)
+        for content in contents
+        for style in styles
+    ]
+    return _distinct(tasks)
+
+
+def read_csv(
+    file: Path, folder: Path, settings: Settings, suffix: str = ".png", named: Mapping[str, Path] | None = None
+) -> list[Task]:
+    """A task of each line: columns content and style, perhaps mask, protect and output, and any setting by its name.
+
+    Several styles or masks have ";" between them. Paths are relative to the file. An empty cell leaves a setting as
+    `settings` has it.
+
+    Args:
+        named: styles that need no path.
+
+    Raises:
+        SettingsError: the file cannot be read, lacks a column or has an unknown one, or a value makes no sense.
+    """
+    try:
+        with file.open(newline="", encoding="utf-8-sig") as lines:
+            reader = csv.DictReader(lines, restkey="")
+            rows, columns = list(reader), reader.fieldnames or ()
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise SettingsError(f"{file} cannot be read as CSV: {error}") from error
+    if not {"content", "style"} <= set(columns):
+        raise SettingsError(f"{file}: the first line names the columns; content and style must be among them")
+    tasks = []
+    for number, row in enumerate(rows, 2):
+        try:
+            tasks.append(_task(row, file.parent, folder, settings, suffix, named or {}))
+        except SettingsError as error:
+            raise SettingsError(f"{file}, line {number}: {error}") from error
+    if not tasks:
+        raise SettingsError(f"{file} has no lines after the first")
+    return _distinct(tasks)
+
+
+def _task(
+    row: Mapping[str, Any], here: Path, folder: Path, settings: Settings, suffix: str, named: Mapping[str, Path]
+) -> Task:
+    if "" in row:
+        raise SettingsError("there are more cells than columns")
+    cells = {name: (value or "").strip() for name, value in row.items()}
+    if not (cells["content"] and cells["style"]):
+        raise SettingsError("content and style are needed")
+    content = here / cells["content"]
+    styles = tuple(named.get(name, here / name) for name in _parts(cells["style"]))
+    masks = tuple(here / name for name in _parts(cells.get("mask", "")))
+    protect = here / cells["protect"] if cells.get("protect") else None
+    output = folder / (cells.get("output") or f"{content.stem}--{'+'.join(s.stem for s in styles)}{suffix}")
+    if not output.resolve().is_relative_to(folder.resolve()):
+        raise SettingsError(f"the output {cells['output']} is outside of {folder}")
+    own = configs.changed(settings, {name: v for name, v in cells.items() if v and name not in COLUMNS})
+    own.chosen()
+    return Task(content, styles, output, own, masks, protect)
+
+
+def _parts(cell: str) -> list[str]:
+    return [part for text in cell.split(SEVERAL) if (part := text.strip())]
+
+
+def _distinct(tasks: list[Task]) -> list[Task]:
+    twice = [path for path, count in Counter(task.output for task in tasks).items() if count > 1]
+    if twice:
+        raise SettingsError(f"{twice[0]} would be written twice; name the outputs in a CSV file, in a column output")
+    return tasks
+
+
+def _names(files: Sequence[Path]) -> dict[Path, str]:
+    """A name for each file, no two alike: its stem; with its extension; or its whole path with dashes."""
+    for name in (_stem, _name, _whole):
+        if len({name(file).casefold() for file in files}) == len(files):  # some file systems see no case
+            break
+    return {file: name(file) for file in files}
+
+
+def _stem(file: Path) -> str:
+    return file.stem
+
+
+def _name(file: Path) -> str:
+    return file.name
+
+
+def _whole(file: Path) -> str:
+    return "-".join(part for part in file.parts if part not in ("/", ".", ".."))
