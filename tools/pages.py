@@ -52,4 +52,5 @@ def commands() -> str:
         "Every option",
     ]
     text = subprocess.run(words, capture_output=True, text=True, check=True).stdout
+    text = re.sub(r"^(impasto .+)\n\n(?=impasto )", r"\1\n", text, flags=re.MULTILINE)
     return re.sub(r"^(impasto .+)$", r"    \1", text, flags=re.MULTILINE)

@@ -106,7 +106,7 @@ def test_the_extras_are_those_of_the_project(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.undo()  # the real packages
     project = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text())["project"]
     found = doctor.requirements()
-    assert found.keys() - {""} == project["optional-dependencies"].keys()
+    assert found.keys() - {""} == project["optional-dependencies"].keys(), "pyproject.toml changed: install again"
     assert len(found[""]) == len(project["dependencies"]) and None not in found[""].values()
 
 

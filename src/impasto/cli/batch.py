@@ -50,7 +50,11 @@ def batch(
     ],
     styles: Annotated[
         str | None,
-        typer.Argument(metavar="STYLES", help="How: a folder, a pattern in quotes, or names with commas."),
+        typer.Argument(
+            metavar="STYLES",
+            help="How: a folder, a pattern in quotes, or names with commas.",
+            autocompletion=lambda: [*BUNDLED],
+        ),
     ] = None,
     quality: Quality = None,
     size: Size = None,
