@@ -55,7 +55,7 @@ class AnyStyleConfig:
     size: int = 192  # their side, pixels
     classes: int = 0  # there are none
     widths: tuple[int, ...] = (128, 128, 64, 32)  # features of the stages
-    content_weight: float = 0.1  # as `fine` has it
+    content_weight: float = 0.1
     range_weight: float = 10.0  # of pixels' squared distance to [0, 1]
     temporal_weight: float = 10.0  # of the squared difference between a painting moved and the moved content's painting
 
