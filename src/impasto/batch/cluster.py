@@ -41,7 +41,8 @@ def run(tasks: Sequence[Task], address: str | None = None) -> Generator[tuple[Ta
             address=address or "local", logging_level=logging.ERROR, log_to_driver=False, **({} if address else own)
         )
     except (ConnectionError, ValueError, RuntimeError) as error:
-        raise SettingsError(f"Ray does not start: {error}") from error
+        token = "; if your cluster asks for a token, set RAY_AUTH_MODE=token" if address else ""
+        raise SettingsError(f"Ray does not answer: {error}{token}") from error
     try:
         resources = ray.cluster_resources()
         cores, gpus = max(1, int(resources.get("CPU", 1))), int(resources.get("GPU", 0))
