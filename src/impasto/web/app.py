@@ -29,12 +29,12 @@ def build(limits: "Limits") -> "gr.Blocks":
     """The page, not yet served."""
     import gradio as gr
 
-    from impasto.web import style, work
+    from impasto.web import inspect, models, music, style, video, work
     from impasto.web.text import t
 
-    tabs = {"style": style}
+    tabs = {"style": style, "video": video, "music": music, "models": models, "inspect": inspect}
     with gr.Blocks(title="Impasto", analytics_enabled=False, delete_cache=(CLEAN_EVERY, CLEAN_AFTER)) as page:
-        gr.HTML("<header class='masthead'><h1>Impasto</h1></header>")
+        gr.HTML("<h1>Impasto</h1>", elem_classes="masthead")
         with gr.Tabs():
             for name, built in tabs.items():
                 with gr.Tab(t(f"tab {name}"), id=name):

@@ -35,8 +35,8 @@ def theme() -> gr.themes.Base:
         "block_background_fill_dark": "*neutral_900",
         "block_border_color": "*neutral_200",
         "block_border_color_dark": "*neutral_800",
-        "block_label_background_fill": "transparent",
-        "block_label_background_fill_dark": "transparent",
+        "block_label_background_fill": "white",
+        "block_label_background_fill_dark": "*neutral_900",
         "block_label_border_width": "0px",
         "block_label_text_color": "*neutral_600",
         "block_label_text_color_dark": "*neutral_400",
@@ -102,8 +102,8 @@ def _thumbnail(name: str) -> str:
 
 
 CSS = """
-.gradio-container { max-width: 1240px !important; padding: 0 20px !important; }
-.masthead { padding: 26px 2px 8px; display: flex; align-items: baseline; gap: 4px 18px; flex-wrap: wrap; }
+.gradio-container > main { max-width: 1240px !important; margin: 0 auto !important; padding: 0 20px 24px !important; }
+.masthead { padding: 26px 2px 6px; }
 .masthead h1 { margin: 0; font: italic 600 34px/1.1 Georgia, "Songti SC", "Noto Serif CJK SC", serif;
   letter-spacing: -.01em; color: var(--primary-600); }
 .dark .masthead h1 { color: var(--primary-300); }
@@ -123,6 +123,15 @@ CSS = """
 .work p, .line { margin: 4px 2px; color: var(--body-text-color-subdued); font-variant-numeric: tabular-nums; }
 .pixels img { image-rendering: pixelated; }
 :focus-visible { outline: 2px solid var(--primary-500) !important; outline-offset: 2px; }
-@media (max-width: 480px) { .gradio-container { padding: 0 10px !important; } .masthead h1 { font-size: 28px; } }
+.own .wrap { font-size: 14px; line-height: 1.3; padding-top: 22px; } .own .icon-wrap { display: none; }
+.recipe { width: 100%; border-collapse: collapse; font-size: 14px; }
+.recipe caption { text-align: start; font-weight: 600; padding: 4px 8px; }
+.recipe th, .recipe td { text-align: start; vertical-align: top; padding: 4px 8px; overflow-wrap: anywhere;
+  border-top: 1px solid var(--border-color-primary); }
+.recipe th { font-weight: 500; color: var(--body-text-color-subdued); width: 34%; }
+.dark input[type=range] { --neutral-200: var(--neutral-700); }
+footer .divider { display: none !important; }
+@media (max-width: 480px) { .gradio-container > main { padding: 0 10px 16px !important; }
+  .masthead h1 { font-size: 28px; } }
 @media (prefers-reduced-motion: reduce) { * { transition: none !important; animation: none !important; } }
 """

@@ -1,12 +1,13 @@
 """The tab that repaints a photograph."""
 
+import functools
 import random
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
-from PIL import ImageChops, ImageOps
+from PIL import Image, ImageChops, ImageOps
 
 from impasto import picture
 from impasto.cli.styles import BUNDLED, style_picture
@@ -15,7 +16,7 @@ from impasto.style.settings import COLOURS, QUALITIES, Settings
 from impasto.style.stylize import Job, stylizing
 from impasto.web import work
 from impasto.web.text import said, t
-from impasto.web.work import PRIVATE, QUEUE, SOURCES, Limits, Photograph
+from impasto.web.work import PRIVATE, QUEUE, Limits
 
 EDITOR_SIDE = 800  # pixels of the long side of the picture to draw a mask on
 SEEDED = {"fine": "style", "gatys": "noise"}  # where else these start, for a seed to make a difference
@@ -27,6 +28,7 @@ def style_choice(label: str = "styles") -> tuple[gr.CheckboxGroup, gr.File]:
     bundled = gr.CheckboxGroup(choices, value=["swirl"], label=t(label), info=t("several blend"), elem_classes="styles")
     own = gr.File(
         label=t("own styles"), file_count="multiple", file_types=[*picture.FORMATS, ".style"], height=110,
+        elem_classes="own",
     )  # fmt: skip
     return bundled, own
 
@@ -35,7 +37,7 @@ def tab(limits: Limits) -> None:
     """Build the tab, inside of a `gr.Blocks`."""
     with gr.Row(equal_height=False):
         with gr.Column(scale=5, min_width=300):
-            photo = Photograph(label=t("photograph"), sources=SOURCES, height=280, elem_id="photo")
+            photo = work.photograph(label=t("photograph"), height=280, elem_id="photo")
             styles, own_styles = style_choice()
             quality = gr.Radio(
                 [(str(t(f"quality {name}")), name) for name in QUALITIES], value="fine", label=t("quality"),
@@ -99,15 +101,19 @@ def tab(limits: Limits) -> None:
         Returns the picture before and after, the file of the picture with its recipe, the file of its mask, and HTML.
         """
         photo = work.asked(photo, "needs photograph", request)
-        pictures = work.asked([*map(style_picture, styles), *(own_styles or [])], "needs style", request)
+        chosen: list[str | Path] = [*map(style_picture, styles), *(own_styles or [])]
+        pictures = work.asked(chosen, "needs style", request)
         yield {
             view: work.line(request, "starting"), both: gr.update(visible=False),
             download: gr.update(visible=False), mask_file: gr.update(visible=False), again: gr.update(visible=False),
         }  # fmt: skip
         with work.one_line():
             folder = work.new_folder(request)
-            drawn = _drawn(mask, inside=mask_means == "only", folder=folder)
-            job = Job(photo, pictures, protect=drawn, max_pixels=limits.max_pixels)
+            mask_drawn = None
+            if (ink := drawn_on(mask)) is not None:
+                mask_drawn = folder / "mask.png"  # of what stays as it is
+                (ink if mask_means == "protect" else ImageOps.invert(ink)).save(mask_drawn)
+            job = Job(photo, pictures, protect=mask_drawn, max_pixels=limits.max_pixels)
             rung = QUALITIES.get(quality)
             settings = Settings(
                 quality=quality,
@@ -130,10 +136,10 @@ def tab(limits: Limits) -> None:
             before = Picture(fit(picture.read(photo).pixels, max(height, width)))
             before.save(folder / "before.jpg")
         yield {
-            view: work.line(request, "painted", width=width, height=height),
+            view: work.line(request, "painted picture", width=width, height=height),
             both: gr.update(value=(str(folder / "before.jpg"), str(file)), visible=True),
             download: gr.update(value=str(file), visible=True),
-            mask_file: gr.update(value=drawn and str(drawn), visible=bool(drawn)),
+            mask_file: gr.update(value=mask_drawn and str(mask_drawn), visible=bool(mask_drawn)),
             again: gr.update(visible=True),
         }
 
@@ -162,15 +168,8 @@ def tab(limits: Limits) -> None:
     gr.on([photo.change, mask_part.expand], show_on_canvas, photo, mask, show_progress="hidden", **PRIVATE)
 
 
-def _drawn(mask: dict[str, Any] | None, *, inside: bool, folder: Path) -> Path | None:
-    """The file of what to protect: what was drawn or, with `inside`, all else. None if nothing was drawn."""
-    layers = [layer.getchannel("A") for layer in (mask or {}).get("layers", [])]
-    if not layers:
-        return None
-    drawn = layers[0]
-    for layer in layers[1:]:
-        drawn = ImageChops.lighter(drawn, layer)
-    if drawn.getbbox() is None:
-        return None
-    (ImageOps.invert(drawn) if inside else drawn).save(folder / "mask.png")
-    return folder / "mask.png"
+def drawn_on(sheet: dict[str, Any] | None) -> Image.Image | None:
+    """What was drawn on an editor's sheet, white on black; None for nothing."""
+    layers = [layer.getchannel("A") for layer in (sheet or {}).get("layers", [])]
+    ink = functools.reduce(ImageChops.lighter, layers) if layers else None
+    return ink if ink is not None and ink.getbbox() else None

@@ -28,7 +28,6 @@ T = TypeVar("T")
 
 PAUSE = 0.4  # seconds from one view of the work to the next
 VIEW_SIDE = 480  # pixels of the long side of a view
-SOURCES = ["upload", "clipboard"]  # of a picture
 QUEUE: dict[str, Any] = {"concurrency_id": "device", "concurrency_limit": 1}  # of every event that computes
 PRIVATE: dict[str, Any] = {"api_visibility": "private"}  # of every event that is only the page's own
 
@@ -48,13 +47,14 @@ class Limits:
     device: str = "auto"
 
 
-class Photograph(gr.Image):
-    """An upload as it is, for the engine to read: Gradio would lose 16 bits and profiles, and say no by a traceback."""
+def photograph(**more: Any) -> gr.Image:
+    """A place for a picture whose file comes as it is: Gradio would refuse what only the engine reads, by a traceback.
 
-    is_template = True  # the page shows it as its parent
-
-    def preprocess(self, payload: Any) -> str | None:
-        return None if payload is None else payload.path
+    No subclass: for each of those, Gradio writes a file beside its source.
+    """
+    place = gr.Image(type="filepath", sources=["upload", "clipboard"], **more)
+    place.preprocess = lambda payload: None if payload is None else payload.path  # type: ignore[method-assign]
+    return place
 
 
 def new_folder(request: gr.Request) -> Path:
@@ -111,12 +111,12 @@ def steps(run: Iterator[T]) -> Iterator[T]:
 
 
 def watched(
-    run: Iterator[T], look: Callable[[T], tuple[float, Tensor | None]], request: gr.Request
+    run: Iterator[T], look: Callable[[T], tuple[float | None, Tensor | None]], request: gr.Request
 ) -> Iterator[tuple[T, str | None]]:
     """`run`, with a view of the work as HTML now and then (else None), about two or three a second.
 
     Args:
-        look: gives the share that is done, in (0, 1], and the picture so far [1, 3, H, W].
+        look: gives the share that is done, in (0, 1], and the picture so far [1, 3, H, W], where they are known.
     """
     begun = time.perf_counter()
     shown = begun - PAUSE
@@ -126,18 +126,21 @@ def watched(
             if (now := time.perf_counter()) - shown >= PAUSE:
                 shown = now
                 done, picture = computed(look, at)
-                view = viewed(request, done, (now - begun) * (1 - done) / done, picture)
+                view = viewed(request, done, now - begun, picture)
             yield at, view
 
 
-def viewed(request: gr.Request, done: float, left: float, picture: Tensor | None = None) -> str:
-    """The view of work of which the share `done` is done, with `left` seconds to go."""
+def viewed(request: gr.Request, done: float | None, seconds: float, picture: Tensor | None) -> str:
+    """The view of work of which the share `done` took so many `seconds`."""
     shown = "" if picture is None else f'<img alt="" src="{_data_url(picture)}">'
+    if done is None:
+        return f'<div class="work">{shown}{line(request, "working")}</div>'
+    left = seconds * (1 - done) / done
     clock = f"{left // 60:.0f}:{left % 60:02.0f}"
     return (
         f'<div class="work">{shown}<div class="track" role="progressbar" aria-valuemin="0" aria-valuemax="100" '
-        f'aria-valuenow="{done:.0%}"><i style="width:{done:.1%}"></i></div>'
-        f"<p>{said(request, 'working', share=f'{done:.0%}', left=clock)}</p></div>"
+        f'aria-valuenow="{100 * done:.0f}"><i style="width:{done:.1%}"></i></div>'
+        f"{line(request, 'done and left', share=f'{done:.0%}', left=clock)}</div>"
     )
 
 
