@@ -102,13 +102,13 @@ def _thumbnail(name: str) -> str:
 
 
 CSS = """
-.gradio-container > main { max-width: 1240px !important; margin: 0 auto !important; padding: 0 20px 24px !important; }
-.masthead { padding: 26px 2px 6px; }
+.gradio-container > .main { max-width: 1240px !important; margin: 0 auto !important; padding: 0 20px 24px !important; }
+.masthead { padding: 14px 2px 2px; }
 .masthead h1 { margin: 0; font: italic 600 34px/1.1 Georgia, "Songti SC", "Noto Serif CJK SC", serif;
   letter-spacing: -.01em; color: var(--primary-600); }
 .dark .masthead h1 { color: var(--primary-300); }
 .masthead p { margin: 0; color: var(--body-text-color-subdued); }
-.styles .wrap { display: grid !important; grid-template-columns: repeat(auto-fill, minmax(92px, 1fr)); gap: 8px; }
+.styles .wrap { display: grid !important; grid-template-columns: repeat(3, 1fr); gap: 8px; }
 .styles label { display: grid !important; grid-template-columns: auto 1fr; padding: 0 6px 6px !important;
   overflow: hidden; gap: 6px; }
 .styles label::before { content: ""; grid-column: 1 / -1; margin: 0 -6px; aspect-ratio: 4 / 3;
@@ -121,17 +121,19 @@ CSS = """
 .dark .work .track { background: var(--neutral-800); }
 .work .track i { display: block; height: 100%; background: var(--primary-500); transition: width .4s linear; }
 .work p, .line { margin: 4px 2px; color: var(--body-text-color-subdued); font-variant-numeric: tabular-nums; }
-.pixels img { image-rendering: pixelated; }
+.small img { width: 100%; max-height: 560px; object-fit: contain; image-rendering: pixelated; }
+input[type=range]::-webkit-slider-thumb { background: var(--primary-600) !important; border: 2px solid white; }
+input[type=range]::-moz-range-thumb { background: var(--primary-600) !important; border: 2px solid white; }
 :focus-visible { outline: 2px solid var(--primary-500) !important; outline-offset: 2px; }
 .own .wrap { font-size: 14px; line-height: 1.3; padding-top: 22px; } .own .icon-wrap { display: none; }
 .recipe { width: 100%; border-collapse: collapse; font-size: 14px; }
 .recipe caption { text-align: start; font-weight: 600; padding: 4px 8px; }
 .recipe th, .recipe td { text-align: start; vertical-align: top; padding: 4px 8px; overflow-wrap: anywhere;
-  border-top: 1px solid var(--border-color-primary); }
+  border: 0 solid var(--border-color-primary) !important; border-top-width: 1px !important; }
 .recipe th { font-weight: 500; color: var(--body-text-color-subdued); width: 34%; }
 .dark input[type=range] { --neutral-200: var(--neutral-700); }
 footer .divider { display: none !important; }
-@media (max-width: 480px) { .gradio-container > main { padding: 0 10px 16px !important; }
+@media (max-width: 480px) { .gradio-container > .main { padding: 0 10px 16px !important; }
   .masthead h1 { font-size: 28px; } }
 @media (prefers-reduced-motion: reduce) { * { transition: none !important; animation: none !important; } }
 """

@@ -31,6 +31,7 @@ DECODING = [name for name in DRAWING if FAMILY[name] in ("gan", "vae", "diffusio
 COMPLETING = [name for name in DRAWING if FAMILY[name] != "gan"]
 DIGITS, PLANE = "mnist-cnn", "mnist-vae2d"
 SHOWN = 308  # pixels of the side of a single small picture
+BUTTONS: Any = ["download", "fullscreen"]  # of a picture: not the one that sends it to a web site
 CANVAS = 280  # pixels of the side of the sheet to draw a digit on
 
 
@@ -64,8 +65,16 @@ def _sample(load: Any) -> None:
                 go = gr.Button(t("draw"), variant="primary", scale=3, elem_id="draw")
                 stop = gr.Button(t("cancel"), variant="stop", scale=1, min_width=90)
             view = gr.HTML(f"<p class='line'>{t('sample hint')}</p>", min_height=60)
-            drawn = gr.Image(label=t("drawn"), visible=False, type="filepath", interactive=False, elem_id="drawn")
-            film = gr.Video(label=t("film"), visible=False, interactive=False, loop=True)
+            drawn = gr.Image(
+                label=t("drawn"),
+                visible=False,
+                type="filepath",
+                interactive=False,
+                elem_id="drawn",
+                elem_classes="small",
+                buttons=BUTTONS,
+            )
+            film = gr.Video(label=t("film"), visible=False, interactive=False, loop=True, buttons=[])
 
     def sample(model: str, n: float, labels: str, seed: float, request: gr.Request) -> Iterator[dict[Any, Any]]:
         """Draw pictures with a trained model. Returns the sheet of them, how it took shape as a clip, and HTML."""
@@ -117,7 +126,7 @@ def _latent(load: Any, plane: gr.Tab) -> None:
 
     def clicked(chart: Image.Image, at: gr.SelectData) -> tuple[float, float]:
         x, y = at.index
-        return x / chart.width, 1 - y / chart.height
+        return round(x / chart.width, 3), round(1 - y / chart.height, 3)
 
     plane.select(draw_plane, None, chart, show_progress="minimal", **QUEUE, **PRIVATE)
     chart.select(clicked, chart, [right, up], show_progress="hidden", **PRIVATE)
@@ -169,7 +178,7 @@ def _interpolate(load: Any) -> None:
             seed = gr.Number(0, label=t("seed"), precision=0, minimum=0, maximum=2**53)
         with gr.Column(scale=7, min_width=300):
             go = gr.Button(t("interpolate"), variant="primary")
-            drawn = gr.Image(label=t("drawn"), type="filepath", interactive=False)
+            drawn = gr.Image(label=t("drawn"), type="filepath", interactive=False, buttons=BUTTONS)
 
     def interpolate(model: str, rows: float, columns: float, labels: str, seed: float, request: gr.Request) -> str:
         """Draw how one picture turns into another, a row for each two. Returns the sheet."""
@@ -204,7 +213,15 @@ def _inpaint(load: Any) -> None:
                 go = gr.Button(t("complete"), variant="primary", scale=3)
                 stop = gr.Button(t("cancel"), variant="stop", scale=1, min_width=90)
             view = gr.HTML(f"<p class='line'>{t('inpaint hint')}</p>", min_height=60)
-            drawn = gr.Image(label=t("drawn"), visible=False, type="filepath", interactive=False)
+            drawn = gr.Image(
+                label=t("drawn"),
+                visible=False,
+                type="filepath",
+                interactive=False,
+                elem_id="completed",
+                elem_classes="small",
+                buttons=BUTTONS,
+            )
 
     def inpaint(
         sheet: dict[str, Any] | None, part: str, model: str, n: float, seed: float, request: gr.Request
@@ -239,8 +256,9 @@ def _inpaint(load: Any) -> None:
 def _sheet(label: Any, name: str) -> gr.ImageEditor:
     """A sheet to draw a digit on."""
     return gr.ImageEditor(
-        type="pil", label=label, elem_id=name, sources=(), transforms=(), layers=False, height=420, fixed_canvas=True,
-        canvas_size=(CANVAS, CANVAS), brush=gr.Brush(default_size=22, colors=["#2f4f9e"], color_mode="fixed"),
+        type="pil", label=label, elem_id=name, sources=(), transforms=(), layers=False, buttons=[], height=420,
+        placeholder=t("sheet hint"), fixed_canvas=True,
+        canvas_size=(CANVAS, CANVAS), brush=gr.Brush(default_size=12, colors=["#2f4f9e"], color_mode="fixed"),
     )  # fmt: skip
 
 

@@ -19,8 +19,12 @@ def tab(limits: Limits) -> None:
     defaults = Settings()
     with gr.Row(equal_height=False):
         with gr.Column(scale=5, min_width=300):
-            content = gr.Audio(label=t("content sound"), sources=["upload"], type="filepath", elem_id="content-sound")
-            style = gr.Audio(label=t("style sound"), sources=["upload"], type="filepath", elem_id="style-sound")
+            content = gr.Audio(
+                label=t("content sound"), sources=["upload"], type="filepath", buttons=[], elem_id="content-sound"
+            )
+            style = gr.Audio(
+                label=t("style sound"), sources=["upload"], type="filepath", buttons=[], elem_id="style-sound"
+            )
             strength = gr.Slider(
                 0, 2, defaults.strength, step=0.05, label=t("strength"), info=t("strength info")
             )  # fmt: skip
@@ -31,7 +35,9 @@ def tab(limits: Limits) -> None:
                 go = gr.Button(t("transfer"), variant="primary", scale=3, elem_id="transfer")
                 stop = gr.Button(t("cancel"), variant="stop", scale=1, min_width=90)
             view = gr.HTML(f"<p class='line'>{t('music hint')}</p>", min_height=60)
-            played = gr.Audio(label=t("result"), visible=False, interactive=False, type="filepath", elem_id="played")
+            played = gr.Audio(
+                label=t("result"), visible=False, interactive=False, type="filepath", buttons=[], elem_id="played"
+            )
             with gr.Row():
                 download = gr.DownloadButton(t("download"), visible=False, variant="primary")
                 again = gr.Button(t("again"), visible=False)

@@ -66,7 +66,8 @@ def tab(limits: Limits) -> None:
                     label=t("mask what"), elem_classes="choice",
                 )  # fmt: skip
                 mask = gr.ImageEditor(
-                    type="pil", label=t("mask drawn"), sources=(), transforms=(), layers=False, height=420,
+                    elem_id="mask",
+                    type="pil", label=t("mask drawn"), sources=(), transforms=(), layers=False, height=420, buttons=[],
                     brush=gr.Brush(default_size=40, colors=["#e5484d"], color_mode="fixed"),
                 )  # fmt: skip
         with gr.Column(scale=6, min_width=300, elem_classes="result"):
@@ -74,7 +75,9 @@ def tab(limits: Limits) -> None:
                 go = gr.Button(t("paint"), variant="primary", scale=3, elem_id="paint")
                 stop = gr.Button(t("cancel"), variant="stop", scale=1, min_width=90, elem_id="cancel")
             view = gr.HTML(f"<p class='line'>{t('style hint')}</p>", elem_id="view", min_height=60)
-            both = gr.ImageSlider(label=t("before and after"), visible=False, max_height=640, elem_id="both")
+            both = gr.ImageSlider(
+                label=t("before and after"), visible=False, max_height=640, buttons=["fullscreen"], elem_id="both"
+            )
             with gr.Row():
                 download = gr.DownloadButton(t("download"), visible=False, variant="primary", elem_id="download")
                 mask_file = gr.DownloadButton(t("download mask"), visible=False)

@@ -130,6 +130,7 @@ WORDS = {  # what the code calls it: English, Chinese
     "up": ("Upwards", "向上"),
     "here": ("The picture there", "该处的图像"),
     "draw a digit": ("Draw a digit", "写一个数字"),
+    "sheet hint": ("Take the brush, and draw.", "选择画笔，开始书写。"),
     "it is": ("It is …", "这是……"),
     "picture to name": ("Or drop a picture", "或拖入一张图片"),
     "classifiers info": (

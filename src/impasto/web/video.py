@@ -21,14 +21,15 @@ def tab(limits: Limits) -> None:
     """Build the tab, inside of a `gr.Blocks`."""
     with gr.Row(equal_height=False):
         with gr.Column(scale=5, min_width=300):
-            clip = gr.Video(label=t("clip"), sources=["upload"], height=280, elem_id="clip")
+            clip = gr.Video(label=t("clip"), sources=["upload"], height=280, buttons=[], elem_id="clip")
             styles, own_styles = style_choice()
             quality = gr.Radio(
                 [(str(t(f"quality {name}")), name) for name in QUALITIES], value="draft", label=t("quality"),
                 info=t("clip quality info"), elem_classes="choice",
             )  # fmt: skip
-            strength = gr.Slider(0, 2, 1, step=0.05, label=t("strength"), info=t("strength info"))
-            brush = gr.Slider(0.25, 4, 1, step=0.05, label=t("brush"), info=t("brush info"))
+            with gr.Row():
+                strength = gr.Slider(0, 2, 1, step=0.05, label=t("strength"), info=t("strength info"))
+                brush = gr.Slider(0.25, 4, 1, step=0.05, label=t("brush"), info=t("brush info"))
             with gr.Accordion(t("more settings"), open=False):
                 colour = gr.Radio(
                     [(str(t(f"clip colour {name}")), name) for name in COLOURS], value="style", label=t("colour"),
@@ -41,7 +42,7 @@ def tab(limits: Limits) -> None:
                 go = gr.Button(t("paint clip"), variant="primary", scale=3, elem_id="paint-clip")
                 stop = gr.Button(t("cancel"), variant="stop", scale=1, min_width=90)
             view = gr.HTML(f"<p class='line'>{t('clip hint')}</p>", min_height=60)
-            painted = gr.Video(label=t("painted clip"), visible=False, interactive=False, elem_id="painted")
+            painted = gr.Video(label=t("painted clip"), visible=False, interactive=False, buttons=[], elem_id="painted")
             download = gr.DownloadButton(t("download"), visible=False, variant="primary")
 
     def paint(
