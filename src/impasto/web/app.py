@@ -34,7 +34,7 @@ def build(limits: "Limits") -> "gr.Blocks":
 
     tabs = {"style": style, "video": video, "music": music, "models": models, "inspect": inspect}
     with gr.Blocks(title="Impasto", analytics_enabled=False, delete_cache=(CLEAN_EVERY, CLEAN_AFTER)) as page:
-        gr.HTML("<h1>Impasto</h1>", elem_classes="masthead")
+        gr.HTML(f"<header class='masthead'><h1>Impasto</h1><p>{t('tagline')}</p></header>")
         with gr.Tabs():
             for name, built in tabs.items():
                 with gr.Tab(t(f"tab {name}"), id=name):

@@ -103,7 +103,7 @@ def _thumbnail(name: str) -> str:
 
 CSS = """
 .gradio-container > .main { max-width: 1240px !important; margin: 0 auto !important; padding: 0 20px 24px !important; }
-.masthead { padding: 14px 2px 2px; }
+.masthead { display: flex; align-items: baseline; flex-wrap: wrap; gap: 2px 16px; padding: 10px 2px 0; }
 .masthead h1 { margin: 0; font: italic 600 34px/1.1 Georgia, "Songti SC", "Noto Serif CJK SC", serif;
   letter-spacing: -.01em; color: var(--primary-600); }
 .dark .masthead h1 { color: var(--primary-300); }
@@ -115,6 +115,7 @@ CSS = """
   background-size: cover; background-position: center; }
 .styles label span { margin: 0 !important; font-size: 13px; }
 .choice label { padding: 6px 12px !important; }
+.late:not(:has(img, video, audio)) { display: none !important; }  /* until there is something */
 .work img { display: block; width: 100%; max-height: 600px; object-fit: contain; border-radius: 8px; }
 .work .track { height: 6px; margin: 12px 0 6px; border-radius: 3px; overflow: hidden;
   background: var(--neutral-200); }

@@ -67,18 +67,17 @@ def _sample(load: Any) -> None:
             view = gr.HTML(f"<p class='line'>{t('sample hint')}</p>", min_height=60)
             drawn = gr.Image(
                 label=t("drawn"),
-                visible=False,
                 type="filepath",
                 interactive=False,
                 elem_id="drawn",
-                elem_classes="small",
+                elem_classes="small late",
                 buttons=BUTTONS,
             )
-            film = gr.Video(label=t("film"), visible=False, interactive=False, loop=True, buttons=[])
+            film = gr.Video(label=t("film"), elem_classes="late", interactive=False, loop=True, buttons=[])
 
     def sample(model: str, n: float, labels: str, seed: float, request: gr.Request) -> Iterator[dict[Any, Any]]:
         """Draw pictures with a trained model. Returns the sheet of them, how it took shape as a clip, and HTML."""
-        yield {view: work.line(request, "starting"), drawn: gr.update(visible=False), film: gr.update(visible=False)}
+        yield {view: work.line(request, "starting"), drawn: None, film: None}
         with work.one_line():
             drawer = work.computed(load, model)
             wanted = parse_labels(labels, drawer.config.classes) if labels else None
@@ -93,9 +92,9 @@ def _sample(load: Any) -> None:
             if len(sheets) > 1:
                 animation.save([*sheets[:: -(-len(sheets) // FRAMES)], sheets[-1]], folder / f"{model}.mp4")
         yield {
-            view: "",
-            drawn: gr.update(value=str(folder / f"{model}.png"), visible=True),
-            film: gr.update(value=str(folder / f"{model}.mp4") if len(sheets) > 1 else None, visible=len(sheets) > 1),
+            view: None,
+            drawn: str(folder / f"{model}.png"),
+            film: str(folder / f"{model}.mp4") if len(sheets) > 1 else None,
         }
 
     drawing = go.click(
@@ -215,11 +214,10 @@ def _inpaint(load: Any) -> None:
             view = gr.HTML(f"<p class='line'>{t('inpaint hint')}</p>", min_height=60)
             drawn = gr.Image(
                 label=t("drawn"),
-                visible=False,
                 type="filepath",
                 interactive=False,
                 elem_id="completed",
-                elem_classes="small",
+                elem_classes="small late",
                 buttons=BUTTONS,
             )
 
@@ -228,7 +226,7 @@ def _inpaint(load: Any) -> None:
     ) -> Iterator[dict[Any, Any]]:
         """Complete what is drawn on a sheet: half of it is drawn anew. Returns the completions, and HTML."""
         ink = work.asked(drawn_on(sheet), "needs drawing", request)
-        yield {view: work.line(request, "starting"), drawn: gr.update(visible=False)}
+        yield {view: work.line(request, "starting"), drawn: None}
         with work.one_line():
             drawer = work.computed(load, model)
             folder, size = work.new_folder(request), drawer.config.size
@@ -245,7 +243,7 @@ def _inpaint(load: Any) -> None:
             recipe = provenance.drawn_recipe("inpaint", settings, {model: models.sha256_of(model)})
             recipe["content"] = [provenance.source(folder / "drawn.png")]
             Picture(sheets[-1], recipe=recipe).save(folder / "completed.png")
-        yield {view: "", drawn: gr.update(value=str(folder / "completed.png"), visible=True)}
+        yield {view: None, drawn: str(folder / "completed.png")}
 
     completing = go.click(
         inpaint, [sheet, part, model, n, seed], [drawn, view], api_name="inpaint", show_progress_on=view, **QUEUE

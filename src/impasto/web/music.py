@@ -35,12 +35,13 @@ def tab(limits: Limits) -> None:
                 go = gr.Button(t("transfer"), variant="primary", scale=3, elem_id="transfer")
                 stop = gr.Button(t("cancel"), variant="stop", scale=1, min_width=90)
             view = gr.HTML(f"<p class='line'>{t('music hint')}</p>", min_height=60)
-            played = gr.Audio(
-                label=t("result"), visible=False, interactive=False, type="filepath", buttons=[], elem_id="played"
-            )
-            with gr.Row():
-                download = gr.DownloadButton(t("download"), visible=False, variant="primary")
-                again = gr.Button(t("again"), visible=False)
+            with gr.Column(elem_classes="late"):
+                played = gr.Audio(
+                    label=t("result"), interactive=False, type="filepath", buttons=[], elem_id="played"
+                )  # fmt: skip
+                with gr.Row():
+                    download = gr.DownloadButton(t("download"), variant="primary")
+                    again = gr.Button(t("again"))
 
     def transfer(
         content: str | None, style: str | None, strength: float, steps: float, seed: float, request: gr.Request
@@ -50,8 +51,7 @@ def tab(limits: Limits) -> None:
         Returns the sound, its file, and HTML.
         """
         content, style = (work.asked(given, "needs sounds", request) for given in (content, style))
-        hidden = gr.update(visible=False)
-        yield {view: work.line(request, "starting"), played: hidden, download: hidden, again: hidden}
+        yield {view: work.line(request, "starting"), played: None, download: None}
         with work.one_line():
             for given in (content, style):
                 work.computed(sound.read, given, limits.max_seconds)
@@ -65,12 +65,11 @@ def tab(limits: Limits) -> None:
             result.save(file)
         yield {
             view: work.line(request, "played", seconds=round(result.seconds, 1)),
-            played: gr.update(value=str(file), visible=True),
-            download: gr.update(value=str(file), visible=True),
-            again: gr.update(visible=True),
+            played: str(file),
+            download: str(file),
         }
 
-    inputs, outputs = [content, style, strength, steps, seed], [played, download, view, again]
+    inputs, outputs = [content, style, strength, steps, seed], [played, download, view]
     running = go.click(transfer, inputs, outputs, api_name="music", show_progress_on=view, **QUEUE)
     reseeded = again.click(lambda: random.randrange(1, 10**6), None, seed, **PRIVATE)
     rerunning = reseeded.success(transfer, inputs, outputs, show_progress_on=view, **QUEUE, **PRIVATE)

@@ -12,6 +12,7 @@ from PIL import Image, ImageChops, ImageOps
 from impasto import picture
 from impasto.cli.styles import BUNDLED, style_picture
 from impasto.picture import Picture, fit
+from impasto.style.sample import EXTENSION
 from impasto.style.settings import COLOURS, QUALITIES, Settings
 from impasto.style.stylize import Job, stylizing
 from impasto.web import work
@@ -27,7 +28,7 @@ def style_choice(label: str = "styles") -> tuple[gr.CheckboxGroup, gr.File]:
     choices = [(str(t(f"style {name}")), name) for name in BUNDLED]
     bundled = gr.CheckboxGroup(choices, value=["swirl"], label=t(label), info=t("several blend"), elem_classes="styles")
     own = gr.File(
-        label=t("own styles"), file_count="multiple", file_types=[*picture.FORMATS, ".style"], height=110,
+        label=t("own styles"), file_count="multiple", file_types=[*picture.FORMATS, EXTENSION], height=110,
         elem_classes="own",
     )  # fmt: skip
     return bundled, own
@@ -75,18 +76,19 @@ def tab(limits: Limits) -> None:
                 go = gr.Button(t("paint"), variant="primary", scale=3, elem_id="paint")
                 stop = gr.Button(t("cancel"), variant="stop", scale=1, min_width=90, elem_id="cancel")
             view = gr.HTML(f"<p class='line'>{t('style hint')}</p>", elem_id="view", min_height=60)
-            both = gr.ImageSlider(
-                label=t("before and after"), visible=False, max_height=640, buttons=["fullscreen"], elem_id="both"
-            )
-            with gr.Row():
-                download = gr.DownloadButton(t("download"), visible=False, variant="primary", elem_id="download")
-                mask_file = gr.DownloadButton(t("download mask"), visible=False)
-                again = gr.Button(t("again"), visible=False)
+            with gr.Column(elem_classes="late"):
+                both = gr.ImageSlider(
+                    label=t("before and after"), max_height=640, buttons=["fullscreen"], elem_id="both"
+                )  # fmt: skip
+                with gr.Row():
+                    download = gr.DownloadButton(t("download"), variant="primary", elem_id="download")
+                    mask_file = gr.DownloadButton(t("download mask"), visible=False, elem_id="download-mask")
+                    again = gr.Button(t("again"))
 
     def paint(
+        request: gr.Request,
         photo: str | None,
         styles: list[str],
-        own_styles: list[str] | None,
         quality: str,
         strength: float,
         brush: float,
@@ -95,9 +97,9 @@ def tab(limits: Limits) -> None:
         size: float,
         seed: float,
         start: str,
-        mask: dict[str, Any] | None,
         mask_means: str,
-        request: gr.Request,
+        mask: dict[str, Any] | None = None,
+        own_styles: list[str] | None = None,
     ) -> Iterator[dict[Any, Any]]:
         """Repaint a photograph in the manner of styles that blend.
 
@@ -106,10 +108,7 @@ def tab(limits: Limits) -> None:
         photo = work.asked(photo, "needs photograph", request)
         chosen: list[str | Path] = [*map(style_picture, styles), *(own_styles or [])]
         pictures = work.asked(chosen, "needs style", request)
-        yield {
-            view: work.line(request, "starting"), both: gr.update(visible=False),
-            download: gr.update(visible=False), mask_file: gr.update(visible=False), again: gr.update(visible=False),
-        }  # fmt: skip
+        yield {view: work.line(request, "starting"), both: None, download: None, mask_file: None}
         with work.one_line():
             folder = work.new_folder(request)
             mask_drawn = None
@@ -140,10 +139,9 @@ def tab(limits: Limits) -> None:
             before.save(folder / "before.jpg")
         yield {
             view: work.line(request, "painted picture", width=width, height=height),
-            both: gr.update(value=(str(folder / "before.jpg"), str(file)), visible=True),
-            download: gr.update(value=str(file), visible=True),
-            mask_file: gr.update(value=mask_drawn and str(mask_drawn), visible=bool(mask_drawn)),
-            again: gr.update(visible=True),
+            both: (str(folder / "before.jpg"), str(file)),
+            download: str(file),
+            mask_file: mask_drawn and str(mask_drawn),
         }
 
     def show_on_canvas(photo: str | None, request: gr.Request) -> dict[str, Any] | None:
@@ -160,13 +158,15 @@ def tab(limits: Limits) -> None:
             raise gr.Error(said(request, "draft has no seed"), duration=10, print_exception=False)
         return random.randrange(1, 10**6), start or SEEDED.get(quality, "")
 
-    inputs = [photo, styles, own_styles, quality, strength, brush, content, colour, size, seed, start, mask, where]
-    outputs = [both, download, mask_file, view, again]
+    inputs = [photo, styles, quality, strength, brush, content, colour, size, seed, start, where, mask, own_styles]
+    outputs = [both, download, mask_file, view]
     painting = go.click(
         paint, inputs, outputs, api_name="style", show_progress="full", show_progress_on=view, **QUEUE
     )  # fmt: skip
     reseeded = again.click(another, [quality, start], [seed, start], **PRIVATE)
     repainting = reseeded.success(paint, inputs, outputs, show_progress_on=view, **QUEUE, **PRIVATE)
+    for run in (painting, repainting):
+        run.success(lambda file: gr.update(visible=bool(file)), mask_file, mask_file, show_progress="hidden", **PRIVATE)
     stop.click(work.cancelled, None, view, cancels=[painting, repainting], **PRIVATE)
     gr.on([photo.change, mask_part.expand], show_on_canvas, photo, mask, show_progress="hidden", **PRIVATE)
 

@@ -9,6 +9,8 @@ import gradio as gr
 from impasto import clip as clips
 from impasto.cli.styles import style_picture
 from impasto.errors import ClipError
+from impasto.picture import read
+from impasto.style.sample import EXTENSION
 from impasto.style.settings import Settings
 from impasto.style.video import COLOURS, QUALITIES, Job, Style, stylizing
 from impasto.web import work
@@ -42,19 +44,20 @@ def tab(limits: Limits) -> None:
                 go = gr.Button(t("paint clip"), variant="primary", scale=3, elem_id="paint-clip")
                 stop = gr.Button(t("cancel"), variant="stop", scale=1, min_width=90)
             view = gr.HTML(f"<p class='line'>{t('clip hint')}</p>", min_height=60)
-            painted = gr.Video(label=t("painted clip"), visible=False, interactive=False, buttons=[], elem_id="painted")
-            download = gr.DownloadButton(t("download"), visible=False, variant="primary")
+            with gr.Column(elem_classes="late"):
+                painted = gr.Video(label=t("painted clip"), interactive=False, buttons=[], elem_id="painted")
+                download = gr.DownloadButton(t("download"), variant="primary")
 
     def paint(
+        request: gr.Request,
         clip: str | None,
         styles: list[str],
-        own_styles: list[str] | None,
         quality: str,
         strength: float,
         brush: float,
         colour: str,
         size: float,
-        request: gr.Request,
+        own_styles: list[str] | None = None,
     ) -> Iterator[dict[Any, Any]]:
         """Repaint a clip in the manner of styles that blend, without flicker. The sound goes along.
 
@@ -63,10 +66,12 @@ def tab(limits: Limits) -> None:
         clip = work.asked(clip, "needs clip", request)
         chosen: list[str | Path] = [*map(style_picture, styles), *(own_styles or [])]
         pictures = work.asked(chosen, "needs style", request)
-        hidden = gr.update(visible=False)
-        yield {view: work.line(request, "starting"), painted: hidden, download: hidden}
+        yield {view: work.line(request, "starting"), painted: None, download: None}
         with work.one_line():
             _check(clip, limits)
+            for picture in own_styles or ():
+                if Path(picture).suffix != EXTENSION:  # a saved style is small
+                    read(picture, limits.max_pixels)
             file = work.new_folder(request) / f"{Path(clip).stem}-{Path(pictures[0]).stem}.mp4"
             settings = Settings(
                 quality=quality,
@@ -84,11 +89,11 @@ def tab(limits: Limits) -> None:
                     yield {view: shown}
         yield {
             view: work.line(request, "painted frames", frames=now.number),
-            painted: gr.update(value=str(file), visible=True),
-            download: gr.update(value=str(file), visible=True),
+            painted: str(file),
+            download: str(file),
         }
 
-    inputs = [clip, styles, own_styles, quality, strength, brush, colour, size]
+    inputs = [clip, styles, quality, strength, brush, colour, size, own_styles]
     painting = go.click(paint, inputs, [painted, download, view], api_name="video", show_progress_on=view, **QUEUE)
     stop.click(work.cancelled, None, view, cancels=[painting], **PRIVATE)
 
