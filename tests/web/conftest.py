@@ -27,7 +27,8 @@ class Served:
 @pytest.fixture(scope="session")
 def page() -> Iterator[Served]:
     """The page with small limits. Gradio is imported here and not above, for it must come after `prepared`."""
-    with app.prepared() as folder:
+    with pytest.MonkeyPatch.context() as patched, app.prepared() as folder:
+        patched.setenv("GRADIO_HEARTBEAT_INTERVAL", "1")  # seconds until a visitor who left counts as gone
         from impasto.web.work import Limits
 
         blocks = app.serve(

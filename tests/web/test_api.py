@@ -144,9 +144,13 @@ def test_no_file_of_the_machine_is_served(page: Any, wanted: Path) -> None:
             urllib.request.urlopen(f"{page.url}/gradio_api/file={address}")
 
 
-def test_nothing_that_was_not_uploaded_can_be_painted(client: Any, photo: Path) -> None:
-    with pytest.raises(Exception, match=r"."):
-        client.predict(photo={"path": str(photo), "meta": {"_type": "gradio.FileData"}}, api_name="/style")
+def test_only_what_was_uploaded_is_read(page: Any, digit: Path) -> None:
+    given = {"path": str(digit), "meta": {"_type": "gradio.FileData"}}
+    call, headers = f"{page.url}/gradio_api/call/classify", {"Content-Type": "application/json"}
+    words = json.dumps({"data": [given, "mnist-cnn"]}).encode()
+    event = json.load(urllib.request.urlopen(urllib.request.Request(call, words, headers)))["event_id"]
+    answer = urllib.request.urlopen(f"{call}/{event}").read()
+    assert b"event: error" in answer and b"confidences" not in answer
 
 
 def test_files_of_a_visitor_go_with_the_visitor(page: Any, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 import threading
 import time
 from collections.abc import Callable, Iterator
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,8 @@ import pytest
 import torch
 from PIL import Image
 
-from impasto import provenance
+from impasto import clip, provenance
+from impasto.clip import Info
 from impasto.picture import Picture
 from impasto.style.stylize import Progress
 
@@ -35,15 +37,25 @@ def upload(seen: Any, place: str, file: Path) -> None:
     seen.set_input_files(f"#{place} input[type=file]", file)
 
 
-def test_a_photograph_is_painted_and_its_file_carries_the_recipe(visit: Visit, photo: Path, tmp_path: Path) -> None:
+def test_a_photograph_is_painted_but_for_a_mask_and_its_file_carries_the_recipe(
+    visit: Visit, photo: Path, tmp_path: Path
+) -> None:
     seen = visit()
     upload(seen, "photo", photo)
     seen.wait_for_selector("#photo img")
+    seen.get_by_role("button", name="Paint only a part").click()
+    seen.wait_for_selector("#mask canvas")
+    seen.wait_for_timeout(3000)  # the canvas tells nobody when the photograph lies on it
+    drawn_stroke(seen, "#mask", (-30, 0), (30, 0))
     seen.get_by_label("Swirl").uncheck()
     seen.get_by_label("Mosaic").check()
     seen.get_by_label("Draft").check()
     seen.click("#paint")
     seen.wait_for_selector("#both img", timeout=SECONDS)
+    with seen.expect_download() as download:
+        seen.click("#download-mask")
+    download.value.save_as(tmp_path / "mask.png")
+    assert Image.open(tmp_path / "mask.png").convert("L").getextrema() == (0, 255)
     with seen.expect_download() as download:
         seen.click("#download")
     file = tmp_path / download.value.suggested_filename
@@ -52,6 +64,7 @@ def test_a_photograph_is_painted_and_its_file_carries_the_recipe(visit: Visit, p
     found = provenance.inspect(file)
     assert found["recipe"]["content"]["sha256"] == provenance.sha256(photo)
     assert found["recipe"]["settings"]["quality"] == "draft" and found["recipe"]["styles"][0]["name"] == "mosaic.jpg"
+    assert found["recipe"]["masks"]["protect"]["sha256"] == provenance.sha256(tmp_path / "mask.png")
     assert found["labels"]["AISystemUsed"] == "Impasto"
 
     open_tab(seen, "Inspect")
@@ -59,31 +72,17 @@ def test_a_photograph_is_painted_and_its_file_carries_the_recipe(visit: Visit, p
     seen.wait_for_selector("text=mosaic.jpg")
 
 
-def test_a_mask_that_is_drawn_keeps_what_is_under_it(visit: Visit, photo: Path, tmp_path: Path) -> None:
-    seen = visit()
-    upload(seen, "photo", photo)
-    seen.get_by_role("button", name="Paint only a part").click()
-    seen.wait_for_selector("#mask canvas")
-    seen.wait_for_timeout(3000)  # the canvas tells nobody when the photograph lies on it
-    seen.locator("#mask").get_by_label("Brush", exact=True).click()
-    box = seen.locator("#mask canvas").first.bounding_box()
-    x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
-    seen.mouse.move(x - 30, y)
+def drawn_stroke(seen: Any, editor: str, *corners: tuple[int, int]) -> None:
+    """Draw from corner to corner, in pixels from the middle of the sheet."""
+    seen.locator(editor).get_by_label("Brush", exact=True).click()
+    seen.wait_for_timeout(500)
+    box = seen.locator(f"{editor} canvas").first.bounding_box()
+    (x, y), *others = ((box["x"] + box["width"] / 2 + x, box["y"] + box["height"] / 2 + y) for x, y in corners)
+    seen.mouse.move(x, y)
     seen.mouse.down()
-    seen.mouse.move(x + 30, y, steps=5)
+    for x, y in others:
+        seen.mouse.move(x, y, steps=10)
     seen.mouse.up()
-    seen.get_by_label("Draft").check()
-    seen.click("#paint")
-    seen.wait_for_selector("#both img", timeout=SECONDS)
-    with seen.expect_download() as download:
-        seen.click("#download")
-    download.value.save_as(tmp_path / "painted.png")
-    assert list(provenance.inspect(tmp_path / "painted.png")["recipe"]["masks"]) == ["protect"]
-    with seen.expect_download() as download:
-        seen.get_by_role("button", name="Download the mask").click()
-    download.value.save_as(tmp_path / "mask.png")
-    low, high = Image.open(tmp_path / "mask.png").convert("L").getextrema()
-    assert (low, high) == (0, 255)
 
 
 class Endless:
@@ -173,6 +172,21 @@ def test_too_large_a_file_is_refused(visit: Visit, tmp_path: Path) -> None:
     assert not seen.locator("#photo img").count()
 
 
+def test_a_clip_and_a_film_are_shown(visit: Visit, tmp_path: Path) -> None:
+    with clip.write(tmp_path / "clip.mp4", Info(64, 48, Fraction(12))) as out:
+        for index in range(3):
+            out.add(torch.rand(1, 3, 48, 64), Fraction(index, 12))
+    seen = visit()
+    open_tab(seen, "Video")
+    upload(seen, "clip", tmp_path / "clip.mp4")
+    seen.wait_for_selector("#clip video")
+    seen.click("#paint-clip")
+    seen.wait_for_selector("#painted video", timeout=SECONDS)  # and visible, as all that is waited for
+    open_tab(seen, "Models")
+    seen.click("#draw")
+    seen.wait_for_selector("#film video", timeout=SECONDS)
+
+
 def test_models_draw_and_name_and_show_their_plane(visit: Visit) -> None:
     seen = visit()
     open_tab(seen, "Models")
@@ -187,29 +201,23 @@ def test_models_draw_and_name_and_show_their_plane(visit: Visit) -> None:
     seen.wait_for_selector("#here img", timeout=SECONDS)
 
     open_tab(seen, "Name")
-    seen.locator("#digit").get_by_label("Brush", exact=True).click()
-    seen.wait_for_timeout(500)
-    box = seen.locator("#digit canvas").first.bounding_box()
-    x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
-    seen.mouse.move(x - 50, y - 90)
-    seen.mouse.down()
-    seen.mouse.move(x + 50, y - 90, steps=8)
-    seen.mouse.move(x - 20, y + 90, steps=12)
-    seen.mouse.up()
+    drawn_stroke(seen, "#digit", (-50, -90), (50, -90), (-20, 90))
     seen.wait_for_selector("#digit-named >> text=100%", timeout=SECONDS)
     assert seen.locator("#digit-named h2").inner_text() == "7"
 
 
-@pytest.mark.parametrize("width", [360, 1440])
 @pytest.mark.parametrize(("language", "scheme"), [("en-GB", "light"), ("zh-CN", "dark")])
-def test_every_tab_fits_in_both_languages(visit: Visit, width: int, language: str, scheme: str) -> None:
-    seen = visit(width, language, scheme)
+def test_every_tab_fits_in_both_languages(visit: Visit, language: str, scheme: str) -> None:
+    seen = visit(360, language, scheme)
     assert seen.evaluate("document.body.classList.contains('dark')") == (scheme == "dark")
-    for name in TABS[language]:
-        open_tab(seen, name)
-        seen.wait_for_timeout(300)
-        assert seen.evaluate("document.documentElement.scrollWidth") <= width
-    assert "__i18n__" not in seen.content()
+    for width in (360, 1440):
+        seen.set_viewport_size({"width": width, "height": 900})
+        seen.wait_for_timeout(500)
+        for name in TABS[language]:
+            open_tab(seen, name)
+            seen.wait_for_timeout(200)
+            assert seen.evaluate("document.documentElement.scrollWidth") <= width
+            assert "__i18n__" not in seen.inner_text("body")
 
 
 def test_the_keyboard_reaches_the_styles_and_the_button(visit: Visit) -> None:

@@ -101,6 +101,7 @@ def _thumbnail(name: str) -> str:
     return f"data:image/jpeg;base64,{base64.b64encode(data.getvalue()).decode()}"
 
 
+# What comes late is hidden until there is something in it. (Gradio cuts selectors at every comma: none inside :has.)
 CSS = """
 .gradio-container > .main { max-width: 1240px !important; margin: 0 auto !important; padding: 0 20px 24px !important; }
 .masthead { display: flex; align-items: baseline; flex-wrap: wrap; gap: 2px 16px; padding: 10px 2px 0; }
@@ -115,14 +116,15 @@ CSS = """
   background-size: cover; background-position: center; }
 .styles label span { margin: 0 !important; font-size: 13px; }
 .choice label { padding: 6px 12px !important; }
-.late:not(:has(img, video, audio)) { display: none !important; }  /* until there is something */
+.late:not(:has(img)):not(:has(video)):not(:has(audio)) { display: none !important; }
 .work img { display: block; width: 100%; max-height: 600px; object-fit: contain; border-radius: 8px; }
 .work .track { height: 6px; margin: 12px 0 6px; border-radius: 3px; overflow: hidden;
   background: var(--neutral-200); }
 .dark .work .track { background: var(--neutral-800); }
 .work .track i { display: block; height: 100%; background: var(--primary-500); transition: width .4s linear; }
 .work p, .line { margin: 4px 2px; color: var(--body-text-color-subdued); font-variant-numeric: tabular-nums; }
-.small img { width: 100%; max-height: 560px; object-fit: contain; image-rendering: pixelated; }
+.small .image-frame, .small .image-container button { width: 100% !important; }
+.small img { width: 100% !important; max-height: 520px; object-fit: contain !important; image-rendering: pixelated; }
 input[type=range]::-webkit-slider-thumb { background: var(--primary-600) !important; border: 2px solid white; }
 input[type=range]::-moz-range-thumb { background: var(--primary-600) !important; border: 2px solid white; }
 :focus-visible { outline: 2px solid var(--primary-500) !important; outline-offset: 2px; }

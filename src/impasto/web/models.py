@@ -73,7 +73,9 @@ def _sample(load: Any) -> None:
                 elem_classes="small late",
                 buttons=BUTTONS,
             )
-            film = gr.Video(label=t("film"), elem_classes="late", interactive=False, loop=True, buttons=[])
+            film = gr.Video(
+                label=t("film"), elem_id="film", elem_classes="late", interactive=False, loop=True, buttons=[]
+            )
 
     def sample(model: str, n: float, labels: str, seed: float, request: gr.Request) -> Iterator[dict[Any, Any]]:
         """Draw pictures with a trained model. Returns the sheet of them, how it took shape as a clip, and HTML."""
@@ -81,8 +83,8 @@ def _sample(load: Any) -> None:
         with work.one_line():
             drawer = work.computed(load, model)
             wanted = parse_labels(labels, drawer.config.classes) if labels else None
-            recipe = {"model": model, "n": int(n), "labels": labels or None, "seed": int(seed), "film": None}
-            run = _drawing(drawer, int(n), wanted, int(seed))
+            recipe = {"model": model, "n": int(n), "labels": labels or None, "seed": int(seed or 0), "film": None}
+            run = _drawing(drawer, int(n), wanted, int(seed or 0))
             for sheets in _shown(run, columns_for(int(n)), view, request):
                 if isinstance(sheets, dict):
                     yield sheets
@@ -184,10 +186,10 @@ def _interpolate(load: Any) -> None:
         with work.one_line():
             decoder = work.computed(load, model)
             wanted = parse_labels(labels, decoder.config.classes) if labels else None
-            generator = torch.Generator().manual_seed(int(seed))
+            generator = torch.Generator().manual_seed(int(seed or 0))
             pictures = work.computed(interpolations, decoder, int(rows), int(columns), wanted, generator)
             settings = {"model": model, "rows": int(rows), "steps": int(columns), "labels": labels or None,
-                        "seed": int(seed)}  # fmt: skip
+                        "seed": int(seed or 0)}  # fmt: skip
             recipe = provenance.drawn_recipe("interpolate", settings, {model: models.sha256_of(model)})
             file = work.new_folder(request) / f"{model}-interpolated.png"
             Picture(grid(pictures.cpu(), int(columns)), recipe=recipe).save(file)
@@ -235,11 +237,11 @@ def _inpaint(load: Any) -> None:
             half = slice(size // 2, None) if part in ("lower", "right") else slice(size // 2)
             known[(..., half, slice(None)) if part in ("lower", "upper") else (..., half)] = False
             given = Given(square(folder / "drawn.png", size, drawer.config.channels), known)
-            run = _drawing(drawer, int(n), None, int(seed), given)
+            run = _drawing(drawer, int(n), None, int(seed or 0), given)
             for sheets in _shown(run, columns_for(int(n)), view, request):
                 if isinstance(sheets, dict):
                     yield sheets
-            settings = {"model": model, "n": int(n), "part": part, "seed": int(seed)}
+            settings = {"model": model, "n": int(n), "part": part, "seed": int(seed or 0)}
             recipe = provenance.drawn_recipe("inpaint", settings, {model: models.sha256_of(model)})
             recipe["content"] = [provenance.source(folder / "drawn.png")]
             Picture(sheets[-1], recipe=recipe).save(folder / "completed.png")

@@ -55,7 +55,7 @@ def tab(limits: Limits) -> None:
         with work.one_line():
             for given in (content, style):
                 work.computed(sound.read, given, limits.max_seconds)
-            settings = Settings(strength=strength, steps=int(steps), seed=int(seed), device=limits.device)
+            settings = Settings(strength=strength, steps=int(steps), seed=int(seed or 0), device=limits.device)
             run = transferring(content, style, settings)
             for now, shown in work.watched(run, lambda p: (p.done, None), request):  # noqa: B007
                 if shown:

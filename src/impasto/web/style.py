@@ -123,7 +123,7 @@ def tab(limits: Limits) -> None:
                 style_scale=brush,
                 colour=colour,
                 size=int(size),
-                seed=int(seed),
+                seed=int(seed or 0),
                 device=limits.device,
                 start=start or None,
                 content_weight=content * rung.content_weight if rung and rung.steps and content != 1 else None,
