@@ -62,7 +62,7 @@ def visit(page: Served, browser: Any) -> Iterator[Visit]:
 
     def opened(width: int = 1440, language: str = "en-GB", scheme: str = "light") -> Any:
         context = browser.new_context(
-            locale=language, viewport={"width": width, "height": 900}, color_scheme=scheme, accept_downloads=True
+            locale=language, viewport={"width": width, "height": 900}, color_scheme=scheme, reduced_motion="reduce"
         )
         contexts.append(context)
         seen = context.new_page()

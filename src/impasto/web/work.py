@@ -86,7 +86,7 @@ def one_line() -> Iterator[None]:
             message = "the server could not read or write a file; try again"
         else:
             raise
-        raise gr.Error(html.escape(message), duration=20, print_exception=False) from error
+        raise gr.Error(html.escape(message, quote=False), duration=20, print_exception=False) from error
 
 
 def asked(value: T | None, what: str, request: gr.Request) -> T:
@@ -150,6 +150,7 @@ def line(request: gr.Request, what: str, **values: object) -> str:
 
 
 def cancelled(request: gr.Request) -> str:
+    """What the view says after Cancel."""
     return line(request, "cancelled")
 
 
