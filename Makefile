@@ -1,12 +1,15 @@
-# The two commands to know: `make demo` (see a picture) and `make test` (see that it works).
+# The commands to know: `make demo` (see a picture), `make web` (a page for the browser), `make test` (see that it works).
 # `make docs` builds the documentation into site/, `make wheel-test` tries what would be published.
 PYTHON ?= python3
 BIN = .venv/bin
 
-.PHONY: demo test lint docs wheel-test clean
+.PHONY: demo web test lint docs wheel-test clean
 
 demo: .venv/installed
 	$(BIN)/impasto demo
+
+web: .venv/installed-web
+	$(BIN)/impasto web
 
 test: .venv/installed-test
 	$(BIN)/python -m pytest
@@ -27,6 +30,10 @@ wheel-test:
 .venv/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --no-compile -c constraints.txt -e .
+	touch $@
+
+.venv/installed-web: .venv/installed
+	$(BIN)/python -m pip install --quiet --no-compile -c constraints.txt -e ".[web]"
 	touch $@
 
 .venv/installed-test: .venv/installed

@@ -118,3 +118,10 @@ def test_what_cannot_be_written_is_refused_and_loses_nothing(tmp_path: Path) -> 
         Sound(melody(), RATE).save(tmp_path / "a.txt")
     with pytest.raises(SoundError, match="no folder"):
         sound.check_writable(tmp_path / "none" / "a.wav")
+
+
+def test_a_caller_may_refuse_what_is_longer(tmp_path: Path) -> None:
+    Sound(torch.rand(1, 16_000), 8000).save(tmp_path / "two.wav")
+    assert read(tmp_path / "two.wav", longest=2).seconds == 2
+    with pytest.raises(SoundError, match=r"two\.wav is longer than 0:00:01: cut it into parts"):
+        read(tmp_path / "two.wav", longest=1)

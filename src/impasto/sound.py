@@ -6,6 +6,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -63,8 +64,11 @@ class Sound:
             raise SoundError(f"{path} cannot be written: {getattr(error, 'strerror', None) or error}") from error
 
 
-def read(path: str | os.PathLike[str]) -> Sound:
+def read(path: str | os.PathLike[str], longest: float = LONGEST) -> Sound:
     """Read the first sound track of a file: WAV, FLAC, OGG, MP3, M4A, or a video. Of a damaged one, what can be read.
+
+    Args:
+        longest: longer ones are refused, seconds.
 
     Raises:
         SoundError: no such file, nothing to hear in it, too long.
@@ -72,7 +76,7 @@ def read(path: str | os.PathLike[str]) -> Sound:
     with _opened(path) as file:
         if not file.streams.audio:
             raise SoundError(f"{path} has no sound")
-        samples, rate = _decoded(file, str(path))
+        samples, rate = _decoded(file, str(path), longest)
     if not samples.numel():
         raise SoundError(f"{path} cannot be read: there is no sound in it")
     return Sound(samples, rate)
@@ -116,7 +120,7 @@ def check_writable(path: str | os.PathLike[str]) -> None:
         raise SoundError(f"{path.parent} is no folder; make it first")
 
 
-def _decoded(file: av.container.InputContainer, name: str) -> tuple[Tensor, int]:
+def _decoded(file: av.container.InputContainer, name: str, longest: float) -> tuple[Tensor, int]:
     stream = file.streams.audio[0]
     resampler = av.AudioResampler("fltp")
     parts: list[np.ndarray] = []
@@ -126,8 +130,8 @@ def _decoded(file: av.container.InputContainer, name: str) -> tuple[Tensor, int]
             for part in resampler.resample(frame):
                 parts.append(part.to_ndarray())
                 length, rate = length + part.samples, part.sample_rate  # a header may say half of it (HE-AAC)
-            if length > LONGEST * rate:
-                raise SoundError(f"{name} is longer than {LONGEST // 3600} hours: cut it into parts")
+            if length > longest * rate:
+                raise SoundError(f"{name} is longer than {timedelta(seconds=longest)}: cut it into parts")
     except av.FFmpegError:
         warnings.warn(f"{name}: its sound is damaged and breaks off after {length / rate:.1f} s", stacklevel=3)
     channels = [p for p in parts if len(p) == len(parts[0])]

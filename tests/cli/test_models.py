@@ -205,6 +205,9 @@ def test_bundled_models_are_small_together() -> None:
     [
         (("sample", "nobody", "-o", "a.png"), "no bundled model"),
         (("sample", "gan", "--labels", "0-10", "-o", "a.png"), "from 0 to 9"),
+        (("sample", "gan", "--labels", "0-999999999", "-o", "a.png"), "from 0 to 9"),
+        (("sample", "gan", "--labels", "9-0", "-o", "a.png"), "from 0 to 9"),
+        (("sample", "gan", "--labels", "9" * 5000, "-o", "a.png"), "--labels takes"),
         (("sample", "gan", "--labels", "x", "-o", "a.png"), "--labels takes"),
         (("sample", "vae", "--labels", "1", "-o", "a.png"), "without classes"),
         (("sample", "gan", "--set", "truncaton=1", "-o", "a.png"), "did you mean truncation"),

@@ -47,6 +47,12 @@ def test_columns_and_rows_of_the_map_are_the_inverse_cdf_of_equal_shares():
         np.testing.assert_allclose(column[:, 1], expected[::-1], rtol=1e-5, atol=1e-6)
 
 
+def test_a_place_of_the_plane_has_the_latents_that_the_map_has_there():
+    side, row, column = 10, 2, 7  # row 2 from above
+    place = latent.latents_at((column + 0.5) / side, 1 - (row + 0.5) / side)
+    assert torch.allclose(place, latent.map_latents(side)[row * side + column])
+
+
 def test_the_map_shows_each_point_in_its_place():
     pictures = latent.latent_map(Painter(), side=5)
     assert torch.equal(pictures[:, 0, 0, :2], latent.map_latents(5))

@@ -29,6 +29,7 @@ from impasto.cli import (
     texture,
     train,
     video,
+    web,
     weights,
 )
 from impasto.cli.terminal import Stopped, one_line
@@ -38,7 +39,16 @@ STOPPED = 130  # what shells report for a program that Ctrl-C ended: 128 + SIGIN
 # Without pretty exceptions a traceback, which is a bug of ours, is Python's own: short, and quick to import.
 app = typer.Typer(name="impasto", pretty_exceptions_enable=False)
 MENU: dict[str, tuple[Callable[..., None], ...]] = {
-    "Style transfer": (style.style, batch.batch, video.video, music.music, texture.texture, styles.styles, demo.demo),
+    "Style transfer": (
+        style.style,
+        batch.batch,
+        video.video,
+        music.music,
+        texture.texture,
+        styles.styles,
+        web.web,
+        demo.demo,
+    ),
     "Draw with a model": (
         sample.sample,
         sample.inpaint,

@@ -2,13 +2,16 @@
 
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from impasto.cli.models import names
 from impasto.cli.terminal import one_line
 from impasto.errors import ModelError
+
+if TYPE_CHECKING:
+    from impasto.models.base import Model
 
 TOP = 5  # classes shown
 
@@ -32,6 +35,23 @@ def classify(
 
     impasto classify photo.jpg
     """
+    from impasto import models
+
+    network = models.load(model, device)
+    for image in images:
+        classes = best_classes(network, model, image)
+        if as_json:
+            print(json.dumps({"image": str(image), "model": model, "classes": classes}))
+        else:
+            print(f"{image}: {', '.join('{class} {confidence:.1%}'.format(**found) for found in classes)}")
+
+
+def best_classes(network: "Model", model: str, image: Path) -> list[dict[str, Any]]:
+    """The likeliest classes of a picture and their confidence, by the `network` of the run or name `model`.
+
+    Raises:
+        ModelError, PictureError: not a classifier, not a picture.
+    """
     import torch
 
     from impasto import models
@@ -39,21 +59,15 @@ def classify(
     from impasto.models.cnn import CNN
     from impasto.training import checkpoint
 
-    network = models.load(model, device)
     if not isinstance(network, CNN):
         raise ModelError(f"{model} does not tell classes apart; take a model of the family cnn")
     names = checkpoint.read_config(models.find(model)).get("class_names", [])
     if len(names) != network.config.classes:
         names = range(network.config.classes)
-    for image in images:
-        seen = square(image, network.config.size, network.config.channels).to(network.device)
-        with torch.no_grad():
-            best = network.probabilities(seen)[0].topk(min(TOP, len(names)))
-        classes = [
-            {"class": one_line(names[index]), "confidence": round(confidence, 4)}
-            for confidence, index in zip(best.values.tolist(), best.indices.tolist(), strict=True)
-        ]
-        if as_json:
-            print(json.dumps({"image": str(image), "model": model, "classes": classes}))
-        else:
-            print(f"{image}: {', '.join('{class} {confidence:.1%}'.format(**found) for found in classes)}")
+    seen = square(image, network.config.size, network.config.channels).to(network.device)
+    with torch.no_grad():
+        best = network.probabilities(seen)[0].topk(min(TOP, len(names)))
+    return [
+        {"class": one_line(names[index]), "confidence": round(confidence, 4)}
+        for confidence, index in zip(best.values.tolist(), best.indices.tolist(), strict=True)
+    ]

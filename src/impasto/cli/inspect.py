@@ -35,12 +35,18 @@ def _show(file: Path, found: dict[str, Any]) -> None:
     from rich.table import Table
     from rich.text import Text
 
-    rows = [*_rows("", found["recipe"] or {}), *_rows("label", found["labels"])]
+    rows = rows_of(found)
     table = Table("", "", box=None, show_header=False, padding=(0, 2, 0, 0))
     for name, value in rows:
-        table.add_row(Text(one_line(name), "bold"), Text(one_line(value), overflow="fold"))
+        table.add_row(Text(name, "bold"), Text(value, overflow="fold"))
     print(f"{file}{'' if rows else ': no recipe and no labels'}")
     Console().print(table)
+
+
+def rows_of(found: dict[str, Any]) -> list[tuple[str, str]]:
+    """What `provenance.inspect` found, as lines of a name and a value."""
+    rows = [*_rows("", found["recipe"] or {}), *_rows("label", found["labels"])]
+    return [(one_line(name), one_line(value)) for name, value in rows]
 
 
 def _rows(name: str, value: Any, depth: int = 3) -> Iterator[tuple[str, Any]]:

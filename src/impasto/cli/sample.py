@@ -1,6 +1,7 @@
 """`impasto sample`: pictures drawn by a trained model; `impasto inpaint`: pictures completed by one."""
 
 import inspect
+import re
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -180,15 +181,17 @@ def parse_labels(text: str, classes: int) -> "Tensor":
     """
     import torch
 
-    labels: list[int] = []
-    for part in text.split(","):
-        first, dash, last = part.partition("-")
-        if not (first.isdecimal() and (last.isdecimal() if dash else True)):
-            raise SettingsError(f"--labels takes 7, or 0-9, or 3,1,4, not {text!r}")
-        labels += range(int(first), int(last or first) + 1)
     if not classes:
         raise SettingsError("this model was trained without classes; leave out --labels")
-    if max(labels, default=classes) >= classes:
+    labels: list[int] = []
+    for part in text.split(","):
+        if not re.fullmatch(r"\d{1,9}(-\d{1,9})?", part):
+            raise SettingsError(f"--labels takes 7, or 0-9, or 3,1,4, not {text!r}")
+        first, *_, last = map(int, part.split("-") * 2)
+        if last >= classes:  # said before they are counted out
+            raise SettingsError(f"--labels go from 0 to {classes - 1}, not {text!r}")
+        labels += range(first, last + 1)
+    if not labels:  # 9-0
         raise SettingsError(f"--labels go from 0 to {classes - 1}, not {text!r}")
     return torch.tensor(labels)
 

@@ -41,6 +41,11 @@ def map_latents(side: int = SIDE) -> Tensor:
     return torch.cartesian_prod(axis.flip(0), axis).flip(1)
 
 
+def latents_at(right: float, up: float) -> Tensor:
+    """The latents [1, 2] at a place of that plane: shares of its width and height, in (0, 1), from the lower left."""
+    return torch.special.ndtri(torch.tensor([[right, up]], dtype=torch.float64)).float()
+
+
 def latent_map(model: nn.Module, side: int = SIDE, labels: Tensor | None = None) -> Tensor:
     """The pictures [side * side, C, S, S] that a model of two latents makes of `map_latents`.
 

@@ -1,0 +1,75 @@
+"""`impasto web`: the same work on a page in the browser."""
+
+import ipaddress
+import signal
+from typing import Annotated
+
+import typer
+
+from impasto.errors import SettingsError
+
+PASSWORD = "IMPASTO_AUTH"  # environment variable
+
+
+def web(
+    host: Annotated[str, typer.Option(help="The address to answer on.", metavar="ADDRESS")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="The port.", min=1, max=65535, metavar="N")] = 7860,
+    auth: Annotated[
+        str | None,
+        typer.Option(
+            help=f"Let in only who knows this; better set as {PASSWORD}, for a command line can be seen.",
+            envvar=PASSWORD,
+            metavar="USER:PASSWORD",
+            show_default=False,
+            show_envvar=False,
+        ),
+    ] = None,
+    max_upload: Annotated[float, typer.Option(help="MB of a file, at most.", min=1, metavar="MB")] = 200,
+    max_pixels: Annotated[int, typer.Option(help="Pixels of a picture, at most.", min=1, metavar="N")] = 50_000_000,
+    max_size: Annotated[int, typer.Option(help="Long side of a result, at most.", min=256, metavar="PX")] = 2048,
+    max_seconds: Annotated[
+        float, typer.Option(help="Length of a clip or a sound, at most.", min=1, metavar="SECONDS")
+    ] = 120,
+    device: Annotated[str, typer.Option(help="cpu, cuda, mps, or auto.", metavar="NAME")] = "auto",
+    root_path: Annotated[
+        str | None, typer.Option(help="The path that a proxy serves the page under.", metavar="/PATH")
+    ] = None,
+) -> None:
+    """Serve a page that does all this in the browser, on this machine only unless told otherwise.
+
+    impasto web
+    """
+    user, colon, password = (auth or "").partition(":")
+    if auth is not None and not (user and password):
+        raise SettingsError(f"--auth and {PASSWORD} take USER:PASSWORD")
+    if not (_own(host) or colon):
+        raise SettingsError(f"{host} lets others in: add --auth USER:PASSWORD, or set {PASSWORD}")
+
+    from impasto.device import pick_device
+    from impasto.web import app
+
+    pick_device(device)
+    with app.prepared():
+        try:
+            from impasto.web.work import Limits
+        except ImportError as error:
+            raise SettingsError("the page needs Gradio; install it with: pip install 'impasto[web]'") from error
+        limits = Limits(max_upload, max_pixels, max_size, max_seconds, device)
+        page = app.serve(
+            limits,
+            server_name=host,
+            server_port=port,
+            auth=(user, password) if auth else None,
+            root_path=root_path,
+        )
+        print(f"Impasto paints at {page.local_url} until Ctrl-C", flush=True)
+        signal.signal(signal.SIGTERM, signal.default_int_handler)  # what stops services shall clean up, as Ctrl-C does
+        page.block_thread()
+
+
+def _own(host: str) -> bool:
+    """Whether only this machine reaches `host`."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

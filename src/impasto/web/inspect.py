@@ -1,0 +1,37 @@
+"""The tab that says how a file was made."""
+
+from html import escape
+from typing import Any
+
+import gradio as gr
+
+from impasto import provenance
+from impasto.cli.inspect import rows_of
+from impasto.web import work
+from impasto.web.text import said, t
+from impasto.web.work import Limits
+
+
+def tab(limits: Limits) -> None:
+    """Build the tab, inside of a `gr.Blocks`."""
+    with gr.Row(equal_height=False):
+        with gr.Column(scale=4, min_width=300):
+            file = gr.File(label=t("any file"), height=200, elem_id="file")
+        with gr.Column(scale=7, min_width=300):
+            table = gr.HTML(f"<p class='line'>{t('inspect hint')}</p>", min_height=60, elem_id="recipe")
+            with gr.Accordion(t("as json"), open=False):
+                found = gr.JSON(show_label=False)
+
+    def inspect(file: str | None, request: gr.Request) -> tuple[dict[str, Any] | None, str]:
+        """Read the recipe and the AI-content labels in a picture, a clip or a sound. Returns them, and HTML."""
+        if file is None:
+            return None, work.line(request, "inspect hint")
+        with work.one_line():
+            content = provenance.inspect(file)
+        rows = rows_of(content)
+        if not rows:
+            return content, work.line(request, "no recipe")
+        lines = "".join(f"<tr><th scope='row'>{escape(name)}</th><td>{escape(value)}</td></tr>" for name, value in rows)
+        return content, f"<table class='recipe'><caption>{said(request, 'recipe')}</caption>{lines}</table>"
+
+    gr.on([file.upload, file.clear], inspect, file, [found, table], api_name="inspect", concurrency_limit=None)

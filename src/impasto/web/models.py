@@ -1,0 +1,286 @@
+"""The tab of the model families: draw, walk a plane of pictures, name, interpolate, complete."""
+
+import functools
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+import torch
+from PIL import Image, ImageOps
+from torch import Tensor
+
+from impasto import animation, models, provenance
+from impasto.cli.classify import TOP, best_classes
+from impasto.cli.sample import FRAMES, parse_labels, square
+from impasto.evaluation.grids import columns_for, grid
+from impasto.evaluation.latent import SIDE, interpolations, latent_map, latents_at
+from impasto.models.base import Given, Model
+from impasto.picture import Picture
+from impasto.web import work
+from impasto.web.style import drawn_on
+from impasto.web.text import t
+from impasto.web.work import PRIVATE, QUEUE, Limits
+from impasto.weights import ASSETS
+
+FAMILY = {folder.name: json.loads((folder / "config.json").read_text())["family"]
+          for folder in sorted((ASSETS / "models").iterdir())}  # fmt: skip
+DRAWING = [name for name, family in FAMILY.items() if family != "cnn"]
+DECODING = [name for name in DRAWING if FAMILY[name] in ("gan", "vae", "diffusion")]
+COMPLETING = [name for name in DRAWING if FAMILY[name] != "gan"]
+DIGITS, PLANE = "mnist-cnn", "mnist-vae2d"
+SHOWN = 308  # pixels of the side of a single small picture
+BUTTONS: Any = ["download", "fullscreen"]  # of a picture: not the one that sends it to a web site
+CANVAS = 280  # pixels of the side of the sheet to draw a digit on
+
+
+def tab(limits: Limits) -> None:
+    """Build the tab, inside of a `gr.Blocks`."""
+    load = functools.cache(functools.partial(models.load, device=limits.device))
+    with gr.Tabs():
+        with gr.Tab(t("tab sample")):
+            _sample(load)
+        with gr.Tab(t("tab latent")) as plane:
+            _latent(load, plane)
+        with gr.Tab(t("tab classify")):
+            _classify(load)
+        with gr.Tab(t("tab interpolate")):
+            _interpolate(load)
+        with gr.Tab(t("tab inpaint")):
+            _inpaint(load)
+
+
+def _sample(load: Any) -> None:
+    with gr.Row(equal_height=False):
+        with gr.Column(scale=4, min_width=300):
+            model = gr.Dropdown(DRAWING, value="mnist-diffusion", label=t("model"), elem_id="model")
+            n = gr.Slider(1, 100, 16, step=1, label=t("how many"))
+            labels = gr.Textbox("", label=t("classes"), info=t("classes info"), max_lines=1)
+            seed = gr.Number(0, label=t("seed"), precision=0, minimum=0, maximum=2**53)
+            with gr.Accordion(t("card"), open=False):
+                card = gr.Markdown(_card("mnist-diffusion"), elem_classes="card")
+        with gr.Column(scale=7, min_width=300):
+            with gr.Row(elem_classes="actions"):
+                go = gr.Button(t("draw"), variant="primary", scale=3, elem_id="draw")
+                stop = gr.Button(t("cancel"), variant="stop", scale=1, min_width=90)
+            view = gr.HTML(f"<p class='line'>{t('sample hint')}</p>", min_height=60)
+            drawn = gr.Image(
+                label=t("drawn"),
+                type="filepath",
+                interactive=False,
+                elem_id="drawn",
+                elem_classes="small late",
+                buttons=BUTTONS,
+            )
+            film = gr.Video(
+                label=t("film"), elem_id="film", elem_classes="late", interactive=False, loop=True, buttons=[]
+            )
+
+    def sample(model: str, n: float, labels: str, seed: float, request: gr.Request) -> Iterator[dict[Any, Any]]:
+        """Draw pictures with a trained model. Returns the sheet of them, how it took shape as a clip, and HTML."""
+        yield {view: work.line(request, "starting"), drawn: None, film: None}
+        with work.one_line():
+            drawer = work.computed(load, model)
+            wanted = parse_labels(labels, drawer.config.classes) if labels else None
+            recipe = {"model": model, "n": int(n), "labels": labels or None, "seed": int(seed or 0), "film": None}
+            run = _drawing(drawer, int(n), wanted, int(seed or 0))
+            for sheets in _shown(run, columns_for(int(n)), view, request):
+                if isinstance(sheets, dict):
+                    yield sheets
+            folder = work.new_folder(request)
+            made = provenance.drawn_recipe("sample", recipe, {model: models.sha256_of(model)})
+            Picture(sheets[-1], recipe=made).save(folder / f"{model}.png")
+            if len(sheets) > 1:
+                animation.save([*sheets[:: -(-len(sheets) // FRAMES)], sheets[-1]], folder / f"{model}.mp4")
+        yield {
+            view: None,
+            drawn: str(folder / f"{model}.png"),
+            film: str(folder / f"{model}.mp4") if len(sheets) > 1 else None,
+        }
+
+    drawing = go.click(
+        sample, [model, n, labels, seed], [drawn, film, view], api_name="sample", show_progress_on=view, **QUEUE
+    )
+    stop.click(work.cancelled, None, view, cancels=[drawing], **PRIVATE)
+    model.change(_card, model, card, show_progress="hidden", **PRIVATE)
+
+
+def _latent(load: Any, plane: gr.Tab) -> None:
+    with gr.Row(equal_height=False):
+        with gr.Column(scale=7, min_width=300):
+            chart = gr.Image(label=t("plane"), interactive=False, type="pil", elem_id="plane", buttons=[])
+        with gr.Column(scale=4, min_width=300):
+            gr.HTML(f"<p class='line'>{t('plane hint')}</p>")
+            right = gr.Slider(0.005, 0.995, 0.5, step=0.005, label=t("right"), buttons=[])
+            up = gr.Slider(0.005, 0.995, 0.5, step=0.005, label=t("up"), buttons=[])
+            here = gr.Image(label=t("here"), interactive=False, type="pil", elem_id="here", buttons=[])
+
+    def draw_plane() -> Image.Image:
+        with work.one_line():
+            return work.image(work.computed(lambda: grid(latent_map(load(PLANE)), SIDE)))
+
+    def latent(right: float, up: float) -> Image.Image:
+        """Draw the picture at a place of the plane of mnist-vae2d: shares of its width and height, from 0 to 1."""
+        with work.one_line():
+            return _enlarged(work.computed(lambda: load(PLANE).decode(latents_at(right, up).to(load(PLANE).device))))
+
+    def clicked(chart: Image.Image, at: gr.SelectData) -> tuple[float, float]:
+        x, y = at.index
+        return round(x / chart.width, 3), round(1 - y / chart.height, 3)
+
+    plane.select(draw_plane, None, chart, show_progress="minimal", **QUEUE, **PRIVATE)
+    chart.select(clicked, chart, [right, up], show_progress="hidden", **PRIVATE)
+    gr.on(
+        [right.change, up.change], latent, [right, up], here, api_name="latent", show_progress="hidden",
+        trigger_mode="always_last", **QUEUE,
+    )  # fmt: skip
+
+
+def _classify(load: Any) -> None:
+    with gr.Row(equal_height=False):
+        with gr.Column(min_width=300):
+            sheet = _sheet(t("draw a digit"), "digit")
+            digit = gr.Label(label=t("it is"), num_top_classes=TOP, elem_id="digit-named")
+        with gr.Column(min_width=300):
+            picture = work.photograph(label=t("picture to name"), height=324)
+            named = gr.Label(label=t("it is"), num_top_classes=TOP)
+            classifiers = [name for name, family in FAMILY.items() if family == "cnn"]
+            model = gr.Dropdown(classifiers, value=classifiers[0], label=t("model"), info=t("classifiers info"))
+
+    def classify(picture: str | None, model: str) -> dict[str, float] | None:
+        """Say which of a classifier's classes a picture shows, with the confidence in each of the first five."""
+        if picture is None:
+            return None
+        with work.one_line():
+            found = work.computed(lambda: best_classes(load(model), model, Path(picture)))
+        return {one["class"]: one["confidence"] for one in found}
+
+    def name_digit(sheet: dict[str, Any] | None, request: gr.Request) -> dict[str, float] | None:
+        ink = drawn_on(sheet)
+        if ink is None:
+            return None
+        file = work.new_folder(request) / "digit.png"
+        # As MNIST has them: in a box of 20 of the 28 pixels.
+        ImageOps.expand(ImageOps.pad(ink.crop(ink.getbbox()), (200, 200)), 40).save(file)
+        return classify(str(file), DIGITS)
+
+    sheet.change(name_digit, sheet, digit, show_progress="hidden", trigger_mode="always_last", **QUEUE, **PRIVATE)
+    gr.on([picture.change, model.change], classify, [picture, model], named, api_name="classify", **QUEUE)
+
+
+def _interpolate(load: Any) -> None:
+    with gr.Row(equal_height=False):
+        with gr.Column(scale=4, min_width=300):
+            model = gr.Dropdown(DECODING, value="mnist-vae", label=t("model"))
+            rows = gr.Slider(1, 10, 5, step=1, label=t("rows"))
+            columns = gr.Slider(2, 16, 10, step=1, label=t("columns"))
+            labels = gr.Textbox("", label=t("classes"), info=t("classes info"), max_lines=1)
+            seed = gr.Number(0, label=t("seed"), precision=0, minimum=0, maximum=2**53)
+        with gr.Column(scale=7, min_width=300):
+            go = gr.Button(t("interpolate"), variant="primary")
+            drawn = gr.Image(label=t("drawn"), type="filepath", interactive=False, buttons=BUTTONS)
+
+    def interpolate(model: str, rows: float, columns: float, labels: str, seed: float, request: gr.Request) -> str:
+        """Draw how one picture turns into another, a row for each two. Returns the sheet."""
+        with work.one_line():
+            decoder = work.computed(load, model)
+            wanted = parse_labels(labels, decoder.config.classes) if labels else None
+            generator = torch.Generator().manual_seed(int(seed or 0))
+            pictures = work.computed(interpolations, decoder, int(rows), int(columns), wanted, generator)
+            settings = {"model": model, "rows": int(rows), "steps": int(columns), "labels": labels or None,
+                        "seed": int(seed or 0)}  # fmt: skip
+            recipe = provenance.drawn_recipe("interpolate", settings, {model: models.sha256_of(model)})
+            file = work.new_folder(request) / f"{model}-interpolated.png"
+            Picture(grid(pictures.cpu(), int(columns)), recipe=recipe).save(file)
+        return str(file)
+
+    go.click(interpolate, [model, rows, columns, labels, seed], drawn, api_name="interpolate", **QUEUE)
+
+
+def _inpaint(load: Any) -> None:
+    with gr.Row(equal_height=False):
+        with gr.Column(scale=4, min_width=300):
+            sheet = _sheet(t("draw a part"), "part")
+            part = gr.Radio(
+                [(str(t(f"part {name}")), name) for name in ("lower", "upper", "right", "left")], value="lower",
+                label=t("part"), elem_classes="choice",
+            )  # fmt: skip
+            model = gr.Dropdown(COMPLETING, value="mnist-pixelcnn", label=t("model"))
+            n = gr.Slider(1, 25, 9, step=1, label=t("how many"))
+            seed = gr.Number(0, label=t("seed"), precision=0, minimum=0, maximum=2**53)
+        with gr.Column(scale=7, min_width=300):
+            with gr.Row(elem_classes="actions"):
+                go = gr.Button(t("complete"), variant="primary", scale=3)
+                stop = gr.Button(t("cancel"), variant="stop", scale=1, min_width=90)
+            view = gr.HTML(f"<p class='line'>{t('inpaint hint')}</p>", min_height=60)
+            drawn = gr.Image(
+                label=t("drawn"),
+                type="filepath",
+                interactive=False,
+                elem_id="completed",
+                elem_classes="small late",
+                buttons=BUTTONS,
+            )
+
+    def inpaint(
+        sheet: dict[str, Any] | None, part: str, model: str, n: float, seed: float, request: gr.Request
+    ) -> Iterator[dict[Any, Any]]:
+        """Complete what is drawn on a sheet: half of it is drawn anew. Returns the completions, and HTML."""
+        ink = work.asked(drawn_on(sheet), "needs drawing", request)
+        yield {view: work.line(request, "starting"), drawn: None}
+        with work.one_line():
+            drawer = work.computed(load, model)
+            folder, size = work.new_folder(request), drawer.config.size
+            ink.save(folder / "drawn.png")
+            known = torch.ones(1, 1, size, size, dtype=torch.bool)
+            half = slice(size // 2, None) if part in ("lower", "right") else slice(size // 2)
+            known[(..., half, slice(None)) if part in ("lower", "upper") else (..., half)] = False
+            given = Given(square(folder / "drawn.png", size, drawer.config.channels), known)
+            run = _drawing(drawer, int(n), None, int(seed or 0), given)
+            for sheets in _shown(run, columns_for(int(n)), view, request):
+                if isinstance(sheets, dict):
+                    yield sheets
+            settings = {"model": model, "n": int(n), "part": part, "seed": int(seed or 0)}
+            recipe = provenance.drawn_recipe("inpaint", settings, {model: models.sha256_of(model)})
+            recipe["content"] = [provenance.source(folder / "drawn.png")]
+            Picture(sheets[-1], recipe=recipe).save(folder / "completed.png")
+        yield {view: None, drawn: str(folder / "completed.png")}
+
+    completing = go.click(
+        inpaint, [sheet, part, model, n, seed], [drawn, view], api_name="inpaint", show_progress_on=view, **QUEUE
+    )
+    stop.click(work.cancelled, None, view, cancels=[completing], **PRIVATE)
+
+
+def _sheet(label: Any, name: str) -> gr.ImageEditor:
+    """A sheet to draw a digit on."""
+    return gr.ImageEditor(
+        type="pil", label=label, elem_id=name, sources=(), transforms=(), layers=False, buttons=[], height=420,
+        placeholder=t("sheet hint"), fixed_canvas=True,
+        canvas_size=(CANVAS, CANVAS), brush=gr.Brush(default_size=12, colors=["#2f4f9e"], color_mode="fixed"),
+    )  # fmt: skip
+
+
+@torch.no_grad()
+def _drawing(drawer: Model, n: int, labels: Tensor | None, seed: int, given: Given | None = None) -> Iterator[Tensor]:
+    yield from drawer.sampling(n, labels=labels, given=given, generator=torch.Generator().manual_seed(seed))
+
+
+def _shown(run: Iterator[Tensor], columns: int, view: gr.HTML, request: gr.Request) -> Iterator[Any]:
+    """Updates of `view` while a model draws, and at the end the sheets [1, 3, H, W] of every step."""
+    sheets = []
+    for pictures, shown in work.watched(run, lambda pictures: (None, grid(pictures, columns)), request):
+        sheets.append(grid(pictures, columns))
+        if shown:
+            yield {view: shown}
+    yield sheets
+
+
+def _enlarged(pictures: Tensor) -> Image.Image:
+    """The first of small pictures [N, C, S, S], each pixel a square."""
+    return work.image(pictures[:1].expand(1, 3, -1, -1)).resize((SHOWN, SHOWN), Image.Resampling.NEAREST)
+
+
+def _card(model: str) -> str:
+    return (ASSETS / "models" / model / "card.md").read_text()

@@ -1,0 +1,178 @@
+"""The tab that repaints a photograph."""
+
+import functools
+import random
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+from PIL import Image, ImageChops, ImageOps
+
+from impasto import picture
+from impasto.cli.styles import BUNDLED, style_picture
+from impasto.picture import Picture, fit
+from impasto.style.sample import EXTENSION
+from impasto.style.settings import COLOURS, QUALITIES, Settings
+from impasto.style.stylize import Job, stylizing
+from impasto.web import work
+from impasto.web.text import said, t
+from impasto.web.work import PRIVATE, QUEUE, Limits
+
+EDITOR_SIDE = 800  # pixels of the long side of the picture to draw a mask on
+SEEDED = {"fine": "style", "gatys": "noise"}  # where else these start, for a seed to make a difference
+
+
+def style_choice(label: str = "styles") -> tuple[gr.CheckboxGroup, gr.File]:
+    """The bundled styles, and a place for one's own."""
+    choices = [(str(t(f"style {name}")), name) for name in BUNDLED]
+    bundled = gr.CheckboxGroup(choices, value=["swirl"], label=t(label), info=t("several blend"), elem_classes="styles")
+    own = gr.File(
+        label=t("own styles"), file_count="multiple", file_types=[*picture.FORMATS, EXTENSION], height=110,
+        elem_classes="own",
+    )  # fmt: skip
+    return bundled, own
+
+
+def tab(limits: Limits) -> None:
+    """Build the tab, inside of a `gr.Blocks`."""
+    with gr.Row(equal_height=False):
+        with gr.Column(scale=5, min_width=300):
+            photo = work.photograph(label=t("photograph"), height=280, elem_id="photo")
+            styles, own_styles = style_choice()
+            quality = gr.Radio(
+                [(str(t(f"quality {name}")), name) for name in QUALITIES], value="fine", label=t("quality"),
+                info=t("quality info"), elem_classes="choice",
+            )  # fmt: skip
+            with gr.Row():
+                strength = gr.Slider(0, 2, 1, step=0.05, label=t("strength"), info=t("strength info"))
+                brush = gr.Slider(0.25, 4, 1, step=0.05, label=t("brush"), info=t("brush info"))
+            with gr.Accordion(t("more settings"), open=False):
+                content = gr.Slider(0, 4, 1, step=0.1, label=t("content"), info=t("content info"))
+                colour = gr.Radio(
+                    [(str(t(f"colour {name}")), name) for name in COLOURS], value="style", label=t("colour"),
+                    elem_classes="choice",
+                )  # fmt: skip
+                largest = max(256, limits.max_size)
+                size = gr.Slider(128, largest, min(768, largest), step=32, label=t("size"), info=t("size info"))
+                with gr.Row():
+                    seed = gr.Number(0, label=t("seed"), precision=0, minimum=0, maximum=2**53)
+                    start = gr.Dropdown(
+                        [(str(t(f"start {name or 'quality'}")), name) for name in ("", "content", "noise", "style")],
+                        value="", label=t("start"), info=t("start info"),
+                    )  # fmt: skip
+            with gr.Accordion(t("mask"), open=False) as mask_part:
+                where = gr.Radio(
+                    [(str(t("mask protect")), "protect"), (str(t("mask only")), "only")], value="protect",
+                    label=t("mask what"), elem_classes="choice",
+                )  # fmt: skip
+                mask = gr.ImageEditor(
+                    elem_id="mask",
+                    type="pil", label=t("mask drawn"), sources=(), transforms=(), layers=False, height=420, buttons=[],
+                    brush=gr.Brush(default_size=40, colors=["#e5484d"], color_mode="fixed"),
+                )  # fmt: skip
+        with gr.Column(scale=6, min_width=300, elem_classes="result"):
+            with gr.Row(elem_classes="actions"):
+                go = gr.Button(t("paint"), variant="primary", scale=3, elem_id="paint")
+                stop = gr.Button(t("cancel"), variant="stop", scale=1, min_width=90, elem_id="cancel")
+            view = gr.HTML(f"<p class='line'>{t('style hint')}</p>", elem_id="view", min_height=60)
+            with gr.Column(elem_classes="late"):
+                both = gr.ImageSlider(
+                    label=t("before and after"), max_height=640, buttons=["fullscreen"], elem_id="both"
+                )  # fmt: skip
+                with gr.Row():
+                    download = gr.DownloadButton(t("download"), variant="primary", elem_id="download")
+                    mask_file = gr.DownloadButton(t("download mask"), visible=False, elem_id="download-mask")
+                    again = gr.Button(t("again"))
+
+    def paint(
+        request: gr.Request,
+        photo: str | None,
+        styles: list[str],
+        quality: str,
+        strength: float,
+        brush: float,
+        content: float,
+        colour: str,
+        size: float,
+        seed: float,
+        start: str,
+        mask_means: str,
+        mask: dict[str, Any] | None = None,
+        own_styles: list[str] | None = None,
+    ) -> Iterator[dict[Any, Any]]:
+        """Repaint a photograph in the manner of styles that blend.
+
+        Returns the picture before and after, the file of the picture with its recipe, the file of its mask, and HTML.
+        """
+        photo = work.asked(photo, "needs photograph", request)
+        chosen: list[str | Path] = [*map(style_picture, styles), *(own_styles or [])]
+        pictures = work.asked(chosen, "needs style", request)
+        yield {view: work.line(request, "starting"), both: None, download: None, mask_file: None}
+        with work.one_line():
+            folder = work.new_folder(request)
+            mask_drawn = None
+            if (ink := drawn_on(mask)) is not None:
+                mask_drawn = folder / "mask.png"  # of what stays as it is
+                (ink if mask_means == "protect" else ImageOps.invert(ink)).save(mask_drawn)
+            job = Job(photo, pictures, protect=mask_drawn, max_pixels=limits.max_pixels)
+            rung = QUALITIES.get(quality)
+            settings = Settings(
+                quality=quality,
+                strength=strength,
+                style_scale=brush,
+                colour=colour,
+                size=int(size),
+                seed=int(seed or 0),
+                device=limits.device,
+                start=start or None,
+                content_weight=content * rung.content_weight if rung and rung.steps and content != 1 else None,
+            )
+            for now, shown in work.watched(stylizing(job, settings), lambda p: (p.done, p.result().pixels), request):  # noqa: B007
+                if shown:
+                    yield {view: shown}
+            result = work.computed(now.result)
+            file = folder / f"{Path(photo).stem}-{Path(pictures[0]).stem}.png"
+            result.save(file)
+            height, width = result.pixels.shape[2:]
+            before = Picture(fit(picture.read(photo).pixels, max(height, width)))
+            before.save(folder / "before.jpg")
+        yield {
+            view: work.line(request, "painted picture", width=width, height=height),
+            both: (str(folder / "before.jpg"), str(file)),
+            download: str(file),
+            mask_file: mask_drawn and str(mask_drawn),
+        }
+
+    def show_on_canvas(photo: str | None, request: gr.Request) -> dict[str, Any] | None:
+        """Put the photograph under the mask; one that cannot be read is refused here already."""
+        if photo is None:
+            return None
+        with work.one_line():
+            pixels = picture.read(photo, limits.max_pixels).pixels
+            small = fit(pixels, min(EDITOR_SIDE, max(pixels.shape[2:])))
+            return {"background": work.image(small), "layers": [], "composite": None}
+
+    def another(quality: str, start: str, request: gr.Request) -> tuple[int, str]:
+        if quality == "draft":
+            raise gr.Error(said(request, "draft has no seed"), duration=10, print_exception=False)
+        return random.randrange(1, 10**6), start or SEEDED.get(quality, "")
+
+    inputs = [photo, styles, quality, strength, brush, content, colour, size, seed, start, where, mask, own_styles]
+    outputs = [both, download, mask_file, view]
+    painting = go.click(
+        paint, inputs, outputs, api_name="style", show_progress="full", show_progress_on=view, **QUEUE
+    )  # fmt: skip
+    reseeded = again.click(another, [quality, start], [seed, start], **PRIVATE)
+    repainting = reseeded.success(paint, inputs, outputs, show_progress_on=view, **QUEUE, **PRIVATE)
+    for run in (painting, repainting):
+        run.success(lambda file: gr.update(visible=bool(file)), mask_file, mask_file, show_progress="hidden", **PRIVATE)
+    stop.click(work.cancelled, None, view, cancels=[painting, repainting], **PRIVATE)
+    gr.on([photo.change, mask_part.expand], show_on_canvas, photo, mask, show_progress="hidden", **PRIVATE)
+
+
+def drawn_on(sheet: dict[str, Any] | None) -> Image.Image | None:
+    """What was drawn on an editor's sheet, white on black; None for nothing."""
+    layers = [layer.getchannel("A") for layer in (sheet or {}).get("layers", [])]
+    ink = functools.reduce(ImageChops.lighter, layers) if layers else None
+    return ink if ink is not None and ink.getbbox() else None

@@ -1,0 +1,107 @@
+"""The tab that repaints a clip."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+
+from impasto import clip as clips
+from impasto.cli.styles import style_picture
+from impasto.errors import ClipError
+from impasto.picture import read
+from impasto.style.sample import EXTENSION
+from impasto.style.settings import Settings
+from impasto.style.video import COLOURS, QUALITIES, Job, Style, stylizing
+from impasto.web import work
+from impasto.web.style import style_choice
+from impasto.web.text import t
+from impasto.web.work import PRIVATE, QUEUE, Limits
+
+
+def tab(limits: Limits) -> None:
+    """Build the tab, inside of a `gr.Blocks`."""
+    with gr.Row(equal_height=False):
+        with gr.Column(scale=5, min_width=300):
+            clip = gr.Video(label=t("clip"), sources=["upload"], height=280, buttons=[], elem_id="clip")
+            styles, own_styles = style_choice()
+            quality = gr.Radio(
+                [(str(t(f"quality {name}")), name) for name in QUALITIES], value="draft", label=t("quality"),
+                info=t("clip quality info"), elem_classes="choice",
+            )  # fmt: skip
+            with gr.Row():
+                strength = gr.Slider(0, 2, 1, step=0.05, label=t("strength"), info=t("strength info"))
+                brush = gr.Slider(0.25, 4, 1, step=0.05, label=t("brush"), info=t("brush info"))
+            with gr.Accordion(t("more settings"), open=False):
+                colour = gr.Radio(
+                    [(str(t(f"clip colour {name}")), name) for name in COLOURS], value="style", label=t("colour"),
+                    elem_classes="choice",
+                )  # fmt: skip
+                largest = max(256, limits.max_size)
+                size = gr.Slider(128, largest, min(640, largest), step=32, label=t("size"), info=t("size info"))
+        with gr.Column(scale=6, min_width=300):
+            with gr.Row(elem_classes="actions"):
+                go = gr.Button(t("paint clip"), variant="primary", scale=3, elem_id="paint-clip")
+                stop = gr.Button(t("cancel"), variant="stop", scale=1, min_width=90)
+            view = gr.HTML(f"<p class='line'>{t('clip hint')}</p>", min_height=60)
+            with gr.Column(elem_classes="late"):
+                painted = gr.Video(label=t("painted clip"), interactive=False, buttons=[], elem_id="painted")
+                download = gr.DownloadButton(t("download"), variant="primary")
+
+    def paint(
+        request: gr.Request,
+        clip: str | None,
+        styles: list[str],
+        quality: str,
+        strength: float,
+        brush: float,
+        colour: str,
+        size: float,
+        own_styles: list[str] | None = None,
+    ) -> Iterator[dict[Any, Any]]:
+        """Repaint a clip in the manner of styles that blend, without flicker. The sound goes along.
+
+        Returns the clip, its file, and HTML.
+        """
+        clip = work.asked(clip, "needs clip", request)
+        chosen: list[str | Path] = [*map(style_picture, styles), *(own_styles or [])]
+        pictures = work.asked(chosen, "needs style", request)
+        yield {view: work.line(request, "starting"), painted: None, download: None}
+        with work.one_line():
+            _check(clip, limits)
+            for picture in own_styles or ():
+                if Path(picture).suffix != EXTENSION:  # a saved style is small
+                    read(picture, limits.max_pixels)
+            file = work.new_folder(request) / f"{Path(clip).stem}-{Path(pictures[0]).stem}.mp4"
+            settings = Settings(
+                quality=quality,
+                strength=strength,
+                style_scale=brush,
+                colour=colour,
+                size=int(size),
+                device=limits.device,
+            )
+            job = Job(clip, [Style(picture) for picture in pictures], file, end=limits.max_seconds)
+            for now, shown in work.watched(  # noqa: B007
+                stylizing(job, settings), lambda p: (p.number / p.frames if p.frames else None, p.pixels), request
+            ):
+                if shown:
+                    yield {view: shown}
+        yield {
+            view: work.line(request, "painted frames", frames=now.number),
+            painted: str(file),
+            download: str(file),
+        }
+
+    inputs = [clip, styles, quality, strength, brush, colour, size, own_styles]
+    painting = go.click(paint, inputs, [painted, download, view], api_name="video", show_progress_on=view, **QUEUE)
+    stop.click(work.cancelled, None, view, cancels=[painting], **PRIVATE)
+
+
+def _check(clip: str, limits: Limits) -> None:
+    """Refuse what is larger or longer than the page allows, as far as the file says it."""
+    info = clips.read(clip).info
+    if info.width * info.height > limits.max_pixels:
+        raise ClipError(f"{clip} has {info.width} × {info.height} pixels, more than the limit of {limits.max_pixels}")
+    if info.frames and info.frames / info.rate > limits.max_seconds:
+        raise ClipError(f"{clip} is longer than {limits.max_seconds:g} seconds; cut it first")

@@ -1,0 +1,55 @@
+"""`impasto web` before it serves anything."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+Impasto = Callable[..., Any]  # the fixture in conftest.py
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "192.168.1.5", "::", "studio.example"])
+def test_others_are_let_in_only_with_a_password(impasto: Impasto, host: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("IMPASTO_AUTH", raising=False)
+    code, out, err = impasto("web", "--host", host)
+    assert (code, out) == (2, "")
+    assert err == f"error: {host} lets others in: add --auth USER:PASSWORD, or set IMPASTO_AUTH\n"
+
+
+@pytest.mark.parametrize("auth", ["name", "name:", ":password", ""])
+def test_a_password_has_a_name(impasto: Impasto, auth: str) -> None:
+    assert impasto("web", "--auth", auth) == (2, "", "error: --auth and IMPASTO_AUTH take USER:PASSWORD\n")
+
+
+def test_the_password_may_come_from_the_environment(impasto: Impasto, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("IMPASTO_AUTH", "nameless")
+    assert impasto("web", "--host", "0.0.0.0").err == "error: --auth and IMPASTO_AUTH take USER:PASSWORD\n"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="its processes get no such signal")
+def test_a_server_that_is_stopped_leaves_nothing_behind(tmp_path: Path) -> None:
+    words = [sys.executable, "-m", "impasto", "web", "--port", str(free_port())]
+    environment = {**os.environ, "TMPDIR": str(tmp_path)}
+    with subprocess.Popen(words, stdout=subprocess.PIPE, text=True, env=environment) as server:
+        assert server.stdout is not None
+        assert server.stdout.readline().startswith("Impasto paints at http://127.0.0.1:")
+        assert list(tmp_path.glob("impasto-web-*"))
+        server.send_signal(signal.SIGTERM)  # as what stops services does
+        assert server.wait(60) == 0
+    assert not list(tmp_path.iterdir())
+
+
+def free_port() -> int:
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        return int(one.getsockname()[1])
+
+
+def test_a_device_that_is_not_there_is_named_at_once(impasto: Impasto) -> None:
+    assert "no device 'abacus'" in impasto("web", "--device", "abacus").err
