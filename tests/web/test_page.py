@@ -67,6 +67,9 @@ def test_a_photograph_is_painted_but_for_a_mask_and_its_file_carries_the_recipe(
     assert found["recipe"]["masks"]["protect"]["sha256"] == provenance.sha256(tmp_path / "mask.png")
     assert found["labels"]["AISystemUsed"] == "Impasto"
 
+    seen.get_by_role("button", name="Again with another seed").click()
+    seen.locator(".toast-body", has_text="A draft has no seed").first.wait_for()
+
     open_tab(seen, "Inspect")
     upload(seen, "file", file)
     seen.wait_for_selector("text=mosaic.jpg")

@@ -59,7 +59,7 @@ WORDS = {  # what the code calls it: English, Chinese
     "start quality": ("As the quality has it", "由质量决定"),
     "start content": ("The photograph", "照片"),
     "start noise": ("Noise", "噪声"),
-    "start style": ("The style's colours, with noise", "带噪声的风格颜色"),
+    "start style": ("Style's colours, noise", "带噪声的风格颜色"),
     "mask": ("Paint only a part", "只处理一部分"),
     "mask what": ("What you draw over …", "涂抹的部分……"),
     "mask protect": ("stays as it is", "保持原样"),
