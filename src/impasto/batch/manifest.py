@@ -10,13 +10,16 @@ NAME = "manifest.jsonl"
 Record = dict[str, Any]  # output, key, status ("done" or "failed"), and what came of it
 
 
-def read(folder: Path) -> dict[str, Record]:
-    """The last record of each output. A line that a kill cut off counts as none."""
-    return {record["output"]: record for record in _lines(folder / NAME)}
+def done(folder: Path) -> dict[str, str | None]:
+    """The key of each output whose last record says that it is done, else None. A line that a kill cut off is none."""
+    keys = {}
+    for record in _lines(folder / NAME):
+        keys[record["output"]] = record.get("key") if record.get("status") == "done" else None
+    return keys
 
 
 class Manifest:
-    """The manifest of a folder, open for more records. Each is on the disk before the next is taken."""
+    """The manifest of a folder, open for more records. Each leaves this process before the next is taken."""
 
     def __init__(self, folder: Path):
         self._file = (folder / NAME).open("a+b")

@@ -74,7 +74,7 @@ def running(tasks: Sequence[Task], folder: Path, engine: Engine) -> Iterator[Pro
 
 def _waiting(tasks: Sequence[Task], folder: Path) -> tuple[dict[Task, str], list[tuple[Task, Record]]]:
     """What is not done yet, with its key; and what has an input that cannot be read."""
-    before = manifest.read(folder)
+    before = manifest.done(folder)
     hashes, unreadable = _hashes({file for task in tasks for file in task.inputs})
     keys: dict[Task, str] = {}
     broken: list[tuple[Task, Record]] = []
@@ -83,8 +83,7 @@ def _waiting(tasks: Sequence[Task], folder: Path) -> tuple[dict[Task, str], list
             broken.append((task, failure(why[0])))
             continue
         key = task.key(hashes)
-        old = before.get(_name(task, folder), {})
-        if not (old.get("status") == "done" and old.get("key") == key and task.output.is_file()):
+        if not (before.get(_name(task, folder)) == key and task.output.is_file()):
             keys[task] = key
     return keys, broken
 
