@@ -30,7 +30,7 @@ from impasto.style.tiles import span
 QUALITIES = ("fine", "gallery")
 WRAPS = {"no": (False, False), "x": (False, True), "y": (True, False), "both": (True, True)}  # down, across
 LEVELS = 4  # reductions at which a texture is measured: there is no content to give it large forms
-STEPS = (42, 65, 95)  # at full size, at half, at all smaller ones
+STEPS = (39, 60, 88)  # at full size, at half, at all smaller ones
 SMALLEST = 64  # pixels, on the short side of the smallest scale
 BORDER = 32  # pixels of a sample that are not measured
 MARGIN = 8  # pixels: how far resizing looks, and more
