@@ -62,7 +62,7 @@ def texture(
     ] = "fine",
     steps: Annotated[
         int | None,
-        option(METHOD, "Steps at full size; those of smaller sizes keep their proportion (default 45)", metavar="N"),
+        option(METHOD, "Steps at full size; those of smaller sizes keep their proportion (default 39)", metavar="N"),
     ] = None,
     bits: Annotated[
         int | None, option(OUTPUT, "Bits per channel, 8, or 16 for PNG and TIFF (default 8)", metavar="N")
