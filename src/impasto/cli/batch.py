@@ -87,9 +87,9 @@ def batch(
 ) -> None:
     """Repaint every picture of CONTENTS in the manner of every one of STYLES.
 
-    A CSV file has a line per picture: columns content and style (several with ;), perhaps mask, protect and output,
-    and any setting by its name.
-    What is done is left out, so the same command goes on where another was stopped. Ends with 3 where some failed.
+    What is done is left out: the same command goes on where it was stopped. Ends with 3 where some pictures failed.
+
+    A CSV file has a line per picture: columns content and style, perhaps mask, protect, output, and any setting.
 
     impasto batch photos paintings -o out --quality draft
 
