@@ -49,7 +49,7 @@ def running(tasks: Sequence[Task], folder: Path, engine: Engine) -> Iterator[Pro
     except OSError as error:
         raise SettingsError(f"{folder} cannot be written: {error.strerror}") from error
     for part in folder.rglob(".impasto-*"):  # what a killed process left half-written
-        part.unlink()
+        part.unlink(missing_ok=True)
     keys, broken = _waiting(tasks, folder)
     for network in {settings.chosen().network for settings in {task.settings for task in keys}}:
         weights.path(network)  # fetched once, not by each worker
