@@ -22,7 +22,7 @@ from impasto import picture
 from impasto.data.folder import pictures_in
 from impasto.device import configure_threads
 from impasto.perception.vgg19 import VGG19
-from impasto.picture import Picture, fit
+from impasto.picture import Picture, fit, to_integers
 from impasto.style import losses
 from impasto.style.objective import Eye
 from impasto.style.settings import QUALITIES
@@ -110,8 +110,7 @@ def draw(sheet: list[list[torch.Tensor]], path: Path, cell: int = 320) -> None:
     canvas = Image.new("RGB", (len(sheet[0]) * cell, len(sheet) * cell), "white")
     for y, row in enumerate(sheet):
         for x, pixels in enumerate(row):
-            array = fit(pixels, cell - 4)[0].permute(1, 2, 0).mul(255).round().byte().numpy()
-            canvas.paste(Image.fromarray(array), (x * cell, y * cell))
+            canvas.paste(Image.fromarray(to_integers(fit(pixels, cell - 4))), (x * cell, y * cell))
     canvas.save(path)
 
 

@@ -11,6 +11,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from impasto import models
 from impasto.evaluation.grids import grid
+from impasto.picture import to_integers
 
 FILE = Path(__file__).parent.parent / "docs" / "pictures" / "families.png"
 MODELS = ("mnist-gan", "mnist-vae", "mnist-vae2d", "mnist-pixelcnn", "mnist-pixelrnn", "mnist-diffusion")
@@ -23,8 +24,7 @@ def main() -> None:
         model = models.load(name)
         labels = torch.arange(COLUMNS) if model.config.classes else None
         rows.append(model.sample(COLUMNS, labels=labels, generator=torch.Generator().manual_seed(0)))
-    pixels = grid(torch.cat(rows), COLUMNS)[0].permute(1, 2, 0).mul(255).round().byte().numpy()
-    samples = Image.fromarray(pixels)
+    samples = Image.fromarray(to_integers(grid(torch.cat(rows), COLUMNS)))
     samples = samples.resize((samples.width * ENLARGED, samples.height * ENLARGED), Image.Resampling.NEAREST)
     sheet = Image.new("RGB", (MARGIN + samples.width, samples.height), "white")
     sheet.paste(samples, (MARGIN, 0))

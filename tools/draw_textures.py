@@ -10,7 +10,7 @@ import torch
 from PIL import Image
 
 from impasto import picture
-from impasto.picture import fit
+from impasto.picture import fit, to_integers
 from impasto.style.settings import Settings
 from impasto.style.texture import Job, synthesising
 from impasto.weights import ASSETS
@@ -31,8 +31,7 @@ def main() -> None:
         gap = torch.ones(1, 3, CELL, GAP)
         rows.append(torch.cat([fit(sample, CELL), gap, fit(result, CELL), gap, fit(repeated, CELL)], 3))
         rows.append(torch.ones(1, 3, GAP, rows[0].shape[3]))
-    sheet = torch.cat(rows[:-1], 2)[0].permute(1, 2, 0).mul(255).round().byte().numpy()
-    Image.fromarray(sheet).save(FILE, quality=85)
+    Image.fromarray(to_integers(torch.cat(rows[:-1], 2))).save(FILE, quality=85)
     print(FILE)
 
 

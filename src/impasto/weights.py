@@ -68,12 +68,14 @@ def where(name: str) -> Path:
     Fetched files lie in the folder `weights` of IMPASTO_HOME, or else of the user's cache folder.
     """
     weight_file = _entry(name)
-    if weight_file.url is None:
-        return ASSETS / weight_file.file
+    return ASSETS / weight_file.file if weight_file.url is None else home() / "weights" / weight_file.file
+
+
+def home() -> Path:
+    """The folder of all that is fetched: IMPASTO_HOME, or else the user's cache folder."""
     import pooch
 
-    home = os.environ.get("IMPASTO_HOME") or pooch.os_cache("impasto")
-    return Path(home).expanduser() / "weights" / weight_file.file
+    return Path(os.environ.get("IMPASTO_HOME") or pooch.os_cache("impasto")).expanduser()
 
 
 def path(name: str) -> Path:

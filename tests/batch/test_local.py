@@ -11,7 +11,7 @@ import pytest
 import impasto
 from impasto.batch import local
 from impasto.batch.tasks import Task
-from impasto.style.settings import Settings
+from impasto.style.settings import DEFAULT_MEMORY, Settings
 
 TWO = local.Layout(processes=2, threads=1, memory=1.0)
 
@@ -92,7 +92,7 @@ def test_processes_share_cores_and_memory(
     monkeypatch.setattr(local, "free_memory", lambda: int(gigabytes * 1e9))
     found = local.layout(tasks, "cpu", asked)
     assert (found.processes, found.threads) == wanted
-    assert found.processes * found.memory <= 0.7 * gigabytes + 1e-9 and found.memory <= local.MOST_MEMORY
+    assert found.processes * found.memory <= 0.7 * gigabytes + 1e-9 and found.memory <= DEFAULT_MEMORY
 
 
 def test_each_gpu_has_one_process(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,6 +12,7 @@ import skimage.data
 from PIL import Image
 
 from impasto.web import app
+from impasto.web.limits import Limits
 
 MAX_PIXELS = 700_000  # the bundled styles have fewer
 MAX_UPLOAD = 3  # MB
@@ -29,8 +30,6 @@ def page() -> Iterator[Served]:
     """The page with small limits. Gradio is imported here and not above, for it must come after `prepared`."""
     with pytest.MonkeyPatch.context() as patched, app.prepared() as folder:
         patched.setenv("GRADIO_HEARTBEAT_INTERVAL", "1")  # seconds until a visitor who left counts as gone
-        from impasto.web.work import Limits
-
         blocks = app.serve(
             Limits(MAX_UPLOAD, MAX_PIXELS, max_size=256, max_seconds=MAX_SECONDS), server_name="127.0.0.1"
         )

@@ -117,10 +117,10 @@ def test_cancel_ends_the_work(visit: Visit, photo: Path, endless: Endless) -> No
     upload(seen, "photo", photo)
     seen.wait_for_selector("#photo img")
     seen.click("#paint")
-    seen.wait_for_selector("#view img", timeout=SECONDS)  # a preview
-    assert "25%" in seen.inner_text("#view")
+    seen.wait_for_selector("#paint-view img", timeout=SECONDS)  # a preview
+    assert "25%" in seen.inner_text("#paint-view")
     assert not endless.closed.is_set()
-    seen.click("#cancel")
+    seen.click("#paint-cancel")
     assert endless.closed.wait(30)
     seen.wait_for_selector("text=Cancelled.")
 
@@ -130,7 +130,7 @@ def test_closing_the_page_ends_the_work(visit: Visit, photo: Path, endless: Endl
     upload(seen, "photo", photo)
     seen.wait_for_selector("#photo img")
     seen.click("#paint")
-    seen.wait_for_selector("#view img", timeout=SECONDS)
+    seen.wait_for_selector("#paint-view img", timeout=SECONDS)
     seen.close()
     assert endless.closed.wait(30)
 
@@ -141,12 +141,12 @@ def test_the_second_of_two_jobs_waits_and_says_so(visit: Visit, photo: Path, end
         upload(seen, "photo", photo)
         seen.wait_for_selector("#photo img")
     first.click("#paint")
-    first.wait_for_selector("#view img", timeout=SECONDS)
+    first.wait_for_selector("#paint-view img", timeout=SECONDS)
     second.click("#paint")
     second.wait_for_selector("text=/queue: 1.1/", timeout=SECONDS)
-    first.click("#cancel")
-    second.wait_for_selector("#view img", timeout=SECONDS)
-    second.click("#cancel")
+    first.click("#paint-cancel")
+    second.wait_for_selector("#paint-view img", timeout=SECONDS)
+    second.click("#paint-cancel")
 
 
 def test_what_is_no_picture_gets_one_line(visit: Visit, tmp_path: Path) -> None:
@@ -229,7 +229,7 @@ def test_the_keyboard_reaches_the_styles_and_the_button(visit: Visit) -> None:
     for _ in range(60):
         seen.keyboard.press("Tab")
         reached.add(seen.evaluate("document.activeElement.id || document.activeElement.name || ''"))
-    assert "paint" in reached and "cancel" in reached
+    assert "paint" in reached and "paint-cancel" in reached
     seen.get_by_label("Ink").focus()
     seen.keyboard.press("Space")
     assert seen.get_by_label("Ink").is_checked()

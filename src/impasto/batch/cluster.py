@@ -9,12 +9,13 @@ import socket
 from collections.abc import Generator, Sequence
 from typing import Any
 
-from impasto.batch.local import MOST_MEMORY, TRIES
+from impasto.batch.local import TRIES
 from impasto.batch.manifest import Record
 from impasto.batch.tasks import Task
 from impasto.batch.work import failure, paint
 from impasto.device import usable_cpus
 from impasto.errors import SettingsError
+from impasto.style.settings import DEFAULT_MEMORY
 
 AHEAD = 2  # tasks in Ray's hands for each core or GPU: no worker waits, and a million tasks do not fill its tables
 STORE = 100_000_000  # bytes of Ray's object store on this machine: pictures go through files, not through it
@@ -46,7 +47,7 @@ def run(tasks: Sequence[Task], address: str | None = None) -> Generator[tuple[Ta
     try:
         resources = ray.cluster_resources()
         cores, gpus = max(1, int(resources.get("CPU", 1))), int(resources.get("GPU", 0))
-        memory = min(MOST_MEMORY, resources["memory"] / cores / 1e9)
+        memory = min(DEFAULT_MEMORY, resources["memory"] / cores / 1e9)
         remote = ray.remote(num_cpus=1, num_gpus=min(1, gpus), max_retries=TRIES - 1)(paint)
         waiting = iter(tasks)
         running: dict[ray.ObjectRef, Task] = {}

@@ -16,10 +16,10 @@ from impasto.batch.manifest import Record
 from impasto.batch.tasks import Task
 from impasto.batch.work import failure
 from impasto.device import free_memory, usable_cpus
+from impasto.style.settings import DEFAULT_MEMORY
 
 TRIES = 3  # at a picture whose process dies, before it is given up
 LEAST_MEMORY = 1.0  # GB for a process: PyTorch, the network, and a tile
-MOST_MEMORY = 3.5  # GB; larger tiles are hardly faster
 
 
 @dataclass(frozen=True)
@@ -42,10 +42,10 @@ def layout(tasks: int, device: str = "auto", processes: int | None = None) -> La
     cpus, free = usable_cpus(), 0.7 * free_memory() / 1e9
     gpus = _gpus() if device == "auto" else 0
     if processes is None:
-        one = device not in ("auto", "cpu") or (device == "auto" and sys.platform == "darwin")  # a single GPU
-        processes = gpus or (1 if one else max(1, min(cpus, math.floor(free / LEAST_MEMORY))))
+        single = device != "cpu" if device != "auto" else sys.platform == "darwin"  # one GPU is all there is
+        processes = gpus or (1 if single else min(cpus, math.floor(free / LEAST_MEMORY)))
     processes = max(1, min(processes, tasks))
-    return Layout(processes, max(1, cpus // processes), min(MOST_MEMORY, max(0.1, free / processes)), gpus)
+    return Layout(processes, max(1, cpus // processes), min(DEFAULT_MEMORY, max(0.1, free / processes)), gpus)
 
 
 def run(tasks: Sequence[Task], shape: Layout) -> Generator[tuple[Task, Record]]:

@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from glob import glob, has_magic
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from impasto import configs
 from impasto.errors import SettingsError
 from impasto.style.settings import Settings
 
+# As data/folder.py reads, which brings torch: the process that gives out the work needs none.
 CONTENT_TYPES = (".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".gif", ".bmp")
 STYLE_TYPES = (*CONTENT_TYPES, ".style")
 COLUMNS = ("content", "style", "mask", "protect", "output")  # of a CSV file; all others are settings
@@ -64,7 +66,8 @@ def pictures(given: str, types: Sequence[str], without: Path) -> list[Path]:
         found = [file for name in glob(given, recursive=True) if (file := Path(name)).is_file()]  # noqa: PTH207  # absolute, too
     else:
         found = [path] if path.is_file() else []
-    found = [file for file in found if not file.resolve().is_relative_to(without.resolve())]
+    results = without.resolve()
+    found = [file for file in found if not file.resolve().is_relative_to(results)]
     if not found:
         raise SettingsError(f"{given}: no pictures there ({', '.join(types)})")
     return sorted(found)
@@ -153,18 +156,10 @@ def _distinct(tasks: list[Task]) -> list[Task]:
 
 def _names(files: Sequence[Path]) -> dict[Path, str]:
     """A name for each file, no two alike: its stem; with its extension; or its whole path with dashes."""
-    for name in (_stem, _name, _whole):
+    for name in (attrgetter("stem"), attrgetter("name"), _whole):
         if len({name(file).casefold() for file in files}) == len(files):  # some file systems see no case
             break
     return {file: name(file) for file in files}
-
-
-def _stem(file: Path) -> str:
-    return file.stem
-
-
-def _name(file: Path) -> str:
-    return file.name
 
 
 def _whole(file: Path) -> str:

@@ -5,11 +5,10 @@ import sys
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from impasto.batch.run import Engine, Progress
 from impasto.cli import options, terminal
 from impasto.cli.options import (
     EVERYDAY,
@@ -31,6 +30,9 @@ from impasto.cli.styles import BUNDLED
 from impasto.cli.terminal import Stopped, one_line
 from impasto.errors import SettingsError
 from impasto.style.settings import Settings
+
+if TYPE_CHECKING:
+    from impasto.batch.run import Engine, Progress
 
 SOME_FAILED = 3  # exit code
 LISTED = 20  # failures that are named at the end; the manifest has all
@@ -159,7 +161,7 @@ def _manners(name: str, output: Path) -> list[Path]:
     return [BUNDLED[name]] if name in BUNDLED else pictures(name, STYLE_TYPES, output)
 
 
-def _engine(name: str, address: str | None, processes: int | None, device: str) -> Engine:
+def _engine(name: str, address: str | None, processes: int | None, device: str) -> "Engine":
     from impasto.batch import cluster, local
 
     if name == "ray":

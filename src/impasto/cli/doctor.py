@@ -70,7 +70,7 @@ def _facts() -> Iterator[tuple[str, object]]:
     yield "threads", f"{device.usable_cpus()} of {os.cpu_count()} CPUs (fewer with OMP_NUM_THREADS)"
     yield "bf16", f"{'yes' if device.autocast_dtype(fastest) else 'no, float32'} (on {fastest.type})"
     yield "memory", f"{decimal(device.free_memory())} free"
-    yield "cache", f"{_cache()} ({decimal(_room(_cache()))} free; IMPASTO_HOME chooses another)"
+    yield "cache", f"{weights.home()} ({decimal(_room(weights.home()))} free; IMPASTO_HOME chooses another)"
     yield "data", os.environ.get("IMPASTO_DATA") or "in the cache, once fetched (IMPASTO_DATA is not set)"
     for file in weights.listing():
         yield "weights", f"{file.name}: {'here' if file.present else f'impasto weights fetch {file.name} gets it'}"
@@ -79,12 +79,12 @@ def _facts() -> Iterator[tuple[str, object]]:
 def _warnings() -> Iterator[str]:
     import torch
 
-    from impasto import device
+    from impasto import device, weights
 
     if device.free_memory() < SCARCE:
         yield "little memory is free; close other programs, or take a smaller --size, --quality draft or --memory 0.7"
-    if _room(_cache()) < SCARCE:
-        yield f"the disk of {_cache()} is nearly full; make room there, or set IMPASTO_HOME to another folder"
+    if _room(weights.home()) < SCARCE:
+        yield f"the disk of {weights.home()} is nearly full; make room there, or set IMPASTO_HOME to another folder"
     if shutil.which("nvidia-smi") and not torch.cuda.is_available():
         if torch.version.cuda is None:
             yield "there is an NVIDIA GPU, but this torch is for CPUs; https://pytorch.org/get-started has one for CUDA"
@@ -111,17 +111,11 @@ def _broken() -> Iterator[str]:
             yield f"{wanted.file} is missing from this installation; install impasto again"
         elif file.present and wanted.size not in (None, file.size):
             yield f"{file.where} is not whole; get it again: impasto weights fetch {file.name}"
-    if not os.access(_existing(_cache()), os.W_OK):
-        yield f"{_cache()} cannot be written; set IMPASTO_HOME to a folder of yours"
+    if not os.access(_existing(weights.home()), os.W_OK):
+        yield f"{weights.home()} cannot be written; set IMPASTO_HOME to a folder of yours"
     data = os.environ.get("IMPASTO_DATA")
     if data and not Path(data).expanduser().is_dir():
         yield f"there is no folder {data}; correct IMPASTO_DATA"
-
-
-def _cache() -> Path:
-    import pooch
-
-    return Path(os.environ.get("IMPASTO_HOME") or pooch.os_cache("impasto")).expanduser()
 
 
 def _existing(folder: Path) -> Path:

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from impasto.style.settings import COLOURS, QUALITIES, Settings
+from impasto.style.settings import COLOURS, DEFAULT_MEMORY, QUALITIES, Settings
 
 EVERYDAY, REGIONS, METHOD, OUTPUT, MACHINE = "Everyday", "Colour and regions", "Method", "Output", "Machine"
 DEFAULTS = {field.name: field.default for field in dataclasses.fields(Settings)}
@@ -71,7 +71,7 @@ Memory = Annotated[
     setting(
         MACHINE,
         "memory",
-        "Memory to use at most (default 3.5, or 70 % of what is free where that is less)",
+        f"Memory to use at most (default {DEFAULT_MEMORY}, or 70 % of what is free where that is less)",
         metavar="GB",
     ),
 ]

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from impasto.errors import SettingsError
+from impasto.web.limits import Limits
 
 PASSWORD = "IMPASTO_AUTH"  # environment variable
 
@@ -24,13 +25,17 @@ def web(
             show_envvar=False,
         ),
     ] = None,
-    max_upload: Annotated[float, typer.Option(help="MB of a file, at most.", min=1, metavar="MB")] = 200,
-    max_pixels: Annotated[int, typer.Option(help="Pixels of a picture, at most.", min=1, metavar="N")] = 50_000_000,
-    max_size: Annotated[int, typer.Option(help="Long side of a result, at most.", min=256, metavar="PX")] = 2048,
+    max_upload: Annotated[float, typer.Option(help="MB of a file, at most.", min=1, metavar="MB")] = Limits.max_upload,
+    max_pixels: Annotated[
+        int, typer.Option(help="Pixels of a picture, at most.", min=1, metavar="N")
+    ] = Limits.max_pixels,
+    max_size: Annotated[
+        int, typer.Option(help="Long side of a result, at most.", min=256, metavar="PX")
+    ] = Limits.max_size,
     max_seconds: Annotated[
         float, typer.Option(help="Length of a clip or a sound, at most.", min=1, metavar="SECONDS")
-    ] = 120,
-    device: Annotated[str, typer.Option(help="cpu, cuda, mps, or auto.", metavar="NAME")] = "auto",
+    ] = Limits.max_seconds,
+    device: Annotated[str, typer.Option(help="cpu, cuda, mps, or auto.", metavar="NAME")] = Limits.device,
     root_path: Annotated[
         str | None, typer.Option(help="The path that a proxy serves the page under.", metavar="/PATH")
     ] = None,
@@ -51,7 +56,7 @@ def web(
     pick_device(device)
     with app.prepared():
         try:
-            from impasto.web.work import Limits
+            import gradio  # noqa: F401
         except ImportError as error:
             raise SettingsError("the page needs Gradio; install it with: pip install 'impasto[web]'") from error
         limits = Limits(max_upload, max_pixels, max_size, max_seconds, device)

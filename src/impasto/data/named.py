@@ -11,6 +11,7 @@ import torch
 from impasto.data.dataset import Stored
 from impasto.data.formats import read_cifar, read_idx, read_jpegs
 from impasto.errors import DataError
+from impasto.weights import home
 
 RETRIES = 1  # of a download that breaks off or arrives damaged, before the next mirror
 TIMEOUT = 30  # seconds without an answer
@@ -158,8 +159,7 @@ def _fetched(name: str, file: str) -> Path:
 
     pooch.get_logger().setLevel("WARNING")
     source = SOURCES[name]
-    home = os.environ.get("IMPASTO_HOME") or pooch.os_cache("impasto")
-    folder = Path(home).expanduser() / "data" / name
+    folder = home() / "data" / name
     download = pooch.HTTPDownloader(progressbar=sys.stderr.isatty(), chunk_size=2**16, timeout=TIMEOUT)
     for mirror in source.mirrors:
         cache = pooch.create(

@@ -10,6 +10,7 @@ from impasto.errors import SettingsError
 
 NETWORKS = ("compact", "vgg19")
 COLOURS = ("style", "luminance", "histogram", "covariance")
+DEFAULT_MEMORY = 3.5  # GB, taken unless asked for more: larger tiles are hardly faster
 STARTS = ("content", "noise", "style", "draft")
 BLOCKS_1_TO_3 = ("block1_conv1", "block2_conv1", "block3_conv1")
 BLOCKS_1_TO_5 = (*BLOCKS_1_TO_3, "block4_conv1", "block5_conv1")
@@ -100,7 +101,7 @@ class Settings:
     steps: int | None = None  # at full size; those of smaller ones, before it, keep their proportion to it
     pooling: str = "max"  # of VGG-19; or "average"
     precision: str | None = None  # "auto" (bfloat16 where the processor computes in it) or "float32"
-    memory: float | None = None  # GB that may be used; None: 3.5, or 70 % of what is free where that is less
+    memory: float | None = None  # GB that may be used; None: DEFAULT_MEMORY, or 70 % of what is free where that is less
     tile: int | None = None  # side in pixels of the tiles; None: as memory allows
     device: str = "auto"
 

@@ -24,7 +24,7 @@ from impasto.style import colour, draft, losses, optimise, regions
 from impasto.style.objective import Eye, Goal, Moments, Region, total
 from impasto.style.sample import EXTENSION, Painting, Sample
 from impasto.style.sample import load as load_sample
-from impasto.style.settings import Quality, Settings
+from impasto.style.settings import DEFAULT_MEMORY, Quality, Settings
 from impasto.style.statistics import measure
 from impasto.style.transport import monge
 
@@ -38,7 +38,6 @@ SMALLEST_TILE = 256  # pixels; smaller ones would be mostly halo
 # the picture. benchmarks/style_memory.py checks the sum.
 BYTES_PER_PIXEL = {"compact": 1800, "vgg19": 4200, "anystyle": 520, "picture": 215}
 FIXED_BYTES = 500_000_000  # PyTorch itself, weights, statistics
-DEFAULT_BYTES = 3_500_000_000  # taken unless asked for more: larger tiles are hardly faster
 
 
 @dataclass(frozen=True)
@@ -234,7 +233,7 @@ def tile_for(network: str, memory: float | None, whole: Tensor) -> int:
     """Side in pixels of the largest tile whose activations fit into memory."""
     on_gpu = whole.device.type == "cuda"
     free = torch.cuda.mem_get_info(whole.device)[0] if on_gpu else device.free_memory()
-    budget = min(0.7 * free, DEFAULT_BYTES) if memory is None else min(0.9 * free, memory * 1e9)
+    budget = min(0.7 * free, DEFAULT_MEMORY * 1e9) if memory is None else min(0.9 * free, memory * 1e9)
     budget -= BYTES_PER_PIXEL["picture"] * whole[0, 0].numel() + FIXED_BYTES
     side = max(SMALLEST_TILE, math.isqrt(max(0, int(budget / BYTES_PER_PIXEL[network]))))
     return min(side, max(SMALLEST_TILE, *whole.shape[2:]))  # the same on every machine that needs no tiles

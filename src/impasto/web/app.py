@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from impasto.web.limits import Limits
+
 if TYPE_CHECKING:
     import gradio as gr
-
-    from impasto.web.work import Limits
 
 CLEAN_EVERY, CLEAN_AFTER = 600, 4 * 3600  # seconds: uploads and previews go when they are so old
 WAITING = 20  # jobs in the queue at most
@@ -25,7 +25,7 @@ def prepared() -> Iterator[Path]:
         yield Path(folder)
 
 
-def build(limits: "Limits") -> "gr.Blocks":
+def build(limits: Limits) -> "gr.Blocks":
     """The page, not yet served."""
     import gradio as gr
 
@@ -43,7 +43,7 @@ def build(limits: "Limits") -> "gr.Blocks":
     return page.queue(max_size=WAITING)
 
 
-def serve(limits: "Limits", **more: Any) -> "gr.Blocks":
+def serve(limits: Limits, **more: Any) -> "gr.Blocks":
     """Serve the page, and return it when it answers.
 
     Args:

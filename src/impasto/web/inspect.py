@@ -8,8 +8,8 @@ import gradio as gr
 from impasto import provenance
 from impasto.cli.inspect import rows_of
 from impasto.web import work
+from impasto.web.limits import Limits
 from impasto.web.text import said, t
-from impasto.web.work import Limits
 
 
 def tab(limits: Limits) -> None:

@@ -13,19 +13,20 @@ from torch import Tensor
 
 from impasto import animation, models, provenance
 from impasto.cli.classify import TOP, best_classes
+from impasto.cli.models import names
 from impasto.cli.sample import FRAMES, parse_labels, square
 from impasto.evaluation.grids import columns_for, grid
 from impasto.evaluation.latent import SIDE, interpolations, latent_map, latents_at
 from impasto.models.base import Given, Model
 from impasto.picture import Picture
 from impasto.web import work
+from impasto.web.limits import Limits
 from impasto.web.style import drawn_on
 from impasto.web.text import t
-from impasto.web.work import PRIVATE, QUEUE, Limits
+from impasto.web.work import PRIVATE, QUEUE
 from impasto.weights import ASSETS
 
-FAMILY = {folder.name: json.loads((folder / "config.json").read_text())["family"]
-          for folder in sorted((ASSETS / "models").iterdir())}  # fmt: skip
+FAMILY = {name: json.loads((ASSETS / "models" / name / "config.json").read_text())["family"] for name in names()}
 DRAWING = [name for name, family in FAMILY.items() if family != "cnn"]
 DECODING = [name for name in DRAWING if FAMILY[name] in ("gan", "vae", "diffusion")]
 COMPLETING = [name for name in DRAWING if FAMILY[name] != "gan"]
@@ -57,22 +58,12 @@ def _sample(load: Any) -> None:
             model = gr.Dropdown(DRAWING, value="mnist-diffusion", label=t("model"), elem_id="model")
             n = gr.Slider(1, 100, 16, step=1, label=t("how many"))
             labels = gr.Textbox("", label=t("classes"), info=t("classes info"), max_lines=1)
-            seed = gr.Number(0, label=t("seed"), precision=0, minimum=0, maximum=2**53)
+            seed = work.seed()
             with gr.Accordion(t("card"), open=False):
                 card = gr.Markdown(_card("mnist-diffusion"), elem_classes="card")
         with gr.Column(scale=7, min_width=300):
-            with gr.Row(elem_classes="actions"):
-                go = gr.Button(t("draw"), variant="primary", scale=3, elem_id="draw")
-                stop = gr.Button(t("cancel"), variant="stop", scale=1, min_width=90)
-            view = gr.HTML(f"<p class='line'>{t('sample hint')}</p>", min_height=60)
-            drawn = gr.Image(
-                label=t("drawn"),
-                type="filepath",
-                interactive=False,
-                elem_id="drawn",
-                elem_classes="small late",
-                buttons=BUTTONS,
-            )
+            go, stop, view = work.actions("draw", "sample hint", "draw")
+            drawn = _drawn("drawn")
             film = gr.Video(
                 label=t("film"), elem_id="film", elem_classes="late", interactive=False, loop=True, buttons=[]
             )
@@ -84,10 +75,11 @@ def _sample(load: Any) -> None:
             drawer = work.computed(load, model)
             wanted = parse_labels(labels, drawer.config.classes) if labels else None
             recipe = {"model": model, "n": int(n), "labels": labels or None, "seed": int(seed or 0), "film": None}
-            run = _drawing(drawer, int(n), wanted, int(seed or 0))
-            for sheets in _shown(run, columns_for(int(n)), view, request):
-                if isinstance(sheets, dict):
-                    yield sheets
+            sheets: list[Tensor] = []
+            for sheet, shown in work.watched(_drawing(drawer, int(n), wanted, int(seed or 0)), _sketch, request):
+                sheets.append(sheet)
+                if shown:
+                    yield {view: shown}
             folder = work.new_folder(request)
             made = provenance.drawn_recipe("sample", recipe, {model: models.sha256_of(model)})
             Picture(sheets[-1], recipe=made).save(folder / f"{model}.png")
@@ -176,7 +168,7 @@ def _interpolate(load: Any) -> None:
             rows = gr.Slider(1, 10, 5, step=1, label=t("rows"))
             columns = gr.Slider(2, 16, 10, step=1, label=t("columns"))
             labels = gr.Textbox("", label=t("classes"), info=t("classes info"), max_lines=1)
-            seed = gr.Number(0, label=t("seed"), precision=0, minimum=0, maximum=2**53)
+            seed = work.seed()
         with gr.Column(scale=7, min_width=300):
             go = gr.Button(t("interpolate"), variant="primary")
             drawn = gr.Image(label=t("drawn"), type="filepath", interactive=False, buttons=BUTTONS)
@@ -202,26 +194,13 @@ def _inpaint(load: Any) -> None:
     with gr.Row(equal_height=False):
         with gr.Column(scale=4, min_width=300):
             sheet = _sheet(t("draw a part"), "part")
-            part = gr.Radio(
-                [(str(t(f"part {name}")), name) for name in ("lower", "upper", "right", "left")], value="lower",
-                label=t("part"), elem_classes="choice",
-            )  # fmt: skip
+            part = work.choice("part", "part", ("lower", "upper", "right", "left"), "lower")
             model = gr.Dropdown(COMPLETING, value="mnist-pixelcnn", label=t("model"))
             n = gr.Slider(1, 25, 9, step=1, label=t("how many"))
-            seed = gr.Number(0, label=t("seed"), precision=0, minimum=0, maximum=2**53)
+            seed = work.seed()
         with gr.Column(scale=7, min_width=300):
-            with gr.Row(elem_classes="actions"):
-                go = gr.Button(t("complete"), variant="primary", scale=3)
-                stop = gr.Button(t("cancel"), variant="stop", scale=1, min_width=90)
-            view = gr.HTML(f"<p class='line'>{t('inpaint hint')}</p>", min_height=60)
-            drawn = gr.Image(
-                label=t("drawn"),
-                type="filepath",
-                interactive=False,
-                elem_id="completed",
-                elem_classes="small late",
-                buttons=BUTTONS,
-            )
+            go, stop, view = work.actions("complete", "inpaint hint", "complete")
+            drawn = _drawn("completed")
 
     def inpaint(
         sheet: dict[str, Any] | None, part: str, model: str, n: float, seed: float, request: gr.Request
@@ -238,13 +217,13 @@ def _inpaint(load: Any) -> None:
             known[(..., half, slice(None)) if part in ("lower", "upper") else (..., half)] = False
             given = Given(square(folder / "drawn.png", size, drawer.config.channels), known)
             run = _drawing(drawer, int(n), None, int(seed or 0), given)
-            for sheets in _shown(run, columns_for(int(n)), view, request):
-                if isinstance(sheets, dict):
-                    yield sheets
+            for completed, shown in work.watched(run, _sketch, request):  # noqa: B007
+                if shown:
+                    yield {view: shown}
             settings = {"model": model, "n": int(n), "part": part, "seed": int(seed or 0)}
             recipe = provenance.drawn_recipe("inpaint", settings, {model: models.sha256_of(model)})
             recipe["content"] = [provenance.source(folder / "drawn.png")]
-            Picture(sheets[-1], recipe=recipe).save(folder / "completed.png")
+            Picture(completed, recipe=recipe).save(folder / "completed.png")
         yield {view: None, drawn: str(folder / "completed.png")}
 
     completing = go.click(
@@ -262,19 +241,23 @@ def _sheet(label: Any, name: str) -> gr.ImageEditor:
     )  # fmt: skip
 
 
+def _drawn(name: str) -> gr.Image:
+    """A place for what a model drew."""
+    return gr.Image(
+        label=t("drawn"), type="filepath", interactive=False, elem_id=name, elem_classes="small late", buttons=BUTTONS
+    )  # fmt: skip
+
+
 @torch.no_grad()
 def _drawing(drawer: Model, n: int, labels: Tensor | None, seed: int, given: Given | None = None) -> Iterator[Tensor]:
-    yield from drawer.sampling(n, labels=labels, given=given, generator=torch.Generator().manual_seed(seed))
+    """The sheet [1, 3, H, W] of `n` pictures, while they take shape."""
+    for pictures in drawer.sampling(n, labels=labels, given=given, generator=torch.Generator().manual_seed(seed)):
+        yield grid(pictures, columns_for(n))
 
 
-def _shown(run: Iterator[Tensor], columns: int, view: gr.HTML, request: gr.Request) -> Iterator[Any]:
-    """Updates of `view` while a model draws, and at the end the sheets [1, 3, H, W] of every step."""
-    sheets = []
-    for pictures, shown in work.watched(run, lambda pictures: (None, grid(pictures, columns)), request):
-        sheets.append(grid(pictures, columns))
-        if shown:
-            yield {view: shown}
-    yield sheets
+def _sketch(sheet: Tensor) -> tuple[None, Tensor]:
+    """A view of a sheet. How much of the work is done, a model does not say."""
+    return None, sheet
 
 
 def _enlarged(pictures: Tensor) -> Image.Image:

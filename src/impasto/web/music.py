@@ -10,8 +10,9 @@ import gradio as gr
 from impasto import sound
 from impasto.style.music import Settings, transferring
 from impasto.web import work
+from impasto.web.limits import Limits
 from impasto.web.text import t
-from impasto.web.work import PRIVATE, QUEUE, Limits
+from impasto.web.work import PRIVATE, QUEUE
 
 
 def tab(limits: Limits) -> None:
@@ -29,12 +30,9 @@ def tab(limits: Limits) -> None:
                 0, 2, defaults.strength, step=0.05, label=t("strength"), info=t("strength info")
             )  # fmt: skip
             steps = gr.Slider(20, 600, defaults.steps, step=10, label=t("steps"), info=t("steps info"))
-            seed = gr.Number(defaults.seed, label=t("seed"), precision=0, minimum=0, maximum=2**53)
+            seed = work.seed()
         with gr.Column(scale=6, min_width=300):
-            with gr.Row(elem_classes="actions"):
-                go = gr.Button(t("transfer"), variant="primary", scale=3, elem_id="transfer")
-                stop = gr.Button(t("cancel"), variant="stop", scale=1, min_width=90)
-            view = gr.HTML(f"<p class='line'>{t('music hint')}</p>", min_height=60)
+            go, stop, view = work.actions("transfer", "music hint", "transfer")
             with gr.Column(elem_classes="late"):
                 played = gr.Audio(
                     label=t("result"), interactive=False, type="filepath", buttons=[], elem_id="played"

@@ -16,17 +16,20 @@ from impasto.style.sample import EXTENSION
 from impasto.style.settings import COLOURS, QUALITIES, Settings
 from impasto.style.stylize import Job, stylizing
 from impasto.web import work
+from impasto.web.limits import Limits
 from impasto.web.text import said, t
-from impasto.web.work import PRIVATE, QUEUE, Limits
+from impasto.web.work import PRIVATE, QUEUE
 
 EDITOR_SIDE = 800  # pixels of the long side of the picture to draw a mask on
 SEEDED = {"fine": "style", "gatys": "noise"}  # where else these start, for a seed to make a difference
 
 
-def style_choice(label: str = "styles") -> tuple[gr.CheckboxGroup, gr.File]:
+def style_choice() -> tuple[gr.CheckboxGroup, gr.File]:
     """The bundled styles, and a place for one's own."""
     choices = [(str(t(f"style {name}")), name) for name in BUNDLED]
-    bundled = gr.CheckboxGroup(choices, value=["swirl"], label=t(label), info=t("several blend"), elem_classes="styles")
+    bundled = gr.CheckboxGroup(
+        choices, value=["swirl"], label=t("styles"), info=t("several blend"), elem_classes="styles"
+    )
     own = gr.File(
         label=t("own styles"), file_count="multiple", file_types=[*picture.FORMATS, EXTENSION], height=110,
         elem_classes="own",
@@ -40,42 +43,27 @@ def tab(limits: Limits) -> None:
         with gr.Column(scale=5, min_width=300):
             photo = work.photograph(label=t("photograph"), height=280, elem_id="photo")
             styles, own_styles = style_choice()
-            quality = gr.Radio(
-                [(str(t(f"quality {name}")), name) for name in QUALITIES], value="fine", label=t("quality"),
-                info=t("quality info"), elem_classes="choice",
-            )  # fmt: skip
-            with gr.Row():
-                strength = gr.Slider(0, 2, 1, step=0.05, label=t("strength"), info=t("strength info"))
-                brush = gr.Slider(0.25, 4, 1, step=0.05, label=t("brush"), info=t("brush info"))
+            quality = work.choice("quality", "quality", QUALITIES, "fine", info=t("quality info"))
+            strength, brush = work.manner()
             with gr.Accordion(t("more settings"), open=False):
                 content = gr.Slider(0, 4, 1, step=0.1, label=t("content"), info=t("content info"))
-                colour = gr.Radio(
-                    [(str(t(f"colour {name}")), name) for name in COLOURS], value="style", label=t("colour"),
-                    elem_classes="choice",
-                )  # fmt: skip
-                largest = max(256, limits.max_size)
-                size = gr.Slider(128, largest, min(768, largest), step=32, label=t("size"), info=t("size info"))
+                colour = work.choice("colour", "colour", COLOURS, "style")
+                size = work.size(limits, 768)
                 with gr.Row():
-                    seed = gr.Number(0, label=t("seed"), precision=0, minimum=0, maximum=2**53)
+                    seed = work.seed()
                     start = gr.Dropdown(
                         [(str(t(f"start {name or 'quality'}")), name) for name in ("", "content", "noise", "style")],
                         value="", label=t("start"), info=t("start info"),
                     )  # fmt: skip
             with gr.Accordion(t("mask"), open=False) as mask_part:
-                where = gr.Radio(
-                    [(str(t("mask protect")), "protect"), (str(t("mask only")), "only")], value="protect",
-                    label=t("mask what"), elem_classes="choice",
-                )  # fmt: skip
+                where = work.choice("mask what", "mask", ("protect", "only"), "protect")
                 mask = gr.ImageEditor(
                     elem_id="mask",
                     type="pil", label=t("mask drawn"), sources=(), transforms=(), layers=False, height=420, buttons=[],
                     brush=gr.Brush(default_size=40, colors=["#e5484d"], color_mode="fixed"),
                 )  # fmt: skip
         with gr.Column(scale=6, min_width=300, elem_classes="result"):
-            with gr.Row(elem_classes="actions"):
-                go = gr.Button(t("paint"), variant="primary", scale=3, elem_id="paint")
-                stop = gr.Button(t("cancel"), variant="stop", scale=1, min_width=90, elem_id="cancel")
-            view = gr.HTML(f"<p class='line'>{t('style hint')}</p>", elem_id="view", min_height=60)
+            go, stop, view = work.actions("paint", "style hint", "paint")
             with gr.Column(elem_classes="late"):
                 both = gr.ImageSlider(
                     label=t("before and after"), max_height=640, buttons=["fullscreen"], elem_id="both"

@@ -14,9 +14,10 @@ from impasto.style.sample import EXTENSION
 from impasto.style.settings import Settings
 from impasto.style.video import COLOURS, QUALITIES, Job, Style, stylizing
 from impasto.web import work
+from impasto.web.limits import Limits
 from impasto.web.style import style_choice
 from impasto.web.text import t
-from impasto.web.work import PRIVATE, QUEUE, Limits
+from impasto.web.work import PRIVATE, QUEUE
 
 
 def tab(limits: Limits) -> None:
@@ -25,25 +26,13 @@ def tab(limits: Limits) -> None:
         with gr.Column(scale=5, min_width=300):
             clip = gr.Video(label=t("clip"), sources=["upload"], height=280, buttons=[], elem_id="clip")
             styles, own_styles = style_choice()
-            quality = gr.Radio(
-                [(str(t(f"quality {name}")), name) for name in QUALITIES], value="draft", label=t("quality"),
-                info=t("clip quality info"), elem_classes="choice",
-            )  # fmt: skip
-            with gr.Row():
-                strength = gr.Slider(0, 2, 1, step=0.05, label=t("strength"), info=t("strength info"))
-                brush = gr.Slider(0.25, 4, 1, step=0.05, label=t("brush"), info=t("brush info"))
+            quality = work.choice("quality", "quality", QUALITIES, "draft", info=t("clip quality info"))
+            strength, brush = work.manner()
             with gr.Accordion(t("more settings"), open=False):
-                colour = gr.Radio(
-                    [(str(t(f"clip colour {name}")), name) for name in COLOURS], value="style", label=t("colour"),
-                    elem_classes="choice",
-                )  # fmt: skip
-                largest = max(256, limits.max_size)
-                size = gr.Slider(128, largest, min(640, largest), step=32, label=t("size"), info=t("size info"))
+                colour = work.choice("colour", "clip colour", COLOURS, "style")
+                size = work.size(limits, 640)
         with gr.Column(scale=6, min_width=300):
-            with gr.Row(elem_classes="actions"):
-                go = gr.Button(t("paint clip"), variant="primary", scale=3, elem_id="paint-clip")
-                stop = gr.Button(t("cancel"), variant="stop", scale=1, min_width=90)
-            view = gr.HTML(f"<p class='line'>{t('clip hint')}</p>", min_height=60)
+            go, stop, view = work.actions("paint clip", "clip hint", "paint-clip")
             with gr.Column(elem_classes="late"):
                 painted = gr.Video(label=t("painted clip"), interactive=False, buttons=[], elem_id="painted")
                 download = gr.DownloadButton(t("download"), variant="primary")

@@ -9,9 +9,8 @@ import secrets
 import shutil
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -21,8 +20,9 @@ from PIL import Image
 from torch import Tensor
 
 from impasto.errors import ImpastoError
-from impasto.picture import fit
-from impasto.web.text import said
+from impasto.picture import fit, to_integers
+from impasto.web.limits import Limits
+from impasto.web.text import said, t
 
 T = TypeVar("T")
 
@@ -36,17 +36,6 @@ _folders: defaultdict[str, list[Path]] = defaultdict(list)  # by session
 _engine = ThreadPoolExecutor(1, "engine")
 
 
-@dataclass(frozen=True)
-class Limits:
-    """What a visitor may ask for."""
-
-    max_upload: float = 200  # MB of a file
-    max_pixels: int = 50_000_000  # of an input picture
-    max_size: int = 2048  # long side of a result, pixels
-    max_seconds: float = 120  # of a clip or a sound
-    device: str = "auto"
-
-
 def photograph(**more: Any) -> gr.Image:
     """A place for a picture whose file comes as it is: Gradio would refuse what only the engine reads, by a traceback.
 
@@ -55,6 +44,42 @@ def photograph(**more: Any) -> gr.Image:
     place = gr.Image(type="filepath", sources=["upload", "clipboard"], **more)
     place.preprocess = lambda payload: None if payload is None else payload.path  # type: ignore[method-assign]
     return place
+
+
+def choice(label: str, kind: str, names: Iterable[str], value: str, **more: Any) -> gr.Radio:
+    """One of a few: the words for them begin with their `kind`."""
+    choices = [(str(t(f"{kind} {name}")), name) for name in names]
+    return gr.Radio(choices, value=value, label=t(label), elem_classes="choice", **more)
+
+
+def manner() -> tuple[gr.Slider, gr.Slider]:
+    """How hard a style presses, and how broad its brush is."""
+    with gr.Row():
+        strength = gr.Slider(0, 2, 1, step=0.05, label=t("strength"), info=t("strength info"))
+        brush = gr.Slider(0.25, 4, 1, step=0.05, label=t("brush"), info=t("brush info"))
+    return strength, brush
+
+
+def size(limits: Limits, usual: int) -> gr.Slider:
+    """The long side of a result, pixels."""
+    largest = max(256, limits.max_size)
+    return gr.Slider(128, largest, min(usual, largest), step=32, label=t("size"), info=t("size info"))
+
+
+def seed() -> gr.Number:
+    return gr.Number(0, label=t("seed"), precision=0, minimum=0, maximum=2**53)
+
+
+def actions(label: str, hint: str, name: str) -> tuple[gr.Button, gr.Button, gr.HTML]:
+    """The button that starts the work, the one that ends it, and the place for the view of it.
+
+    Args:
+        name: by which they are found in the page: NAME, NAME-cancel and NAME-view.
+    """
+    with gr.Row(elem_classes="actions"):
+        go = gr.Button(t(label), variant="primary", scale=3, elem_id=name)
+        stop = gr.Button(t("cancel"), variant="stop", scale=1, min_width=90, elem_id=f"{name}-cancel")
+    return go, stop, gr.HTML(f"<p class='line'>{t(hint)}</p>", min_height=60, elem_id=f"{name}-view")
 
 
 def new_folder(request: gr.Request) -> Path:
@@ -156,9 +181,7 @@ def cancelled(request: gr.Request) -> str:
 
 def image(pixels: Tensor) -> Image.Image:
     """A picture [1, 3, H, W] in [0, 1] for the page."""
-    return Image.fromarray(
-        pixels[0].detach().float().clamp(0, 1).mul(255).round().byte().permute(1, 2, 0).cpu().numpy()
-    )
+    return Image.fromarray(to_integers(pixels))
 
 
 def _data_url(pixels: Tensor) -> str:
