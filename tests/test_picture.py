@@ -18,7 +18,7 @@ import torch
 from PIL import Image, ImageCms, JpegImagePlugin
 
 from impasto import picture
-from impasto.errors import PictureError
+from impasto.errors import OutputError, PictureError
 from impasto.picture import Picture, check_writable, fit, read, resize
 
 RANDOM = np.random.default_rng(0)
@@ -548,7 +548,7 @@ def test_a_pipe_is_no_picture(tmp_path: Path) -> None:
 def test_a_name_that_no_file_can_have_is_refused(tmp_path: Path, name: str) -> None:
     with pytest.raises(PictureError):
         read(tmp_path / name)
-    with pytest.raises(PictureError):
+    with pytest.raises(OutputError):
         as_picture(RGB8).save(tmp_path / name)
 
 
@@ -791,7 +791,7 @@ def test_a_side_too_long_for_the_format_is_refused(tmp_path: Path, extension: st
 
 def test_a_missing_folder_is_named(tmp_path: Path) -> None:
     for write in (as_picture(RGB8).save, check_writable):
-        with pytest.raises(PictureError) as caught:
+        with pytest.raises(OutputError) as caught:
             write(tmp_path / "no" / "out.png")
         assert_one_line(caught, tmp_path / "no", "there is no folder")
 
@@ -799,9 +799,9 @@ def test_a_missing_folder_is_named(tmp_path: Path) -> None:
 def test_a_directory_is_no_target(tmp_path: Path) -> None:
     (tmp_path / "out.png").mkdir()
     for write in (as_picture(RGB8).save, check_writable):
-        with pytest.raises(PictureError) as caught:
+        with pytest.raises(OutputError) as caught:
             write(tmp_path / "out.png")
-        assert_one_line(caught, tmp_path, "is a directory")
+        assert_one_line(caught, tmp_path, "is a folder")
 
 
 @pytest.mark.parametrize("locked", ["the folder", "the file"])
@@ -813,7 +813,7 @@ def test_a_locked_place_is_refused_before_anything_is_made(
     # Root may write everywhere, so the answer of the system is played.
     monkeypatch.setattr(os, "access", lambda place, _: Path(place) != (path if locked == "the file" else tmp_path))
     for write in (as_picture(RGB8).save, check_writable):
-        with pytest.raises(PictureError) as caught:
+        with pytest.raises(OutputError) as caught:
             write(path)
         assert_one_line(caught, path, "no permission")
     assert path.read_bytes() == b"old"

@@ -1,11 +1,18 @@
-"""Settings as frozen dataclasses: changed by name, read from text, written as JSON. An unknown name is an error."""
+"""Settings as frozen dataclasses: changed by name, read from text, written as JSON, and checked against their ranges.
+
+The range of a value stands at its field and nowhere else: `strength: Annotated[float, Within(0, 1000)] = 1.0`. A class
+checks itself with `__post_init__ = check`; functions whose arguments a user can name (samplers) go through `arguments`.
+"""
 
 import dataclasses
 import difflib
+import inspect
+import math
 import types
 import typing
-from collections.abc import Collection, Mapping
-from typing import Any, TypeVar
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any, TypeVar
 
 from impasto.errors import SettingsError
 
@@ -19,42 +26,117 @@ def nearest(name: str, choices: Collection[str], kind: str) -> SettingsError:
     return SettingsError(f"there is no {kind} {name!r}; {offer}")
 
 
+@dataclass(frozen=True)
+class Within:
+    """The range of a number, ends included. NaN and infinity are in none, not even in one that ends at infinity."""
+
+    lowest: float
+    highest: float = math.inf
+    open: bool = False  # the highest itself is not in it
+
+    def __contains__(self, value: float) -> bool:
+        return (
+            math.isfinite(value) and self.lowest <= value <= self.highest and not (self.open and value == self.highest)
+        )
+
+    def __str__(self) -> str:
+        if self.highest == math.inf:
+            return f"from {self.lowest} up"
+        return f"from {self.lowest} to {'less than ' if self.open else ''}{self.highest}"
+
+
+@dataclass(frozen=True)
+class OneOf:
+    """The values that a text can have."""
+
+    choices: tuple[str, ...]
+
+    def __contains__(self, value: str) -> bool:
+        return value in self.choices
+
+
+def check(settings: Any) -> None:
+    """Hold every field of a dataclass to its type and to the range that stands at it.
+
+    Raises:
+        SettingsError: the first that does not; the message names it and what it takes.
+    """
+    for name, hint in typing.get_type_hints(type(settings), include_extras=True).items():
+        if name in {field.name for field in dataclasses.fields(settings)}:
+            read(name, getattr(settings, name), hint)
+
+
 def changed(settings: T, values: Mapping[str, Any]) -> T:
     """`settings` (a dataclass) with `values`; those that are text are read as the field's type.
 
     Raises:
-        SettingsError: an unknown name, or text that does not read as the field's type.
+        SettingsError: an unknown name, text that does not read as the field's type, or a value out of its range.
     """
-    hints = typing.get_type_hints(type(settings))
-    new = {}
-    for name, value in values.items():
+    hints = typing.get_type_hints(type(settings), include_extras=True)
+    return dataclasses.replace(settings, **_read_all(values, hints, "setting"))  # type: ignore[type-var]
+
+
+def arguments(function: Callable[..., Any], values: Mapping[str, Any], kind: str = "setting") -> dict[str, Any]:
+    """Those keyword arguments of `function` that have a default, read and checked as `changed` does with fields.
+
+    Raises:
+        SettingsError: as `changed`.
+    """
+    defaults = {p.name for p in inspect.signature(function).parameters.values() if p.default is not p.empty}
+    hints = typing.get_type_hints(function, include_extras=True)
+    return _read_all(values, {name: hint for name, hint in hints.items() if name in defaults}, kind)
+
+
+def _read_all(values: Mapping[str, Any], hints: Mapping[str, Any], kind: str) -> dict[str, Any]:
+    for name in values:
         if name not in hints:
-            raise nearest(name, hints, "setting")
-        new[name] = read(name, value, hints[name])
-    return dataclasses.replace(settings, **new)  # type: ignore[type-var]
+            raise nearest(name, hints, kind)
+    return {name: read(name, value, hints[name]) for name, value in values.items()}
 
 
 def read(name: str, value: Any, kind: Any) -> Any:
-    """`value` as `kind`, which is int, float, bool, str, a tuple of these, or one of these or None.
+    """`value`, perhaps text, as `kind`: int, float, bool, str, a tuple of these, or one of these or None.
+
+    `Annotated` with `Within` or `OneOf`, outside or inside of a tuple or a union, it must also be in there.
 
     Raises:
-        SettingsError: it does not read as that; the message names the setting.
+        SettingsError: it does not read as that, or is out of range; the message names the setting.
     """
-    if isinstance(kind, types.UnionType):
+    if typing.get_origin(kind) is Annotated:
+        inner, *limits = typing.get_args(kind)
+        result = read(name, value, inner)
+        for limit in limits:
+            if isinstance(limit, Within) and result not in limit:
+                raise SettingsError(f"{name} goes {limit}, not {value}")
+            if isinstance(limit, OneOf) and result not in limit:
+                raise nearest(str(result), limit.choices, name)
+        return result
+    if typing.get_origin(kind) in (types.UnionType, typing.Union):
         if value is None or value == "none":
             return None
         kind = next(k for k in typing.get_args(kind) if k is not types.NoneType)
+        return read(name, value, kind)
     if typing.get_origin(kind) is tuple:
-        parts = [p for p in value.split(",") if p] if isinstance(value, str) else list(value)
+        parts = [p for p in value.split(",") if p] if isinstance(value, str) else value
+        if not isinstance(parts, list | tuple):
+            raise SettingsError(f"{name} takes several values, not {value!r}")
         return tuple(read(name, part, typing.get_args(kind)[0]) for part in parts)
+    if kind not in (int, float, bool, str):  # what no user names: tensors, paths, dictionaries
+        return value
+    return _read_plain(name, value, kind)
+
+
+def _read_plain(name: str, value: Any, kind: type) -> Any:
     wrong = SettingsError(f"{name} takes {'true or false' if kind is bool else kind.__name__}, not {value!r}")
     if kind is bool:
         if str(value).lower() not in ("true", "false"):
             raise wrong
         return str(value).lower() == "true"
-    if kind is int and isinstance(value, float):  # JSON and Python would round it silently
+    if kind is str and not isinstance(value, str):
+        raise wrong
+    if kind is int and isinstance(value, bool | float):  # JSON and Python would round it silently
         raise wrong
     try:
         return kind(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         raise wrong from None

@@ -1,4 +1,6 @@
-"""Errors a user can cause. Each carries one line: what is wrong, and what to do about it."""
+"""Errors and warnings that a user can cause. Each carries one line: what is wrong, and what to do about it."""
+
+import warnings
 
 
 class ImpastoError(Exception):
@@ -31,3 +33,16 @@ class ClipError(ImpastoError):
 
 class SoundError(ImpastoError):
     """A sound that cannot be read or written."""
+
+
+class OutputError(ImpastoError):
+    """A place that cannot be written, or must not be."""
+
+
+class ImpastoWarning(UserWarning):
+    """What a user should know of while the work goes on: one line. The faces show it, and no other kind of warning."""
+
+
+def warn(message: str) -> None:
+    """Tell whoever watches; the command line writes `warning: ...`, the page shows a notice, Python its own way."""
+    warnings.warn(message, ImpastoWarning, stacklevel=3)

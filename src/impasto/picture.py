@@ -8,7 +8,6 @@ import io
 import logging
 import os
 import struct
-import tempfile
 import threading
 import warnings
 import zlib
@@ -26,8 +25,8 @@ import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor
 
-from impasto.errors import PictureError
-from impasto.files import replacing
+from impasto.errors import OutputError, PictureError
+from impasto.files import check_place, replacing
 from impasto.provenance import packet
 
 MAX_PIXELS = 200_000_000
@@ -65,7 +64,8 @@ class Picture:
             label_cn: carry the label of GB 45438-2025 as well.
 
         Raises:
-            PictureError: the file cannot be written there or so.
+            PictureError: the format cannot hold it.
+            OutputError: the file cannot be written there.
         """
         path = Path(path)
         check_writable(path, bits=bits, long_side=max(self.pixels.shape[-2:]))
@@ -119,7 +119,8 @@ def check_writable(path: str | os.PathLike[str], *, bits: int = 8, long_side: in
         long_side: of the picture, pixels.
 
     Raises:
-        PictureError: unknown extension, a format without 16 bits or of shorter sides, a missing or locked place.
+        PictureError: unknown extension, a format without 16 bits or of shorter sides.
+        OutputError: a missing or locked place.
     """
     path = Path(path)
     file_format = FORMATS.get(path.suffix.lower())
@@ -132,14 +133,7 @@ def check_writable(path: str | os.PathLike[str], *, bits: int = 8, long_side: in
     limit = LONGEST_SIDE.get(file_format, long_side)
     if long_side > limit:
         raise PictureError(f"{path}: {file_format} ends at {limit} pixels a side, not {long_side}; use .png or .tif")
-    with _writing(path):
-        if not path.parent.is_dir():
-            raise PictureError(f"{path}: there is no folder {path.parent}; create it first")
-        if path.exists() and not path.is_file():
-            raise PictureError(f"{path} is {_what_it_is(path)}, not a picture file; name a file")
-        if not os.access(path if path.exists() else path.parent, os.W_OK) or not os.access(path.parent, os.W_OK):
-            raise PictureError(f"{path}: no permission to write here; choose another place")
-        tempfile.TemporaryFile(dir=path.parent).close()  # asks the file system itself: permissions tell root nothing
+    check_place(path)
 
 
 def resize(pixels: Tensor, height: int, width: int) -> Tensor:
@@ -397,4 +391,4 @@ def _writing(path: Path) -> Iterator[None]:
         yield
     except (OSError, ValueError) as error:  # ValueError: a name that no file can have
         why = getattr(error, "strerror", None) or error
-        raise PictureError(f"{path} cannot be written: {why}; make room there or choose another place") from error
+        raise OutputError(f"{path} cannot be written: {why}; make room there or choose another place") from error

@@ -2,7 +2,6 @@
 
 import os
 import struct
-import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,7 +17,7 @@ from torch import Tensor
 
 from impasto.clip import tags
 from impasto.clip.reading import LOCAL
-from impasto.errors import SoundError
+from impasto.errors import SoundError, warn
 from impasto.files import replacing
 
 FORMATS = {  # codec, and the sample format it is given
@@ -133,7 +132,7 @@ def _decoded(file: av.container.InputContainer, name: str, longest: float) -> tu
             if length > longest * rate:
                 raise SoundError(f"{name} is longer than {timedelta(seconds=longest)}: cut it into parts")
     except av.FFmpegError:
-        warnings.warn(f"{name}: its sound is damaged and breaks off after {length / rate:.1f} s", stacklevel=3)
+        warn(f"{name}: its sound is damaged and breaks off after {length / rate:.1f} s")
     channels = [p for p in parts if len(p) == len(parts[0])]
     samples = torch.from_numpy(np.concatenate(channels, 1)) if channels else torch.empty(1, 0)
     if file.format.name.startswith("mov") and stream.duration and stream.time_base:

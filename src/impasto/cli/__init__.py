@@ -32,7 +32,7 @@ from impasto.cli import (
     web,
     weights,
 )
-from impasto.cli.terminal import Stopped, one_line
+from impasto.cli.terminal import Stopped, one_line, show_warnings
 
 STOPPED = 130  # what shells report for a program that Ctrl-C ended: 128 + SIGINT
 
@@ -87,6 +87,7 @@ def impasto(
 def main() -> None:
     """Run the command line: 0 for done, 2 for what the user can mend (one line says it), 130 for Ctrl-C."""
     sys.stdout.reconfigure(errors="surrogateescape")  # type: ignore[union-attr]  # file names may be any bytes
+    show_warnings()
     try:
         code = app(standalone_mode=False)  # or typer would draw boxes round its errors
         if code == STOPPED:  # typer's answer to Ctrl-C

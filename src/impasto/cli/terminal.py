@@ -1,10 +1,12 @@
 """What belongs on a terminal, and what does not."""
 
 import sys
+import warnings
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
-from impasto.errors import SettingsError
+from impasto.errors import ImpastoWarning, SettingsError
 
 
 class Stopped(Exception):
@@ -14,6 +16,22 @@ class Stopped(Exception):
 def one_line(text: object) -> str:
     """Make one line of plain text: names and recipes come from anyone, and may hold what moves the cursor."""
     return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in " ".join(str(text).split()))
+
+
+def show_warnings() -> None:
+    """Show our own warnings as lines of their own, each once, and no library's; `python -W` shows those again."""
+    if not sys.warnoptions:
+        warnings.simplefilter("ignore")
+    warnings.filterwarnings("once", category=ImpastoWarning)
+    plainly = warnings.showwarning
+
+    def show(message: Warning | str, category: type[Warning], *where: Any) -> None:
+        if issubclass(category, ImpastoWarning):
+            print(one_line(f"warning: {message}"), file=sys.stderr)
+        else:
+            plainly(message, category, *where)
+
+    warnings.showwarning = show  # type: ignore[assignment]
 
 
 @contextmanager

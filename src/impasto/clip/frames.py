@@ -2,7 +2,6 @@
 
 import json
 import re
-import warnings
 from collections.abc import Iterator
 from fractions import Fraction
 from math import ceil
@@ -14,7 +13,7 @@ from torch import Tensor
 
 from impasto import picture, provenance
 from impasto.clip.info import Frame, Info
-from impasto.errors import ClipError, PictureError
+from impasto.errors import ClipError, PictureError, warn
 from impasto.picture import Picture
 
 READS = (".png", ".tif", ".tiff", ".jpg", ".jpeg")
@@ -60,7 +59,7 @@ class Folder:
             yield Frame(pixels, alpha, number / self.rate - self.start)
         if count < len(self.files):
             total = len(self.files)
-            warnings.warn(f"{self.path} is damaged: {count} of {total} frames could be read", stacklevel=2)
+            warn(f"{self.path} is damaged: {count} of {total} frames could be read")
 
 
 class FrameWriter:

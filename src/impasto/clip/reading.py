@@ -1,7 +1,6 @@
 """Reading clips: decoded as they are asked for, upright, with their own time stamps."""
 
 import itertools
-import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
@@ -21,7 +20,7 @@ from torch import Tensor
 
 from impasto.clip import colour, frames
 from impasto.clip.info import Frame, Info
-from impasto.errors import ClipError, SettingsError
+from impasto.errors import ClipError, SettingsError, warn
 
 LOCAL = {"protocol_whitelist": "file"}  # a playlist from a stranger opens no connection
 LOOKED_AT = 200  # packets, to see whether the rate varies
@@ -210,7 +209,7 @@ class _Video:
             raise frames.nothing_in_cut(self.path, self.start, self.end, time + self.start + shown)
         short = self.wanted_end is not None and time + self.start + shown + 2 / self.info.rate < self.wanted_end
         if faults or short:
-            warnings.warn(f"{self.path} is damaged or incomplete: {count} frames could be read", stacklevel=2)
+            warn(f"{self.path} is damaged or incomplete: {count} frames could be read")
 
 
 @contextmanager

@@ -1,6 +1,5 @@
 """The sound of a clip: its packets copied as they are, or coded anew where the container does not take their kind."""
 
-import warnings
 from collections.abc import Iterator
 from contextlib import suppress
 from fractions import Fraction
@@ -9,6 +8,7 @@ import av
 from av.container import InputContainer, OutputContainer
 
 from impasto.clip.reading import LOCAL, Clip
+from impasto.errors import warn
 
 TAKES = {  # beginnings of the names of codecs; an empty one begins all
     ".mp4": ("aac", "mp3", "ac3", "eac3", "alac", "opus", "libopus"),
@@ -43,7 +43,7 @@ class Sound:
         try:
             yield from self._copied(length) if self.copied else self._coded(length)
         except av.FFmpegError:
-            warnings.warn(f"{self.clip.path}: its sound is damaged and breaks off", stacklevel=2)
+            warn(f"{self.clip.path}: its sound is damaged and breaks off")
 
     def _copied(self, length: Fraction | None) -> Iterator[av.Packet]:
         for packet in self.source.demux(self.stream):

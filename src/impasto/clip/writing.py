@@ -11,7 +11,6 @@ import itertools
 import json
 import os
 import tempfile
-import warnings
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
@@ -33,7 +32,7 @@ from impasto.clip import colour, gif, parts, sound, tags
 from impasto.clip.frames import FrameWriter, pattern_of
 from impasto.clip.info import Info
 from impasto.clip.reading import Clip
-from impasto.errors import ClipError, SettingsError
+from impasto.errors import ClipError, SettingsError, warn
 from impasto.files import replacing
 from impasto.picture import resize
 
@@ -294,7 +293,7 @@ class VideoWriter:
             except (av.FFmpegError, ValueError) as error:  # a long run shall not be in vain for a strange sound
                 if of is None or isinstance(error, OSError):
                     raise
-                warnings.warn(f"{of.path}: its sound cannot be carried over, {target.name} is silent", stacklevel=2)
+                warn(f"{of.path}: its sound cannot be carried over, {target.name} is silent")
                 self._remux(file, None, None)
 
     def _remux(self, file: Path, of: Clip | None, length: Fraction | None) -> None:

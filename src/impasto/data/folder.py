@@ -4,7 +4,6 @@
 """
 
 import hashlib
-import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +14,7 @@ from torch import Tensor
 
 from impasto.configs import changed, nearest
 from impasto.data.dataset import Batch, Dataset, Stored
-from impasto.errors import DataError, PictureError, SettingsError
+from impasto.errors import DataError, PictureError, SettingsError, warn
 from impasto.picture import FORMATS, read, resize
 
 EXTENSIONS = {*FORMATS, ".gif", ".bmp"}
@@ -116,7 +115,7 @@ def load(name: str, split: str, size: int | None = None) -> Dataset:
             broken.append(str(error))
     if broken:
         more = f"; and {len(broken) - NAMED} more" if len(broken) > NAMED else ""
-        warnings.warn(f"{len(broken)} files skipped: {'; '.join(broken[:NAMED])}{more}", stacklevel=2)
+        warn(f"{len(broken)} files skipped: {'; '.join(broken[:NAMED])}{more}")
     if not images:
         raise DataError(f"{root}: none of the {len(files)} pictures for {split} can be read")
     return Stored(name, torch.stack(images), None if labels is None else labels[sound], class_names)
@@ -146,7 +145,7 @@ def first_sound(name: str, files: Sequence[Path], index: int, opened: Callable[[
         try:
             return sound, opened(files[sound])
         except PictureError as error:
-            warnings.warn(f"skipped: {error}", stacklevel=2)
+            warn(f"skipped: {error}")
     raise DataError(f"{name}: no picture can be read any more")
 
 

@@ -2,18 +2,12 @@
 
 import math
 from dataclasses import astuple, dataclass
+from typing import Annotated
 
-from impasto.configs import nearest
+from impasto.configs import OneOf, Within, check
 from impasto.data.augment import KINDS
 from impasto.errors import SettingsError
 from impasto.training.optimisers import OPTIMISERS
-
-CHOICES = {
-    "optimiser": OPTIMISERS,
-    "decay": ("cosine", "linear", "constant"),
-    "augment": KINDS,
-    "precision": ("auto", "float32", "bf16"),
-}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,36 +18,28 @@ class Training:
         SettingsError: a value that makes no sense.
     """
 
-    steps: int = 10_000  # where no Limit says otherwise
-    batch: int = 64  # pictures a step, over all processes
-    rate: float = 1e-3  # the highest learning rate
-    betas: tuple[float, ...] = (0.9, 0.999)  # of AdamW
-    weight_decay: float = 0.0
-    optimiser: str = "adamw"  # "adamw" | "muon" | "sgd" (Nesterov momentum 0.9)
-    warmup: int = 100  # steps over which the rate rises
-    decay: str = "cosine"  # of the rate, to zero at the end: "cosine" | "linear" | "constant" (none)
-    clip: float = 1.0  # the gradient's norm is cut to this; 0: it is not
-    ema: float = 0.999  # decay of the exponential moving average of the weights; 0: there is none
-    augment: str = "none"  # "none" | "flip" | "flip+crop" | "shift"
-    seed: int = 0
-    precision: str = "auto"  # "auto": bf16 where the processor has it | "float32" | "bf16"
-    log_every: int = 50  # steps between lines in metrics.jsonl
-    report_every: int = 500  # steps between validations, sample grids and curves
+    steps: Annotated[int, Within(1, 10**9)] = 10_000  # where no Limit says otherwise
+    batch: Annotated[int, Within(1, 10**6)] = 64  # pictures a step, over all processes
+    rate: Annotated[float, Within(0, 1e6)] = 1e-3  # the highest learning rate
+    betas: tuple[Annotated[float, Within(0, 1, open=True)], ...] = (0.9, 0.999)  # of AdamW
+    weight_decay: Annotated[float, Within(0, 1e6)] = 0.0
+    optimiser: Annotated[str, OneOf(tuple(OPTIMISERS))] = "adamw"  # "sgd" is with Nesterov momentum 0.9
+    warmup: Annotated[int, Within(0, 10**9)] = 100  # steps over which the rate rises
+    decay: Annotated[str, OneOf(("cosine", "linear", "constant"))] = (
+        "cosine"  # of the rate, to zero at the end, or none
+    )
+    clip: Annotated[float, Within(0, 1e12)] = 1.0  # the gradient's norm is cut to this; 0: it is not
+    ema: Annotated[float, Within(0, 1, open=True)] = 0.999  # decay of the moving average of the weights; 0: none
+    augment: Annotated[str, OneOf(tuple(KINDS))] = "none"
+    seed: Annotated[int, Within(0, 2**32 - 1)] = 0
+    precision: Annotated[str, OneOf(("auto", "float32", "bf16"))] = "auto"  # "auto": bf16 where the processor has it
+    log_every: Annotated[int, Within(1, 10**9)] = 50  # steps between lines in metrics.jsonl
+    report_every: Annotated[int, Within(1, 10**9)] = 500  # steps between validations, sample grids and curves
 
     def __post_init__(self) -> None:
-        for name, known in CHOICES.items():
-            if getattr(self, name) not in known:
-                raise nearest(getattr(self, name), known, name)
-        for name in ("steps", "batch", "log_every", "report_every"):
-            if getattr(self, name) < 1:
-                raise SettingsError(f"{name} must be 1 or more, not {getattr(self, name)}")
-        for name in ("rate", "weight_decay", "warmup", "clip"):
-            if not 0 <= getattr(self, name) < math.inf:
-                raise SettingsError(f"{name} must be 0 or more, not {getattr(self, name)}")
-        if len(self.betas) != 2 or not all(0 <= value < 1 for value in (*self.betas, self.ema)):
-            raise SettingsError("betas are two numbers from 0 to less than 1, and ema is one such")
-        if not 0 <= self.seed < 2**32:
-            raise SettingsError(f"the seed {self.seed} is out of range; take one from 0 to {2**32 - 1}")
+        check(self)
+        if len(self.betas) != 2:
+            raise SettingsError(f"betas are two numbers, not {len(self.betas)}")
 
     def rate_at(self, step: int, done: float) -> float:
         """The learning rate of step number `step`, when the share `done` of the training is over."""
