@@ -836,7 +836,7 @@ def test_a_full_disk_leaves_nothing_half_written(tmp_path: Path, monkeypatch: py
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     monkeypatch.setattr(Path, "write_bytes", fill_up)
-    with pytest.raises(PictureError) as caught:
+    with pytest.raises(OutputError) as caught:
         as_picture(RGB8).save(path)
     assert_one_line(caught, path, os.strerror(errno.ENOSPC))
     assert [file.name for file in tmp_path.iterdir()] == ["out.png"]
@@ -850,7 +850,7 @@ def test_a_write_that_the_system_cuts_off_leaves_nothing(tmp_path: Path) -> None
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (500, limits[1]))  # bytes: as near to a full disk as a test can go
     try:
-        with pytest.raises(PictureError) as caught:
+        with pytest.raises(OutputError) as caught:
             as_picture(RGB16).save(tmp_path / "out.tif", bits=16)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
