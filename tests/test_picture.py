@@ -12,13 +12,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pillow_heif
 import pytest
 import tifffile
 import torch
 from PIL import Image, ImageCms, JpegImagePlugin
 
 from impasto import picture
-from impasto.errors import OutputError, PictureError
+from impasto.errors import ImpastoWarning, OutputError, PictureError
 from impasto.picture import Picture, check_writable, fit, read, resize
 
 RANDOM = np.random.default_rng(0)
@@ -30,6 +31,7 @@ SMOOTH8 = np.stack([*np.meshgrid(np.linspace(0, 255, 40), np.linspace(0, 255, 24
 SMOOTH8 = SMOOTH8.round().astype(np.uint8)
 LOSSLESS = [".png", ".tif"]
 WRITABLE = [".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff"]
+pillow_heif.register_heif_opener()  # which writes, too
 
 
 def pillow_bytes(image: Image.Image, file_format: str, **options: Any) -> bytes:
@@ -508,13 +510,132 @@ def test_random_damage_never_gives_a_traceback(
     assert capfd.readouterr().out == ""
 
 
-# The last is a PPM: Pillow knows many more formats, and would start Ghostscript for some of them.
-@pytest.mark.parametrize("data", [b"Dear reader,\n", b"\0" * 100, b"P6 1 1 255\nabc"])
-def test_what_is_not_one_of_our_formats_is_refused(put: Callable[..., Path], data: bytes) -> None:
-    path = put(data, "letter.png")
+# Pillow knows many more formats, and would start Ghostscript for some of them.
+@pytest.mark.parametrize(
+    ("data", "name", "says"),
+    [
+        (b"Dear reader,\n", "letter.png", "is a text"),
+        (b"<!DOCTYPE html><title>404</title>", "photo.jpg", "is a web page"),
+        (b'<?xml version="1.0"?><svg xmlns="http://www.w3.org/2000/svg"/>', "logo.svg", "is an SVG drawing"),
+        (b"%PDF-1.7\n", "poster.pdf", "is a PDF document"),
+        (b"%!PS-Adobe-3.0 EPSF-3.0\n", "logo.png", "is a PostScript drawing"),
+        (b"8BPS\0\1", "art.psd", "is a Photoshop document"),
+        (b"\0\0\0\x18ftypisom", "clip.mp4", "is an MP4 or MOV clip"),
+        (b"RIFF\0\0\0\0WAVEfmt ", "song.png", "is a WAV sound"),
+        (tiff_bytes(RGB8, photometric="rgb"), "shot.nef", "is a camera's raw picture"),
+        (b"\0" * 100, "zeros.png", "not a picture of a known kind"),
+    ],
+)
+def test_what_is_not_one_of_our_formats_is_named_for_what_it_is(
+    put: Callable[..., Path], data: bytes, name: str, says: str
+) -> None:
+    path = put(data, name)
     with pytest.raises(PictureError) as caught:
         read(path)
-    assert_one_line(caught, path, "not a JPEG, PNG")
+    assert_one_line(caught, path, says)
+    assert "damaged" not in str(caught.value)
+
+
+SMOOTH = Image.fromarray(SMOOTH8)
+PHONES_AND_GAMES = {
+    "photo.avif": pillow_bytes(SMOOTH, "AVIF", quality=95),
+    "photo.heic": pillow_bytes(SMOOTH, "HEIF", quality=95),
+    "photo.jxl": pillow_bytes(SMOOTH, "JXL", lossless=True),
+    "photo.jp2": pillow_bytes(SMOOTH, "JPEG2000"),
+    "photo.ppm": pillow_bytes(SMOOTH, "PPM"),
+    "photo.tga": pillow_bytes(SMOOTH, "TGA", compression="tga_rle"),
+}
+
+
+@pytest.mark.parametrize("name", PHONES_AND_GAMES)
+def test_formats_of_phones_and_games_are_read_whatever_they_are_called(put: Callable[..., Path], name: str) -> None:
+    for given in (name, "other.png") if name != "photo.tga" else (name,):  # a TGA has no mark but its name
+        found = picture.to_integers(read(put(PHONES_AND_GAMES[name], given)).pixels)
+        assert np.abs(found.astype(int) - SMOOTH8).mean() < (4 if name[-4:] in ("avif", "heic") else 0.5)
+
+
+@pytest.mark.parametrize("name", ["photo.avif", "photo.heic", "photo.jxl", "photo.jp2", "photo.ppm"])
+def test_of_formats_of_phones_and_games_too_a_part_is_damaged(put: Callable[..., Path], name: str) -> None:
+    path = put(PHONES_AND_GAMES[name][: len(PHONES_AND_GAMES[name]) // 2], name)
+    with pytest.raises(PictureError) as caught:
+        read(path)
+    assert_one_line(caught, path, "damaged")
+
+
+@pytest.mark.parametrize("file_format", ["AVIF", "JXL", "HEIF"])
+def test_phones_pictures_are_set_upright_once(put: Callable[..., Path], file_format: str) -> None:
+    lying = np.zeros((40, 60, 3), np.uint8)
+    lying[:20] = 255  # its top, which orientation 6 puts to the right
+    upright = read(put(pillow_bytes(Image.fromarray(lying), file_format, exif=exif_bytes(6), quality=95))).pixels
+    assert upright.shape == (1, 3, 60, 40)
+    assert upright[..., 25:].mean() > 0.95
+    assert upright[..., :15].mean() < 0.05
+
+
+def test_grey_of_16_bits_keeps_them_in_every_format(put: Callable[..., Path]) -> None:
+    deep = RGB16[..., :1]
+    pgm = b"P5 20 12 65535\n" + deep.astype(">u2").tobytes()
+    jp2 = pillow_bytes(Image.fromarray(deep[..., 0]), "JPEG2000")
+    for data in (pgm, jp2):
+        assert np.array_equal(picture.to_integers(read(put(data)).pixels, 16), np.repeat(deep, 3, -1))
+
+
+def test_one_wrong_byte_anywhere_in_a_png_is_damage(put: Callable[..., Path]) -> None:
+    whole = pillow_bytes(SMOOTH, "PNG")
+    for at in range(8, len(whole), 13):
+        wrong = bytearray(whole)
+        wrong[at] ^= 0xFF
+        with pytest.raises(PictureError, match=r"damaged|pixels"):  # a length that became enormous is too large
+            read(put(bytes(wrong)))
+
+
+@pytest.mark.parametrize("progressive", [False, True])
+def test_a_jpeg_that_lacks_only_its_end_is_read_with_a_warning(put: Callable[..., Path], progressive: bool) -> None:
+    whole = pillow_bytes(BIG, "JPEG", progressive=progressive)
+    expected = read(put(whole)).pixels
+    for missing in (1, 2):
+        with pytest.warns(ImpastoWarning, match="lacks its last bytes"):
+            assert torch.equal(read(put(whole[:-missing])).pixels, expected)
+    for missing in (6, 60, len(whole) // 2):
+        with pytest.raises(PictureError, match="damaged"):
+            read(put(whole[:-missing]))
+
+
+@pytest.mark.parametrize("bits", [8, 16])
+def test_a_png_that_lacks_only_its_end_is_read_with_a_warning(put: Callable[..., Path], bits: int) -> None:
+    whole = pillow_bytes(SMOOTH, "PNG") if bits == 8 else png16_bytes(RGB16)
+    expected = read(put(whole)).pixels
+    with pytest.warns(ImpastoWarning, match="lacks its last bytes"):
+        assert torch.equal(read(put(whole[:-12])).pixels, expected)
+
+
+def test_the_gamma_of_a_png_is_honoured_where_no_profile_says_more(put: Callable[..., Path]) -> None:
+    def png(gamma: float, extra: bytes = b"") -> bytes:
+        return png16_bytes(RGB16, chunk(b"gAMA", struct.pack(">I", round(gamma * 100_000))) + extra)
+
+    as_it_is = read(put(png16_bytes(RGB16))).pixels
+    assert torch.equal(read(put(png(1 / 2.2))).pixels, as_it_is)
+    linear = read(put(png(1.0))).pixels
+    assert torch.allclose(linear, as_it_is ** (1 / 2.2), atol=1e-5)
+    assert torch.equal(read(put(png(1.0, chunk(b"sRGB", b"\0")))).pixels, as_it_is)
+    assert torch.equal(read(put(png(0.0))).pixels, as_it_is)  # nonsense is no reason for black
+
+
+def test_an_hdr_png_is_named(put: Callable[..., Path]) -> None:
+    with pytest.raises(PictureError, match="HDR"):
+        read(put(png16_bytes(RGB16, chunk(b"cICP", bytes([9, 16, 0, 1])))))
+
+
+def test_the_resolution_for_print_is_kept(put: Callable[..., Path], tmp_path: Path) -> None:
+    for data in (pillow_bytes(SMOOTH, "JPEG", dpi=(300, 300)), pillow_bytes(SMOOTH, "PNG", dpi=(300, 300)),
+                 tiff_bytes(SMOOTH8, photometric="rgb", resolution=(300, 300), resolutionunit="INCH")):  # fmt: skip
+        found = read(put(data))
+        assert found.dpi == pytest.approx(300, rel=1e-3)
+        for extension in (".png", ".jpg", ".tif"):
+            found.save(tmp_path / f"out{extension}")
+            with Image.open(tmp_path / f"out{extension}") as written:
+                assert written.info["dpi"] == pytest.approx((300, 300), rel=1e-3)
+    assert read(put(pillow_bytes(SMOOTH, "PNG"))).dpi is None
 
 
 def test_an_empty_file_is_refused(put: Callable[..., Path]) -> None:

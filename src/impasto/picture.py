@@ -1,11 +1,13 @@
 """Reading and writing pictures: any common file in, sRGB tensors out, and back.
 
-TIFF is read by tifffile, 16-bit PNG by imagecodecs (Pillow would keep 8 of the 16 bits), all else by Pillow. Colour
-profiles go through Little CMS in imagecodecs, because Pillow's binding of it has no 16-bit RGB.
+TIFF is read by tifffile, 16-bit PNG by imagecodecs (Pillow would keep 8 of the 16 bits), all else by Pillow, to which
+pi-heif and pillow-jxl-plugin add HEIC and JPEG XL. Colour profiles go through Little CMS in imagecodecs, because
+Pillow's binding of it has no 16-bit RGB.
 """
 
 import io
 import logging
+import math
 import os
 import struct
 import threading
@@ -19,20 +21,35 @@ from typing import Any, NamedTuple
 
 import imagecodecs
 import numpy as np
+import pi_heif
+import pillow_jxl  # noqa: F401  # teaches Pillow to read JPEG XL
 import tifffile
 import torch
 import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor
 
-from impasto.errors import OutputError, PictureError
+from impasto.errors import OutputError, PictureError, warn
 from impasto.files import check_place, replacing
+from impasto.formats import READ, what_it_is
 from impasto.provenance import packet
 
 MAX_PIXELS = 200_000_000
 SHORTEST_SIDE = 16  # pixels; what is narrower has nothing to paint, and no style
-PILLOW_READS = ("JPEG", "PNG", "WEBP", "GIF", "BMP")  # named, for Pillow also knows formats that start other programs
-TIFF_STARTS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")  # the last two are BigTIFF
+PILLOW_READS = {  # by our names of the formats; Pillow also knows some that start other programs
+    "JPEG": "JPEG",
+    "PNG": "PNG",
+    "WebP": "WEBP",
+    "GIF": "GIF",
+    "BMP": "BMP",
+    "AVIF": "AVIF",
+    "HEIC": "HEIF",
+    "JPEG XL": "JXL",
+    "JPEG 2000": "JPEG2000",
+    "PPM": "PPM",
+    "TGA": "TGA",
+}
+SEVERAL = ("MPO", "HEIF")  # formats whose further pictures are previews, depth maps or a burst; phones write them
 FORMATS = {".jpg": "JPEG", ".jpeg": "JPEG", ".png": "PNG", ".webp": "WebP", ".tif": "TIFF", ".tiff": "TIFF"}
 LONGEST_SIDE = {"JPEG": 65_500, "WebP": 16_383}  # pixels: libjpeg's limit, and 14 bits in the header
 JPEG_XMP_BYTES = 65_504  # an APP1 segment less its length and the XMP name (XMP part 3)
@@ -40,6 +57,7 @@ ORIENTATION, XMP, ICC = 274, 700, 34_675  # TIFF and Exif tags
 SRGB = imagecodecs.cms_profile("srgb")
 
 logging.getLogger("tifffile").addHandler(logging.NullHandler())  # or its warnings reach the user's screen
+pi_heif.register_heif_opener()
 _pillow_limit = threading.Lock()
 
 
@@ -50,6 +68,7 @@ class Picture:
     pixels: Tensor  # [1, 3, H, W] float32, sRGB in [0, 1]
     alpha: Tensor | None = None  # [1, 1, H, W] in [0, 1], not multiplied into the pixels
     recipe: dict[str, Any] | None = None  # what made it (provenance.make_recipe); None for what Impasto did not make
+    dpi: float | None = None  # pixels per inch, for print; None where the file does not say
 
     def save(
         self, path: str | os.PathLike[str], *, bits: int = 8, metadata: bool = True, label_cn: bool = False
@@ -76,9 +95,10 @@ class Picture:
 
 
 def read(path: str | os.PathLike[str], max_pixels: int = MAX_PIXELS) -> Picture:
-    """Read a picture: upright (Exif orientation), in sRGB (ICC profile converted), with its alpha and all its bits.
+    """Read a picture: upright (Exif orientation), in sRGB (profile or gamma converted), with alpha and all its bits.
 
-    JPEG, PNG, WebP, TIFF (first page), GIF and BMP; grey, RGB, CMYK or palette; 8 or 16 bits per channel.
+    JPEG, PNG, WebP, TIFF (first page), GIF, BMP, AVIF, HEIC, JPEG XL, JPEG 2000, PPM and TGA; grey, RGB, CMYK or
+    palette; 8 or 16 bits per channel.
 
     Args:
         max_pixels: larger pictures are refused by their header, before anything is decoded.
@@ -88,10 +108,11 @@ def read(path: str | os.PathLike[str], max_pixels: int = MAX_PIXELS) -> Picture:
     """
     path = Path(path)
     with _reading(path):
-        decode = _decode_tiff if _start(path) in TIFF_STARTS else _decode
-        colour, alpha, icc, orientation = decode(path, max_pixels)
-        pixels = _to_tensor(_orient(_to_srgb(colour, icc), orientation))
-        return Picture(pixels, None if alpha is None else _to_tensor(_orient(_to_unit(alpha), orientation)))
+        kind = _kind(path)
+        decoded = _decode_tiff(path, max_pixels) if kind == "TIFF" else _decode(path, kind, max_pixels)
+        pixels = _to_tensor(_orient(_to_srgb(decoded.colour, decoded.icc, decoded.gamma), decoded.orientation))
+        alpha = None if decoded.alpha is None else _to_tensor(_orient(_to_unit(decoded.alpha), decoded.orientation))
+        return Picture(pixels, alpha, dpi=decoded.dpi)
 
 
 def read_xmp(path: str | os.PathLike[str]) -> bytes:
@@ -102,11 +123,12 @@ def read_xmp(path: str | os.PathLike[str]) -> bytes:
     """
     path = Path(path)
     with _reading(path):
-        if _start(path) in TIFF_STARTS:
+        kind = _kind(path)
+        if kind == "TIFF":
             with tifffile.TiffFile(path) as file:
                 xmp = file.pages.first.tags.valueof(XMP)
         else:
-            with _pillow_unlimited(), Image.open(path, formats=PILLOW_READS) as image:
+            with _pillow_unlimited(), Image.open(path, formats=[PILLOW_READS[kind]]) as image:
                 xmp = image.info.get("xmp")
     return xmp if isinstance(xmp, bytes) else b""
 
@@ -163,18 +185,18 @@ class _Decoded(NamedTuple):
     alpha: np.ndarray | None  # [H, W, 1]
     icc: bytes | None
     orientation: int  # Exif: 1 to 8
+    gamma: float | None = None  # exponent from light to samples (PNG), where no profile says more
+    dpi: float | None = None
 
 
-def _decode(path: Path, max_pixels: int) -> _Decoded:
-    with _pillow_unlimited(), Image.open(path, formats=PILLOW_READS) as image:
-        # An MPO is a JPEG with previews or a depth map behind the picture: phones write them.
-        if getattr(image, "is_animated", False) and image.format != "MPO":
+def _decode(path: Path, kind: str, max_pixels: int) -> _Decoded:
+    with _pillow_unlimited(), Image.open(path, formats=[PILLOW_READS[kind]]) as image:
+        if getattr(image, "is_animated", False) and image.format not in SEVERAL:
             raise PictureError(f"{path} is animated; save one frame of it as a picture, and use that")
         _check_size(path, image.width, image.height, max_pixels)
-        if image.format == "PNG" and ";16" in str(image.tile):  # what Pillow would unpack it from
-            samples = imagecodecs.png_decode(path.read_bytes())
-        else:
-            samples = np.asarray(_plain(image))
+        data = _checked_png(path) if kind == "PNG" else b""
+        deep = ";16" in str(image.tile)  # what Pillow would unpack it from
+        samples = imagecodecs.png_decode(data) if data and deep else _plain(_loaded(image, path), path)
         samples = samples.reshape(image.height, image.width, -1)
         has_alpha = samples.shape[-1] in (2, 4) and image.mode != "CMYK"
         return _Decoded(
@@ -182,14 +204,67 @@ def _decode(path: Path, max_pixels: int) -> _Decoded:
             alpha=samples[..., -1:] if has_alpha else None,
             icc=image.info.get("icc_profile"),
             orientation=_exif_orientation(image),
+            gamma=None if "srgb" in image.info else image.info.get("gamma"),
+            dpi=_dpi(image.info.get("dpi", (0, 0))[0]),
         )
 
 
-def _plain(image: Image.Image) -> Image.Image:
-    """Resolve what is not plainly grey, RGB or CMYK: palettes, one transparent colour, single bits."""
+def _checked_png(path: Path) -> bytes:
+    """The bytes of a PNG file, after a look at every checksum: Pillow skips those of the pixels.
+
+    Raises:
+        ValueError: one is wrong, or the file is cut off before its end.
+        PictureError: it is HDR (PNG 3rd edition, 11.3.2.6), and would be far too pale.
+    """
+    data, at, name = path.read_bytes(), 8, b""
+    while at < len(data) and name != b"IEND":
+        length, name = struct.unpack_from(">I4s", data, at)
+        end = at + 8 + length
+        if zlib.crc32(memoryview(data)[at + 4 : end]) != struct.unpack_from(">I", data, end)[0]:
+            raise ValueError(f"the checksum of {name!r} is wrong")
+        if name == b"cICP" and data[at + 9] in (16, 18):
+            raise PictureError(f"{path} is an HDR picture; save it as SDR, in sRGB")
+        at = end + 4
+    if name != b"IEND":
+        warn(f"{path} lacks its last bytes; nothing of the picture is missing")
+        data += b"\0\0\0\0IEND\xaeB`\x82"
+    return data
+
+
+def _loaded(image: Image.Image, path: Path) -> Image.Image:
+    """The picture, decoded. A JPEG that lacks but the mark of its end is read, with a warning.
+
+    What else is missing libjpeg would fill with grey. Whether something is shows when more data are put there: they
+    change the picture, or come after its end.
+    """
+    try:
+        image.load()
+        return image
+    except OSError:
+        if image.format != "JPEG":
+            raise
+        data, end = path.read_bytes().removesuffix(b"\xff"), b"\xff\xd9"
+        ended, longer = (Image.open(io.BytesIO(data + more + end)) for more in (b"", b"\x55" * 64))
+        if not np.array_equal(np.asarray(ended), np.asarray(longer)):
+            raise
+        warn(f"{path} lacks its last bytes; nothing of the picture is missing")
+        return ended
+
+
+def _plain(image: Image.Image, path: Path) -> np.ndarray:
+    """Samples that are plainly grey, RGB or CMYK: no palettes, no one transparent colour, no single bits."""
+    if image.mode == "F":
+        raise PictureError(f"{path} holds floating-point numbers; save it with 8 or 16 bits per channel")
+    if image.mode.startswith("I"):  # grey of 16 bits
+        return np.asarray(image).astype(np.uint16)
     if image.has_transparency_data and image.mode not in ("LA", "RGBA"):
-        return image.convert("RGBA")
-    return image if image.mode in ("L", "LA", "RGB", "RGBA", "CMYK") else image.convert("RGB")
+        image = image.convert("RGBA")
+    return np.asarray(image if image.mode in ("L", "LA", "RGB", "RGBA", "CMYK") else image.convert("RGB"))
+
+
+def _dpi(value: Any) -> float | None:
+    """Pixels per inch as the file has it; None where that is none."""
+    return float(value) if math.isfinite(value) and value > 1 else None  # 1: some programs' "unknown"
 
 
 def _exif_orientation(image: Image.Image) -> int:
@@ -246,13 +321,17 @@ def _decode_tiff(path: Path, max_pixels: int) -> _Decoded:
         return _Decoded(colour, alpha, *_tiff_tags(page))
 
 
-def _tiff_tags(page: Any) -> tuple[bytes | None, int]:
-    """ICC profile and orientation."""
-    return page.tags.valueof(ICC), page.tags.valueof(ORIENTATION, default=1)
+def _tiff_tags(page: Any) -> tuple[bytes | None, int, None, float | None]:
+    """ICC profile, orientation, no gamma, dpi."""
+    dots = page.get_resolution("INCH")[0] if page.resolutionunit != tifffile.RESUNIT.NONE else 0
+    return page.tags.valueof(ICC), page.tags.valueof(ORIENTATION, default=1), None, _dpi(dots)
 
 
-def _to_srgb(colour: np.ndarray, icc: bytes | None) -> np.ndarray:
-    """Convert [H, W, 1, 3 or 4] integers to [H, W, 3] sRGB in [0, 1]; a broken or unfit profile is ignored."""
+def _to_srgb(colour: np.ndarray, icc: bytes | None, gamma: float | None = None) -> np.ndarray:
+    """Convert [H, W, 1, 3 or 4] integers to [H, W, 3] sRGB in [0, 1]; a broken or unfit profile is ignored.
+
+    A gamma is taken as screens of 2.2 do (PNG 3rd edition, 13.13), so that the usual 1/2.2 changes nothing.
+    """
     channels = colour.shape[-1]
     if icc:
         space = {1: "gray", 3: "rgb", 4: "cmyk"}[channels]
@@ -264,6 +343,8 @@ def _to_srgb(colour: np.ndarray, icc: bytes | None) -> np.ndarray:
         except imagecodecs.CmsError:
             pass
     unit = _to_unit(colour)
+    if not icc and gamma and 0.1 < gamma < 10 and abs(gamma * 2.2 - 1) > 0.01:
+        unit = unit ** np.float32(1 / (2.2 * gamma))
     if channels == 4:
         return (1 - unit[..., :3]) * (1 - unit[..., 3:])
     return unit if channels == 3 else np.repeat(unit, 3, axis=-1)
@@ -289,15 +370,22 @@ def _to_tensor(samples: np.ndarray) -> Tensor:
     return torch.from_numpy(np.ascontiguousarray(samples.transpose(2, 0, 1)[None]))
 
 
-def _start(path: Path) -> bytes:
-    """The first four bytes."""
+def _kind(path: Path) -> str:
+    """The format of a picture that can be read.
+
+    Raises:
+        PictureError: it is none; the message says what it is.
+    """
     if path.exists() and not path.is_file():
         raise PictureError(f"{path} is {_what_it_is(path)}, not a picture file")
-    with path.open("rb") as file:
-        start = file.read(4)
-    if not start:
+    kind = what_it_is(path)
+    if kind == "TIFF" or kind in PILLOW_READS:
+        return kind
+    if path.stat().st_size == 0:
         raise PictureError(f"{path} is empty; was it copied or downloaded in full?")
-    return start
+    if kind:
+        raise PictureError(f"{path} is {kind}, which is not read here; save it as one of {READ}")
+    raise PictureError(f"{path} is not a picture of a known kind ({READ})")
 
 
 def _what_it_is(path: Path) -> str:
@@ -318,7 +406,8 @@ def _check_size(path: Path, width: int, height: int, max_pixels: int) -> None:
 def _pillow_unlimited() -> Iterator[None]:
     """Lift Pillow's own limit, which is one number for the whole process, so that `max_pixels` may be above it."""
     with _pillow_limit, warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of small faults in metadata
+        for kind in (UserWarning, RuntimeWarning):  # Pillow's, of small faults in metadata
+            warnings.simplefilter("ignore", kind)
         limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
         try:
             yield
@@ -339,7 +428,7 @@ def _reading(path: Path) -> Iterator[None]:
         raise PictureError(f"{path} does not fit into memory; make a smaller copy of it first") from error
     except Exception as error:  # on damaged files the decoders raise nearly every kind there is
         why = getattr(error, "strerror", None)  # set where the system refused, not the decoder
-        why = why or "it is damaged, or not a JPEG, PNG, WebP, TIFF, GIF or BMP picture"
+        why = why or "it is damaged"
         raise PictureError(f"{path} cannot be read: {why}") from error
 
 
@@ -352,7 +441,7 @@ def _encode(picture: Picture, file_format: str, bits: int, xmp: bytes) -> bytes:
     file = io.BytesIO()
     if file_format == "PNG":
         # Level 3 takes a third of the time of the usual 6, for files 7 % larger (photograph of 1024 × 768).
-        return _add_png_xmp(bytes(imagecodecs.png_encode(samples, level=3)), xmp)
+        return _add_png_chunks(bytes(imagecodecs.png_encode(samples, level=3)), xmp, picture.dpi)
     if file_format == "TIFF":
         tifffile.imwrite(
             file,
@@ -364,24 +453,32 @@ def _encode(picture: Picture, file_format: str, bits: int, xmp: bytes) -> bytes:
             predictor=True,
             metadata=None,  # tifffile's own description
             software=False,
+            resolution=None if picture.dpi is None else (picture.dpi, picture.dpi),
+            resolutionunit=None if picture.dpi is None else "INCH",
             extratags=[(XMP, "B", len(xmp), xmp, True)] if xmp else [],
         )
     elif file_format == "JPEG":
         if len(xmp) > JPEG_XMP_BYTES:
             raise PictureError("the recipe is too long for a JPEG; use .png or .tif, or leave the metadata out")
-        Image.fromarray(samples).save(file, "JPEG", quality=95, subsampling="4:4:4", xmp=xmp)
+        dots = {} if picture.dpi is None else {"dpi": (round(picture.dpi), round(picture.dpi))}
+        Image.fromarray(samples).save(file, "JPEG", quality=95, subsampling="4:4:4", xmp=xmp, **dots)
     else:
         Image.fromarray(samples).save(file, "WebP", quality=95, xmp=xmp)
     return file.getvalue()
 
 
-def _add_png_xmp(png: bytes, xmp: bytes) -> bytes:
-    """Put an iTXt chunk behind IHDR, where readers look (XMP part 3, PNG 3rd edition 11.3.3.4)."""
-    if not xmp:
-        return png
-    body = b"iTXtXML:com.adobe.xmp\0\0\0\0\0" + xmp  # not compressed, no language
-    chunk = struct.pack(">I", len(body) - 4) + body + struct.pack(">I", zlib.crc32(body))
-    return png[:33] + chunk + png[33:]  # 8 bytes of signature, 25 of IHDR
+def _add_png_chunks(png: bytes, xmp: bytes, dpi: float | None) -> bytes:
+    """Put metadata behind IHDR, where readers look (XMP part 3, PNG 3rd edition 11.3.3.4 and 11.3.4.3)."""
+    chunks = b""
+    if dpi is not None:
+        chunks += _png_chunk(b"pHYs", struct.pack(">IIB", *[round(dpi / 0.0254)] * 2, 1))  # pixels per metre
+    if xmp:
+        chunks += _png_chunk(b"iTXt", b"XML:com.adobe.xmp\0\0\0\0\0" + xmp)  # not compressed, no language
+    return png[:33] + chunks + png[33:]  # 8 bytes of signature, 25 of IHDR
+
+
+def _png_chunk(name: bytes, body: bytes) -> bytes:
+    return struct.pack(">I", len(body)) + name + body + struct.pack(">I", zlib.crc32(name + body))
 
 
 @contextmanager

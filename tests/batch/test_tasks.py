@@ -6,7 +6,6 @@ from pathlib import Path
 import pytest
 
 from impasto.batch.tasks import CONTENT_TYPES, Task, crossed, pictures, read_csv
-from impasto.data.folder import EXTENSIONS
 from impasto.errors import SettingsError
 from impasto.style.settings import Settings
 
@@ -30,10 +29,6 @@ def test_a_folder_means_the_pictures_in_it_but_not_the_results(folder: Path) -> 
     assert found("in/**/*.jpg") == ["in/a.jpg", "in/deep/a.jpg"]
     assert found(str(folder / "in" / "*.PNG")) == [str(folder / "in" / "b.PNG")]
     assert found("sea.jpg") == ["sea.jpg"]
-
-
-def test_what_counts_as_a_picture_is_what_can_be_read() -> None:
-    assert set(CONTENT_TYPES) == EXTENSIONS
 
 
 @pytest.mark.parametrize("given", ["nothing", "in/*.gif", "in/out"])

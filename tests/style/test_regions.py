@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from impasto.errors import SettingsError
+from impasto.errors import ImpastoWarning, SettingsError
 from impasto.picture import Picture
 from impasto.style import regions
 
@@ -74,3 +74,10 @@ def test_shares_never_sum_to_more_than_one() -> None:
 def test_a_style_with_nowhere_to_go_is_refused(masks: list[Tensor], protect: Tensor | None, number: int) -> None:
     with pytest.raises(SettingsError, match=rf"^mask {number} is .*white marks the inside$"):
         regions.shared_out(masks, protect)
+
+
+def test_a_mask_of_zeros_and_ones_is_warned_of() -> None:
+    half = torch.zeros(1, 3, 16, 16)
+    half[..., 8:] = 1 / 255  # as numpy's booleans are saved
+    with pytest.warns(ImpastoWarning, match="255"):
+        regions.mask(Picture(half), 16, 16)

@@ -14,10 +14,10 @@ from typing import Any
 
 from impasto import configs
 from impasto.errors import SettingsError
+from impasto.formats import PICTURES
 from impasto.style.settings import Settings
 
-# As data/folder.py reads, which brings torch: the process that gives out the work needs none.
-CONTENT_TYPES = (".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".gif", ".bmp")
+CONTENT_TYPES = tuple(PICTURES)
 STYLE_TYPES = (*CONTENT_TYPES, ".style")
 COLUMNS = ("content", "style", "mask", "protect", "output")  # of a CSV file; all others are settings
 SEVERAL = ";"  # between styles, and between masks, in a CSV file

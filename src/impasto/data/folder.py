@@ -15,9 +15,9 @@ from torch import Tensor
 from impasto.configs import changed, nearest
 from impasto.data.dataset import Batch, Dataset, Stored
 from impasto.errors import DataError, PictureError, SettingsError, warn
-from impasto.picture import FORMATS, read, resize
+from impasto.formats import PICTURES
+from impasto.picture import read, resize
 
-EXTENSIONS = {*FORMATS, ".gif", ".bmp"}
 CROPS = ("centre", "none")
 LARGE = 10**9  # bytes of decoded pictures; more are streamed
 NAMED = 20  # broken files in one warning
@@ -127,10 +127,10 @@ def pictures_in(root: Path) -> list[Path]:
     Raises:
         DataError: there are none.
     """
-    every = sorted(file.relative_to(root) for file in root.rglob("*") if file.suffix.lower() in EXTENSIONS)
+    every = sorted(file.relative_to(root) for file in root.rglob("*") if file.suffix.lower() in PICTURES)
     every = [file for file in every if not any(part.startswith(".") for part in file.parts)]
     if not every:
-        raise DataError(f"{root} has no pictures ({', '.join(sorted(EXTENSIONS))})")
+        raise DataError(f"{root} has no pictures ({', '.join(sorted(PICTURES))})")
     return every
 
 

@@ -3,13 +3,15 @@
 import torch
 from torch import Tensor
 
-from impasto.errors import SettingsError
+from impasto.errors import SettingsError, warn
 from impasto.picture import Picture, resize
 
 
 def mask(picture: Picture, height: int, width: int) -> Tensor:
     """A mask [1, 1, height, width] in [0, 1] from any picture: white is inside, black and transparent are outside."""
     grey = picture.pixels.mean(1, keepdim=True)
+    if 0 < grey.max() < 2 / 255:
+        warn("a mask has no values above 1 of 255, which is black: white, 255, marks the inside")
     if picture.alpha is not None:
         grey = grey * picture.alpha
     return resize(grey.double(), height, width).float()  # in float32 white would become a little less than 1
