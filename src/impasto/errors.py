@@ -39,7 +39,7 @@ class OutputError(ImpastoError):
     """A place that cannot be written, or must not be."""
 
 
-class ImpastoWarning(Warning):
+class ImpastoWarning(UserWarning):
     """What a user should know of while the work goes on: one line. The faces show it, and no other kind of warning."""
 
 

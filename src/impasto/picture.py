@@ -29,7 +29,7 @@ import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor
 
-from impasto.errors import OutputError, PictureError, warn
+from impasto.errors import ImpastoWarning, OutputError, PictureError, warn
 from impasto.files import check_place, replacing
 from impasto.formats import READ, what_it_is
 from impasto.provenance import packet
@@ -406,8 +406,8 @@ def _check_size(path: Path, width: int, height: int, max_pixels: int) -> None:
 def _pillow_unlimited() -> Iterator[None]:
     """Lift Pillow's own limit, which is one number for the whole process, so that `max_pixels` may be above it."""
     with _pillow_limit, warnings.catch_warnings():
-        for kind in (UserWarning, RuntimeWarning):  # Pillow's, of small faults in metadata
-            warnings.simplefilter("ignore", kind)
+        warnings.simplefilter("ignore")  # Pillow's, of small faults in metadata
+        warnings.simplefilter("default", ImpastoWarning)
         limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
         try:
             yield
