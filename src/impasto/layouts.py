@@ -15,6 +15,7 @@ KNOWN = {  # to every decoder; PCM takes all layouts, and FLAC all of up to 8 ch
 }
 TWINS = {"BL": "SL", "BR": "SR", "SL": "BL", "SR": "BR"}  # one may stand for the other
 CENTRES = ("FC", "BC")  # between two others, which play them as well
+PCM = {16: ("pcm_s16le", "s16"), 24: ("pcm_s24le", "s32"), 32: ("pcm_f32le", "flt")}  # by depth: codec, sample format
 LOSSY = 192_000  # bits per second and channel pair, and more than most ears need
 
 
@@ -49,6 +50,8 @@ def taken(codec: str, layout: str) -> str:
 
     here = _channels(layout)
     known = KNOWN.get(codec)
+    if known is not None and layout.endswith(" channels"):
+        return "mono"
     if known is None or layout in known or (codec == "flac" and len(here) <= 8):
         return layout
     return min(known, key=cost)
@@ -89,6 +92,15 @@ class Uniform:
         parts = [part.to_ndarray() for part in self._resampler.resample(frame)]
         packed = np.concatenate([np.empty((1, 0), np.float32), *parts], 1)
         return packed.reshape(-1, AudioLayout(self.layout).nb_channels).T
+
+
+def mixed(samples: np.ndarray, layout: str, wanted: str, rate: int) -> np.ndarray:
+    """Samples [channels, T] of one layout in the channels of another."""
+    if layout.endswith(" channels"):  # nobody knows which: each is heard everywhere
+        return np.repeat(samples.mean(0, keepdims=True), len(_channels(wanted)), 0)
+    mix, uniform = resampler("flt", wanted, rate), Uniform()
+    parts = [uniform.samples(part) for part in mix.resample(frame(samples, layout, rate, 0))]
+    return np.concatenate(parts, 1)
 
 
 def resampler(sample_format: str, layout: str, rate: int, frame_size: int = 0) -> av.AudioResampler:

@@ -24,7 +24,6 @@ COPIED = {  # what players of a container expect in it, as far as its muxer take
     ".webm": {"opus", "vorbis"},
     ".mkv": set[str](),
 }
-PCM = {16: ("pcm_s16le", "s16"), 24: ("pcm_s24le", "s32"), 32: ("pcm_f32le", "flt")}  # by depth; codec, sample format
 FORMAT = {".mp4": "mp4", ".mov": "mov", ".webm": "webm", ".mkv": "matroska"}
 TRIED = 30  # packets
 OUT_OF_STEP = Fraction(1, 20)  # second: time stamps that are rounded are off by less
@@ -101,7 +100,7 @@ class Sound:
         elif suffix == ".mkv":  # which does not say of PCM which channels it has
             name, sample_format = "flac", "s32"
         elif suffix == ".mov":
-            name, sample_format = PCM[layouts.depth(codec.codec, codec.format.name)]
+            name, sample_format = layouts.PCM[layouts.depth(codec.codec, codec.format.name)]
         else:
             name, sample_format = "aac", "fltp"
         layout, rate = layouts.taken(name, layout), 48_000 if name == "libopus" else layouts.rate_taken(name, rate)
