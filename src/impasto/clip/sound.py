@@ -31,12 +31,19 @@ JUMP = 1  # second back, at which the clock of a file has begun anew
 
 
 class Sound:
-    """A sound track of a cut, on its way into another file. `index` counts the sound tracks of the clip."""
+    """A sound track of a cut, on its way into another file.
 
-    def __init__(self, source: InputContainer, target: OutputContainer, clip: Clip, suffix: str, index: int) -> None:
+    Args:
+        index: which of the sound tracks of the clip.
+        anew: do not copy it.
+    """
+
+    def __init__(
+        self, source: InputContainer, target: OutputContainer, clip: Clip, suffix: str, index: int, anew: bool = False
+    ) -> None:
         self.source, self.clip, self.target, self.index = source, clip, target, index
         self.stream = source.streams.audio[index]
-        self.copied = self._is_copied(suffix)
+        self.copied = not anew and self._is_copied(suffix)
         # What begins before the picture fills the decoder. Matroska shifts the picture for it, but for Opus.
         opus = self.stream.codec_context.codec.canonical_name == "opus"
         self.lead_in = clip.start == 0 and (suffix in (".mp4", ".mov") or opus)
