@@ -164,7 +164,9 @@ def test_channels_that_a_format_does_not_have_are_mixed(suffix: str, layout: str
 
 
 @pytest.mark.parametrize("suffix", [".wav", ".flac"])
-@pytest.mark.parametrize(("codec", "kind", "bits"), [("pcm_s24le", "s32", 24), ("pcm_f32le", "flt", 32), ("flac", "s32", 24)])
+@pytest.mark.parametrize(
+    ("codec", "kind", "bits"), [("pcm_s24le", "s32", 24), ("pcm_f32le", "flt", 32), ("flac", "s32", 24)]
+)
 def test_deep_sounds_stay_deep(suffix: str, codec: str, kind: str, bits: int, tmp_path: Path) -> None:
     source = tmp_path / ("a.flac" if codec == "flac" else "a.wav")
     samples = (torch.rand(2, 4000, generator=torch.Generator().manual_seed(0)) * 2**21).round() / 2**23  # 24 bits
@@ -194,7 +196,7 @@ def test_a_wav_that_does_not_say_which_channels_it_has_is_read_as_usual(tmp_path
 def test_the_channels_are_looked_at_before_the_work(tmp_path: Path) -> None:
     Sound(torch.rand(6, 999), RATE).save(tmp_path / "six.wav")
     with pytest.warns(ImpastoWarning, match=r"5\.1 sound is mixed to stereo, the nearest that MP3 has"):
-        sound.check_writable(tmp_path / "out.mp3", tmp_path / "six.wav")
+        sound.warn_of_mixing(tmp_path / "six.wav", tmp_path / "out.mp3")
 
 
 def test_a_place_that_cannot_be_written_is_refused_before_the_work(tmp_path: Path) -> None:

@@ -110,22 +110,29 @@ def _opened(path: str | os.PathLike[str]) -> Iterator[av.container.InputContaine
         raise SoundError(f"{path} cannot be read: it is damaged, or not a sound") from error
 
 
-def check_writable(path: str | os.PathLike[str], content: str | os.PathLike[str] | None = None) -> None:
-    """Say at the start of a long run whether its sound can be written at the end, and if the channels of `content` can.
+def check_writable(path: str | os.PathLike[str]) -> None:
+    """Say at the start of a long run whether its sound can be written at the end.
 
     Raises:
-        SoundError: an unknown extension; `content` is no sound.
+        SoundError: an unknown extension.
         OutputError: a place that cannot be written.
     """
     path = Path(path)
     if path.suffix.lower() not in FORMATS:
         raise SoundError(f"{path}: a sound is written as {', '.join(FORMATS)}")
     check_place(path)
-    if content is not None:
-        with _opened(content) as file:
-            for stream in file.streams.audio[:1]:
-                if stream.codec_context is not None:
-                    _taken(FORMATS[path.suffix.lower()][0], layouts.named(stream.codec_context.layout))
+
+
+def warn_of_mixing(content: str | os.PathLike[str], output: Path) -> None:
+    """Say at the start of a long run if the format of `output` does not take the channels of `content`.
+
+    Raises:
+        SoundError: `content` cannot be read.
+    """
+    with _opened(content) as file:
+        for stream in file.streams.audio[:1]:
+            if stream.codec_context is not None:
+                _taken(FORMATS[output.suffix.lower()][0], layouts.named(stream.codec_context.layout))
 
 
 def _decoded(file: av.container.InputContainer, name: str, longest: float) -> Sound:

@@ -50,7 +50,8 @@ def music(
     from impasto.files import check_place
     from impasto.style.music import Settings, transferring
 
-    sound.check_writable(output, content)
+    sound.check_writable(output)
+    sound.warn_of_mixing(content, output)
     if plot:
         check_place(output.with_suffix(".png"))
     run = transferring(content, style, Settings(**{n: v for n, v in chosen.items() if v is not None}))  # type: ignore[arg-type]

@@ -27,7 +27,7 @@ COPIED = {  # what players of a container expect in it, as far as its muxer take
 FORMAT = {".mp4": "mp4", ".mov": "mov", ".webm": "webm", ".mkv": "matroska"}
 TRIED = 30  # packets
 OUT_OF_STEP = Fraction(1, 20)  # second: time stamps that are rounded are off by less
-JUMP = 1  # second back, at which the clock of a file has begun anew
+JUMP = Fraction(1, 5)  # second back, at which the clock of a file has begun anew
 
 
 class Sound:
@@ -101,7 +101,7 @@ class Sound:
     def _coder(self, suffix: str) -> tuple[AudioStream, str]:
         """Add a track that codes anew: without loss where the container is for that, or the sound was so."""
         codec = self.stream.codec_context
-        layout, rate = layouts.named(codec.layout), codec.sample_rate
+        layout, rate = self._as_decoded()
         if suffix == ".webm" or (suffix == ".mkv" and not codec.codec.lossless):
             name, sample_format = "libopus", "flt"
         elif suffix == ".mkv":  # which does not say of PCM which channels it has
@@ -117,6 +117,14 @@ class Sound:
         if name in ("aac", "libopus"):
             track.bit_rate = layouts.LOSSY * max(1, track.layout.nb_channels // 2)
         return track, sample_format
+
+    def _as_decoded(self) -> tuple[str, int]:
+        """Layout and rate of the first frame; a header may say half the rate (HE-AAC), or what comes later."""
+        with opened(self.clip) as source:
+            stream = source.streams.audio[self.index]
+            first = next(decoded(source, stream, []), None)
+        about = stream.codec_context if first is None else first
+        return layouts.named(about.layout), about.sample_rate
 
     def _copies(self, length: Fraction | None, faults: list[str]) -> Iterator[av.Packet]:
         clock = _Clock(self.clip.origin)
