@@ -109,7 +109,7 @@ def resampler(sample_format: str, layout: str, rate: int, frame_size: int = 0) -
 
 
 def frame(samples: np.ndarray, layout: str, rate: int, begin: int) -> av.AudioFrame:
-    """The audio frame of samples [channels, T] float32 whose first is number `begin`. PyAV loses planes from the 8th."""
+    """The frame of samples [channels, T] float32 whose first is number `begin`; packed, for PyAV has no 8 planes."""
     packed = np.ascontiguousarray(samples.T).reshape(1, -1)
     made = av.AudioFrame.from_ndarray(packed, "flt", layout)
     made.sample_rate, made.time_base, made.pts = rate, Fraction(1, rate), begin

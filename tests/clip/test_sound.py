@@ -1,4 +1,4 @@
-"""The sound of a clip arrives: whatever codec it came in, whatever container it goes to, in time and in its channels."""
+"""The sound of a clip arrives: in any container, from any codec, in time and in its channels."""
 
 import warnings
 from collections.abc import Callable
@@ -133,7 +133,8 @@ SOURCES = [
     ("vorbis", "a.mkv", "stereo", RATE), ("wavpack", "a.mkv", "stereo", RATE), ("wmav1", "a.wmv", "stereo", 44_100),
     ("wmav2", "a.avi", "stereo", 44_100), ("pcm_mulaw", "a.mov", "mono", 8_000), ("pcm_alaw", "a.avi", "mono", 8_000),
     ("adpcm_ima_wav", "a.avi", "stereo", 44_100), ("adpcm_ima_qt", "a.mov", "stereo", 44_100),
-    ("nellymoser", "a.flv", "mono", 44_100), ("pcm_u8", "a.avi", "mono", 11_025), ("pcm_s16be", "a.mov", "stereo", RATE),
+    ("nellymoser", "a.flv", "mono", 44_100), ("pcm_u8", "a.avi", "mono", 11_025),
+    ("pcm_s16be", "a.mov", "stereo", RATE),
     ("pcm_s16le", "a.avi", "stereo", 37_800), ("pcm_s16le", "a.avi", "7.1", RATE), ("pcm_s24le", "a.mov", "quad", RATE),
     ("pcm_f64le", "a.mov", "mono", RATE), ("pcm_s16le", "a.mov", "stereo", 192_000),
 ]  # fmt: skip
@@ -274,7 +275,7 @@ def test_subtitles_go_along_or_are_named_as_left_out(tmp_path: Path) -> None:
         assert (bytes(packet), float(packet.pts * packet.time_base)) == (b"Hello", pytest.approx(0.04))
         assert float(packet.duration * packet.time_base) == pytest.approx(0.28)
     painted(tmp_path / "a.mkv", tmp_path / "b.webm", said)
-    assert len(said) == 1 and said[0].endswith("left out, for .webm does not take it: subtitles (subrip)")
+    assert len(said) == 1 and said[0].endswith("left out of b.webm: subtitles (subrip)")
 
 
 @pytest.mark.parametrize(("name", "why"), [("out.gif", "GIF has none"), ("out", "numbered pictures have none")])

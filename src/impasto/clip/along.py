@@ -28,8 +28,7 @@ def add(source: InputContainer, target: OutputContainer, clip: Clip, suffix: str
     """Give the target what it can hold of tags and chapters. Returns the names of what is left out."""
     target.metadata.update({k: v for k, v in source.metadata.items() if k.lower() not in OF_THE_FILE})
     left_out: list[str] = []
-    chapters = list(_chapters(source, clip, length))
-    target.set_chapters(chapters)
+    target.set_chapters(list(_chapters(source, clip, length)))
     timecode = source.metadata.get("timecode") or next(
         (s.metadata["timecode"] for s in source.streams if "timecode" in s.metadata), None
     )
@@ -64,9 +63,9 @@ def subtitles(
 def _packets(clip: Clip, index: int, track: Stream, length: Fraction | None) -> Iterator[av.Packet]:
     with av.open(f"file:{clip.path}", "r", options=LOCAL) as source:
         for packet in source.demux(source.streams[index]):
-            if packet.pts is None or not packet.size:
-                continue
             tick = packet.time_base
+            if packet.pts is None or tick is None or not packet.size:
+                continue
             begin = packet.pts * tick - clip.origin
             end = begin + (packet.duration or 0) * tick
             if length is not None:
@@ -81,9 +80,9 @@ def _packets(clip: Clip, index: int, track: Stream, length: Fraction | None) -> 
                 yield packet
 
 
-def _chapters(source: InputContainer, clip: Clip, length: Fraction | None) -> Iterator[dict[str, Any]]:
+def _chapters(source: InputContainer, clip: Clip, length: Fraction | None) -> Iterator[Any]:
     for chapter in source.chapters():
-        tick = chapter["time_base"]
+        tick = chapter["time_base"] or Fraction(1, av.time_base)
         begin, end = (chapter[side] * tick - clip.origin for side in ("start", "end"))
         if end > 0 and (length is None or begin < length):
             begin, end = max(begin, Fraction(0)), end if length is None else min(end, length)

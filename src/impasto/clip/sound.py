@@ -94,7 +94,7 @@ class Sound:
                     target.mux(packet)
         memory.seek(0)
         found = layouts.Uniform()
-        with av.open(memory) as again:
+        with av.open(memory, "r") as again:
             length = sum(found.samples(frame).shape[1] for frame in again.decode(audio=0))
         return (found.layout, found.rate) == (wanted.layout, wanted.rate) and length > heard / 2
 
@@ -207,7 +207,7 @@ def decoded(container: InputContainer, stream: AudioStream, faults: list[str]) -
         except EOFError:  # was emptied already
             return
         except av.FFmpegError as error:
-            faults.append(error.strerror)
+            faults.append(str(error.strerror))
 
 
 def _read(container: InputContainer, stream: AudioStream, faults: list[str]) -> Iterator[av.Packet | None]:
@@ -217,7 +217,7 @@ def _read(container: InputContainer, stream: AudioStream, faults: list[str]) -> 
         try:
             packet = next(packets, None)
         except av.FFmpegError as error:
-            faults.append(error.strerror)
+            faults.append(str(error.strerror))
             packet = None
         if packet is not None and packet.is_corrupt:
             faults.append("corrupt packet")

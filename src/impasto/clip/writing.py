@@ -285,12 +285,15 @@ class VideoWriter:
                     tags.add_to_gif(file, self.recipe, self.label_cn)
                 return
             of = self.of if self.of is not None and self.of.path.is_file() else None
+            if of is None:
+                self._remux(file, None, length)
+                return
             for anew in (False, True):  # a long run shall not be in vain for a strange sound
                 try:
                     self._remux(file, of, length, anew)
                     return
                 except (av.FFmpegError, ValueError) as error:
-                    if of is None or isinstance(error, OSError):
+                    if isinstance(error, OSError):
                         raise
                     why = getattr(error, "strerror", None) or error
             warn(f"{of.path}: its sound cannot be carried over ({why}), {target.name} is silent")
@@ -309,15 +312,15 @@ class VideoWriter:
             if of is not None:
                 source = open_files.enter_context(sound.opened(of))
                 left_out = along.add(source, target, of, suffix, length)
-                for index, stream in enumerate(source.streams.audio):
-                    if stream.codec_context is None:
-                        left_out.append("a sound that there is no decoder for")
-                        continue
+                tracks = [i for i, s in enumerate(source.streams.audio) if s.codec_context is not None]
+                if len(tracks) < len(source.streams.audio):
+                    left_out.append("sound of a kind that there is no decoder for")
+                for index in tracks:
                     own = open_files.enter_context(sound.opened(of))
                     streams.append(sound.Sound(own, target, of, suffix, index, anew).packets(length))
                 streams += along.subtitles(source, target, of, suffix, length)
                 if left_out:
-                    warn(f"{of.path}: left out, for {suffix} does not take it: {', '.join(left_out)}")
+                    warn(f"{of.path}: left out of {self.path.name}: {', '.join(left_out)}")
             target.metadata.update(tags.container_tags(self.recipe, self.label_cn))
             for packet in heapq.merge(*streams, key=lambda p: (p.pts or 0) * p.time_base):
                 target.mux(packet)
