@@ -68,7 +68,7 @@ def _channels(layout: str) -> list[str]:
 
 def depth(codec: av.Codec, sample_format: str) -> int:
     """Bits of a sample that are worth keeping: 16, 24, or 32 for floating point. What is lossy has no more than 16."""
-    if not codec.lossless:
+    if not codec.lossless or (codec.name == "dca" and sample_format.startswith("flt")):  # DTS is the one or the other
         return 16
     if sample_format.startswith(("flt", "dbl")) or codec.name.startswith("pcm_s32"):
         return 32
