@@ -7,7 +7,7 @@ import torch
 from PIL import Image
 
 from impasto import animation
-from impasto.errors import ClipError
+from impasto.errors import ClipError, OutputError
 
 
 def frames(n=5, height=31, width=47):
@@ -42,6 +42,6 @@ def test_an_mp4_plays_at_the_speed_asked_for_and_pads_odd_sizes(tmp_path):
 def test_other_extensions_are_refused_and_nothing_is_left(tmp_path):
     with pytest.raises(ClipError, match=r"\.gif or \.mp4"):
         animation.save(frames(), tmp_path / "a.avi")
-    with pytest.raises(ClipError, match="create it first"):
+    with pytest.raises(OutputError, match="create it first"):
         animation.save(frames(), tmp_path / "none" / "a.gif")
     assert list(tmp_path.iterdir()) == []

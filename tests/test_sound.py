@@ -1,15 +1,18 @@
 """Sounds in and out: the standard library's `wave` as the other side, and every format against what went in."""
 
+import warnings
 import wave
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
 import torch
+from av.audio.layout import AudioLayout
 from torch import Tensor
 
-from impasto import provenance, sound
-from impasto.errors import SoundError
+from impasto import layouts, provenance, sound
+from impasto.errors import ImpastoWarning, OutputError, SoundError
 from impasto.sound import Sound, read
 
 RATE = 22_050
@@ -112,11 +115,11 @@ def test_what_cannot_be_written_is_refused_and_loses_nothing(tmp_path: Path) -> 
     old = tmp_path / "a.wav"
     old.write_bytes(b"old")
     with pytest.raises(SoundError, match="cannot be written"):
-        Sound(torch.zeros(300, 10), RATE).save(old)  # more channels than there are
+        Sound(torch.zeros(70_000, 10), RATE).save(old)  # more channels than there are
     assert old.read_bytes() == b"old" and list(tmp_path.iterdir()) == [old]
     with pytest.raises(SoundError, match="is written as"):
         Sound(melody(), RATE).save(tmp_path / "a.txt")
-    with pytest.raises(SoundError, match="no folder"):
+    with pytest.raises(OutputError, match="no folder"):
         sound.check_writable(tmp_path / "none" / "a.wav")
 
 
@@ -125,3 +128,78 @@ def test_a_caller_may_refuse_what_is_longer(tmp_path: Path) -> None:
     assert read(tmp_path / "two.wav", longest=2).seconds == 2
     with pytest.raises(SoundError, match=r"two\.wav is longer than 0:00:01: cut it into parts"):
         read(tmp_path / "two.wav", longest=1)
+
+
+LAYOUTS = ("2.1", "3.1", "4.0", "quad", "quad(side)", "5.0(side)", "5.1", "5.1(side)", "6.1", "7.0", "7.1", "7.1(wide)")
+
+
+@pytest.mark.parametrize("suffix", [".wav", ".flac"])
+def test_every_channel_stays_where_it_was(suffix: str, tmp_path: Path) -> None:
+    for layout in LAYOUTS:
+        channels = AudioLayout(layout).nb_channels
+        samples = 0.5 * torch.rand(channels, 3000, generator=torch.Generator().manual_seed(0))
+        Sound(samples, 48_000, None, layout).save(tmp_path / f"a{suffix}")
+        found = read(tmp_path / f"a{suffix}")
+        assert found.layout == layout
+        torch.testing.assert_close(found.samples, samples, atol=1 / 32768, rtol=0)
+
+
+@pytest.mark.parametrize("suffix", [".ogg", ".mp3", ".m4a"])
+@pytest.mark.parametrize("layout", [*LAYOUTS, "12 channels"])
+def test_channels_that_a_format_does_not_have_are_mixed(suffix: str, layout: str, tmp_path: Path) -> None:
+    channels = AudioLayout(layout.replace(" channels", "C")).nb_channels
+    tones = torch.stack([torch.sin(torch.arange(9600) * 0.01 * (3 + c)) for c in range(channels)]) / 4
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        Sound(tones, 48_000, None, layout).save(tmp_path / f"a{suffix}")
+    found = read(tmp_path / f"a{suffix}")
+    assert bool(said) == (found.layout != layout)
+    if said:
+        assert f"{layout} sound is mixed to {found.layout}" in str(said[0].message)
+    spectrum = torch.fft.rfft(found.samples[:, 1000:9000], dim=1).abs().amax(0)
+    for channel, place in enumerate([c.name for c in AudioLayout(layout.replace(" channels", "C")).channels]):
+        if place != "LFE":  # is left out of stereo, as everywhere
+            at = round(0.01 * (3 + channel) * 8000 / (2 * np.pi))
+            assert spectrum[at - 1 : at + 2].max() > 20 * spectrum.median(), place
+
+
+@pytest.mark.parametrize("suffix", [".wav", ".flac"])
+@pytest.mark.parametrize(
+    ("codec", "kind", "bits"), [("pcm_s24le", "s32", 24), ("pcm_f32le", "flt", 32), ("flac", "s32", 24)]
+)
+def test_deep_sounds_stay_deep(suffix: str, codec: str, kind: str, bits: int, tmp_path: Path) -> None:
+    source = tmp_path / ("a.flac" if codec == "flac" else "a.wav")
+    samples = (torch.rand(2, 4000, generator=torch.Generator().manual_seed(0)) * 2**21).round() / 2**23  # 24 bits
+    with av.open(str(source), "w") as file:
+        stream = file.add_stream(codec, rate=RATE, layout="stereo")
+        stream.format = kind
+        mix = av.AudioResampler(kind, "stereo", RATE, 1024)
+        for part in [*mix.resample(layouts.frame(samples.numpy(), "stereo", RATE, 0)), *mix.resample(None)]:
+            file.mux(stream.encode(part))
+        file.mux(stream.encode())
+    first = read(source)
+    assert first.bits == bits
+    first.save(tmp_path / f"b{suffix}")
+    torch.testing.assert_close(read(tmp_path / f"b{suffix}").samples, samples, atol=2**-24, rtol=0)
+
+
+def test_a_wav_that_does_not_say_which_channels_it_has_is_read_as_usual(tmp_path: Path) -> None:
+    for channels, layout in [(1, "mono"), (2, "stereo"), (6, "5.1"), (8, "7.1")]:
+        with wave.open(str(tmp_path / "a.wav"), "wb") as file:
+            file.setparams((channels, 2, RATE, 0, "NONE", ""))
+            file.writeframes(np.arange(channels * 999, dtype=np.int16).tobytes())
+        found = read(tmp_path / "a.wav")
+        assert found.layout == layout
+        assert torch.equal(found.samples[-1] * 32768, torch.arange(channels - 1, channels * 999, channels) * 1.0)
+
+
+def test_the_channels_are_looked_at_before_the_work(tmp_path: Path) -> None:
+    Sound(torch.rand(6, 999), RATE).save(tmp_path / "six.wav")
+    with pytest.warns(ImpastoWarning, match=r"5\.1 sound is mixed to stereo, the nearest that MP3 has"):
+        sound.warn_of_mixing(tmp_path / "six.wav", tmp_path / "out.mp3")
+
+
+def test_a_place_that_cannot_be_written_is_refused_before_the_work(tmp_path: Path) -> None:
+    (tmp_path / "a.wav").mkdir()
+    with pytest.raises(OutputError, match="is a folder"):
+        sound.check_writable(tmp_path / "a.wav")

@@ -17,7 +17,8 @@ def save(frames: Sequence[Tensor], path: Path, fps: float = 12) -> None:
     """Write `frames` [1, 3, H, W] in [0, 1] as the extension says, holding the last one for a moment.
 
     Raises:
-        ClipError: another extension, or a place that cannot be written.
+        ClipError: another extension.
+        OutputError: a place that cannot be written.
     """
     if path.suffix.lower() not in FORMATS:
         raise ClipError(f"{path}: an animation is {' or '.join(FORMATS)}")

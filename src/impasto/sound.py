@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
-from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -15,20 +14,22 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from impasto import layouts
 from impasto.clip import tags
 from impasto.clip.reading import LOCAL
+from impasto.clip.sound import decoded
 from impasto.errors import SoundError, warn
-from impasto.files import replacing
+from impasto.files import check_place, replacing
 
-FORMATS = {  # codec, and the sample format it is given
+FORMATS = {  # codec, and the sample format it is given; WAV has as many bits as the sound
     ".wav": ("pcm_s16le", "s16"),
     ".flac": ("flac", "s32"),  # 24 bits
     ".ogg": ("libopus", "flt"),
     ".mp3": ("libmp3lame", "fltp"),
     ".m4a": ("aac", "fltp"),
 }
+NAMES = {"flac": "FLAC", "libopus": "Opus", "libmp3lame": "MP3", "aac": "AAC"}
 OPTIONS = {".m4a": {"movflags": "use_metadata_tags"}}  # of the file: without it, only tags that Apple knows
-LOSSY = 192_000  # bits per second and channel pair, and more than most ears need
 LONGEST = 4 * 3600  # seconds; more would not fit into memory
 HEADROOM = 0.99  # loudest sample of what would be louder than a file can hold
 XMP_CHUNK = b"_PMX"  # of a RIFF file (XMP part 3)
@@ -41,6 +42,8 @@ class Sound:
     samples: Tensor  # [channels, T] float32, in [-1, 1] unless something was added up
     rate: int  # samples per second and channel
     recipe: dict[str, Any] | None = None  # what made it (provenance.make_recipe); None for what Impasto did not make
+    layout: str | None = None  # FFmpeg's name for which channels these are; None: the usual ones of so many
+    bits: int = 16  # of a sample that are worth keeping: 16, 24, or 32 for floating point
 
     @property
     def seconds(self) -> float:
@@ -49,10 +52,12 @@ class Sound:
     def save(self, path: str | os.PathLike[str], *, label_cn: bool = False) -> None:
         """Write the sound in the format that the extension names, quieter where it would clip.
 
-        The file carries the recipe and the AI-content labels, if there is a recipe. It appears whole or not at all.
+        It keeps its channels, or where the format does not take them, is mixed to the nearest that it does, with a
+        warning. WAV keeps the bits of a sample, FLAC up to 24. The file carries the recipe and the AI-content labels,
+        if there is a recipe. It appears whole or not at all.
 
         Raises:
-            SoundError: the file cannot be written there or so.
+            SoundError, OutputError: the file cannot be written so, or there.
         """
         path = Path(path)
         check_writable(path)
@@ -75,10 +80,9 @@ def read(path: str | os.PathLike[str], longest: float = LONGEST) -> Sound:
     with _opened(path) as file:
         if not file.streams.audio:
             raise SoundError(f"{path} has no sound")
-        samples, rate = _decoded(file, str(path), longest)
-    if not samples.numel():
-        raise SoundError(f"{path} cannot be read: there is no sound in it")
-    return Sound(samples, rate)
+        if file.streams.audio[0].codec_context is None:
+            raise SoundError(f"{path}: there is no decoder for its kind of sound; convert it to WAV first")
+        return _decoded(file, str(path), longest)
 
 
 def read_xmp(path: str | os.PathLike[str]) -> bytes:
@@ -110,59 +114,93 @@ def check_writable(path: str | os.PathLike[str]) -> None:
     """Say at the start of a long run whether its sound can be written at the end.
 
     Raises:
-        SoundError: an unknown extension, or a missing folder.
+        SoundError: an unknown extension.
+        OutputError: a place that cannot be written.
     """
     path = Path(path)
     if path.suffix.lower() not in FORMATS:
         raise SoundError(f"{path}: a sound is written as {', '.join(FORMATS)}")
-    if not path.parent.is_dir():
-        raise SoundError(f"{path.parent} is no folder; make it first")
+    check_place(path)
 
 
-def _decoded(file: av.container.InputContainer, name: str, longest: float) -> tuple[Tensor, int]:
+def warn_of_mixing(content: str | os.PathLike[str], output: Path) -> None:
+    """Say at the start of a long run if the format of `output` does not take the channels of `content`.
+
+    Raises:
+        SoundError: `content` cannot be read.
+    """
+    with _opened(content) as file:
+        for stream in file.streams.audio[:1]:
+            if stream.codec_context is not None:
+                _taken(FORMATS[output.suffix.lower()][0], layouts.named(stream.codec_context.layout))
+
+
+def _decoded(file: av.container.InputContainer, name: str, longest: float) -> Sound:
     stream = file.streams.audio[0]
-    resampler = av.AudioResampler("fltp")
+    codec, kind = stream.codec_context.codec, stream.codec_context.format.name
+    uniform = layouts.Uniform()
     parts: list[np.ndarray] = []
-    length, rate = 0, stream.codec_context.sample_rate
-    try:
-        for frame in file.decode(stream):
-            for part in resampler.resample(frame):
-                parts.append(part.to_ndarray())
-                length, rate = length + part.samples, part.sample_rate  # a header may say half of it (HE-AAC)
-            if length > longest * rate:
-                raise SoundError(f"{name} is longer than {timedelta(seconds=longest)}: cut it into parts")
-    except av.FFmpegError:
-        warn(f"{name}: its sound is damaged and breaks off after {length / rate:.1f} s")
-    channels = [p for p in parts if len(p) == len(parts[0])]
-    samples = torch.from_numpy(np.concatenate(channels, 1)) if channels else torch.empty(1, 0)
+    faults: list[str] = []
+    length = 0
+    for frame in decoded(file, stream, faults):
+        parts.append(uniform.samples(frame))
+        length += parts[-1].shape[1]
+        if length > longest * uniform.rate:  # which a header may say half of (HE-AAC)
+            raise SoundError(f"{name} is longer than {timedelta(seconds=longest)}: cut it into parts")
+    if not length:
+        raise SoundError(f"{name} cannot be read: there is no sound in it")
+    if faults:
+        warn(f"{name}: its sound is damaged, {length / uniform.rate:.1f} s of it could be read")
+    samples = torch.from_numpy(np.concatenate(parts, 1))
     if file.format.name.startswith("mov") and stream.duration and stream.time_base:
         # The last block of an MP4 goes on beyond its end.
-        samples = samples[:, : round(stream.duration * stream.time_base * rate)]
-    return samples.nan_to_num(), rate
+        samples = samples[:, : round(stream.duration * stream.time_base * uniform.rate)]
+    return Sound(samples.nan_to_num(), uniform.rate, None, uniform.layout, layouts.depth(codec, kind))
 
 
 def _write(path: Path, sound: Sound, metadata: dict[str, str]) -> None:
-    codec, layout_format = FORMATS[path.suffix.lower()]
-    peak = sound.samples.abs().max().item()
-    samples = (sound.samples * (HEADROOM / peak) if peak > 1 else sound.samples).float()
-    layout = {1: "mono", 2: "stereo"}.get(len(samples), f"{len(samples)}c")
-    rates = av.Codec(codec, "w").audio_rates or [sound.rate]
-    rate = min(rates, key=lambda r: (r < sound.rate, abs(r - sound.rate)))  # the next higher one that it knows
-    with av.open(f"file:{path}", "w", options=OPTIONS.get(path.suffix.lower(), {})) as file:
+    suffix = path.suffix.lower()
+    codec, sample_format = layouts.PCM[sound.bits] if suffix == ".wav" else FORMATS[suffix]
+    samples, layout = _fitting(sound, codec)
+    peak = samples.abs().max().item()
+    if peak > 1 and sample_format != "flt":
+        samples = samples * (HEADROOM / peak)
+    rate = layouts.rate_taken(codec, sound.rate)
+    with av.open(f"file:{path}", "w", options=OPTIONS.get(suffix, {})) as file:
         file.metadata.update(metadata)
         stream = file.add_stream(codec, rate=rate, layout=layout)
         assert isinstance(stream, av.AudioStream)
-        stream.format = layout_format
-        if codec not in ("pcm_s16le", "flac"):
-            stream.bit_rate = LOSSY * max(1, len(samples) // 2)
-        resampler = av.AudioResampler(layout_format, layout, rate, frame_size=stream.frame_size or 1024)
-        frame = av.AudioFrame.from_ndarray(samples.cpu().contiguous().numpy(), "fltp", layout)
-        frame.sample_rate, frame.time_base, frame.pts = sound.rate, Fraction(1, sound.rate), 0
-        for part in [*resampler.resample(frame), *resampler.resample(None)]:
-            file.mux(stream.encode(part))
+        stream.format = sample_format
+        if suffix not in (".wav", ".flac"):
+            stream.bit_rate = layouts.LOSSY * max(1, len(samples) // 2)
+        stream.codec_context.open()  # and knows its frame size
+        resampler = layouts.resampler(sample_format, layout, rate, stream.frame_size or 1024)
+        for begin in range(0, samples.shape[1], sound.rate):
+            part = layouts.frame(samples[:, begin : begin + sound.rate].numpy(), layout, sound.rate, begin)
+            for frame in resampler.resample(part):
+                file.mux(stream.encode(frame))
+        for frame in resampler.resample(None):
+            file.mux(stream.encode(frame))
         file.mux(stream.encode(None))
     if path.suffix.lower() == ".wav" and tags.KEY in metadata:
         _add_to_riff(path, metadata[tags.KEY].encode())
+
+
+def _fitting(sound: Sound, codec: str) -> tuple[Tensor, str]:
+    """The samples in the channels that a codec takes, and their layout."""
+    samples = sound.samples.float().cpu()
+    layout = sound.layout or layouts.usual(len(samples))
+    wanted = _taken(codec, layout)
+    if wanted != layout:
+        samples = torch.from_numpy(layouts.mixed(samples.numpy(), layout, wanted, sound.rate))
+    return samples, wanted
+
+
+def _taken(codec: str, layout: str) -> str:
+    wanted = layouts.taken(codec, layout)
+    if wanted != layout:
+        warn(f"{layout} sound is mixed to {wanted}, the nearest that {NAMES[codec]} has")
+    return wanted
 
 
 def _add_to_riff(path: Path, packet: bytes) -> None:

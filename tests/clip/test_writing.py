@@ -17,7 +17,7 @@ from PIL import Image
 from impasto import clip
 from impasto.clip import sound, writing
 from impasto.clip.info import Info
-from impasto.errors import ClipError, SettingsError
+from impasto.errors import ClipError, OutputError, SettingsError
 
 VIDEOS = ["a.mp4", "a.mkv", "a.webm", "a.mov", "a.gif"]
 RECIPE = {"content": {"name": "fox.mp4"}, "settings": {"strength": 1.5}}
@@ -197,7 +197,7 @@ def test_sound_is_coded_anew_where_it_must_be(tmp_path, film, greys):
 
 def test_a_sound_that_nobody_takes_does_not_cost_the_picture(tmp_path, film, greys, numbers, monkeypatch):
     source = clip.read(film("a.mp4", greys(4), sound="aac"))
-    monkeypatch.setitem(sound.TAKES, ".webm", ("aac",))  # which WebM does not hold
+    monkeypatch.setattr(sound.Sound, "_laid_out", lambda *_: iter([av.AudioFrame(samples=9)]))  # nothing takes that
     silent = pytest.warns(UserWarning, match=r"b\.webm is silent")
     with silent, clip.write(tmp_path / "b.webm", source.info, of=source) as out:
         for frame in source:
@@ -298,7 +298,7 @@ def test_a_full_disk_is_one_line_and_loses_nothing(tmp_path, numbers):
 def test_places_and_formats_that_cannot_be_are_refused_at_once(tmp_path, monkeypatch):
     with pytest.raises(ClipError, match=r"\.mp4"):
         clip.write(tmp_path / "a.xyz", info())
-    with pytest.raises(ClipError, match="create it first"):
+    with pytest.raises(OutputError, match="create it first"):
         clip.write(tmp_path / "none" / "a.mp4", info())
     with pytest.raises(SettingsError, match="crf is for"):
         clip.write(tmp_path / "a.mov", info(), crf=20)

@@ -100,6 +100,12 @@ def test_channels_and_rates_are_the_contents(style: Sound) -> None:
     assert result.samples[0].norm() > 1.3 * result.samples[1].norm()
 
 
+def test_speakers_and_bits_are_the_contents(style: Sound) -> None:
+    quad = Sound(melody(0.6).repeat(4, 1), RATE, None, "quad", 24)
+    result = transfer(quad, style, strength=0)
+    assert (result.layout, result.bits) == ("quad", 24)
+
+
 def test_a_style_at_another_rate_is_the_same_style(content: Sound) -> None:
     tone = [Sound(melody(2.0, rate), rate) for rate in (RATE, 2 * RATE)]
     losses = [next(transferring(content, style, Settings(steps=1))).terms["style"] for style in tone]

@@ -47,9 +47,13 @@ def music(
     chosen = {"strength": strength, "recipe": recipe, "steps": steps, "seed": seed, "device": device}
 
     from impasto import sound
+    from impasto.files import check_place
     from impasto.style.music import Settings, transferring
 
     sound.check_writable(output)
+    sound.warn_of_mixing(content, output)
+    if plot:
+        check_place(output.with_suffix(".png"))
     run = transferring(content, style, Settings(**{n: v for n, v in chosen.items() if v is not None}))  # type: ignore[arg-type]
     begun, so_far, stopped = time.perf_counter(), None, False
     try:

@@ -24,10 +24,13 @@ def show_warnings() -> None:
         warnings.simplefilter("ignore")
     warnings.filterwarnings("once", category=ImpastoWarning)
     plainly = warnings.showwarning
+    said: set[str] = set()  # Python forgets what it showed once whenever a library changes the filters
 
     def show(message: Warning | str, category: type[Warning], *where: Any) -> None:
         if issubclass(category, ImpastoWarning):
-            print(one_line(f"warning: {message}"), file=sys.stderr)
+            if str(message) not in said:
+                print(one_line(f"warning: {message}"), file=sys.stderr)
+            said.add(str(message))
         else:
             plainly(message, category, *where)
 

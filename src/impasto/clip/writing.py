@@ -10,7 +10,6 @@ import heapq
 import itertools
 import json
 import os
-import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
@@ -28,12 +27,12 @@ from av.container import OutputContainer
 from av.video.stream import VideoStream
 from torch import Tensor
 
-from impasto.clip import colour, gif, parts, sound, tags
+from impasto.clip import along, colour, gif, parts, sound, tags
 from impasto.clip.frames import FrameWriter, pattern_of
 from impasto.clip.info import Info
 from impasto.clip.reading import Clip
 from impasto.errors import ClipError, SettingsError, warn
-from impasto.files import replacing
+from impasto.files import check_place, replacing
 from impasto.picture import resize
 
 FINISHED = {".mp4": {"movflags": "+faststart+use_metadata_tags"}, ".mov": {"movflags": "+faststart+use_metadata_tags"}}
@@ -108,6 +107,8 @@ def write(
     path = Path(path)
     check_writable(path, crf=crf, bits=bits)
     pattern = pattern_of(path)
+    if of is not None and of.info.sound and (pattern is not None or path.suffix.lower() == ".gif"):
+        warn(f"{of.path}: its sound is left out: {'GIF has' if pattern is None else 'numbered pictures have'} none")
     if pattern is not None:
         return FrameWriter(pattern, bits, recipe, label_cn, resume)
     return VideoWriter(path, info, of=of, crf=crf, recipe=recipe, label_cn=label_cn, resume=resume)
@@ -117,7 +118,8 @@ def check_writable(path: str | os.PathLike[str], *, crf: int | None = None, bits
     """Say at the start of a long run whether a clip can be written there and so.
 
     Raises:
-        ClipError: unknown extension, no encoder, a missing or locked place.
+        ClipError: unknown extension, no encoder.
+        OutputError: a missing or locked place.
         SettingsError: `crf` or `bits` for a format without them.
     """
     path = Path(path)
@@ -137,12 +139,7 @@ def check_writable(path: str | os.PathLike[str], *, crf: int | None = None, bits
         av.Codec(coding.codec, "w")
     except UnknownCodecError as error:
         raise ClipError(f"{path}: FFmpeg here has no encoder {coding.codec}; choose another extension") from error
-    if not path.parent.is_dir():
-        raise ClipError(f"{path}: there is no folder {path.parent}; create it first")
-    if path.exists() and not path.is_file():
-        raise ClipError(f"{path} is not a file; choose another name")
-    with _writing(path):
-        tempfile.TemporaryFile(dir=path.parent).close()  # asks the file system itself: permissions tell root nothing
+    check_place(path)
 
 
 class VideoWriter:
@@ -287,21 +284,26 @@ class VideoWriter:
                 if self.recipe is not None:
                     tags.add_to_gif(file, self.recipe, self.label_cn)
                 return
-            of = self.of if self.of is not None and self.of.info.sound else None
-            try:
-                self._remux(file, of, length)
-            except (av.FFmpegError, ValueError) as error:  # a long run shall not be in vain for a strange sound
-                if of is None or isinstance(error, OSError):
-                    raise
-                warn(f"{of.path}: its sound cannot be carried over, {target.name} is silent")
-                self._remux(file, None, None)
+            of = self.of if self.of is not None and self.of.path.is_file() else None
+            if of is None:
+                self._remux(file, None, length)
+                return
+            for anew in (False, True):  # a long run shall not be in vain for a strange sound
+                try:
+                    self._remux(file, of, length, anew)
+                    return
+                except (av.FFmpegError, ValueError) as error:
+                    if isinstance(error, OSError):
+                        raise
+                    why = getattr(error, "strerror", None) or error
+            warn(f"{of.path}: its sound cannot be carried over ({why}), {target.name} is silent")
+            self._remux(file, None, None)
 
-    def _remux(self, file: Path, of: Clip | None, length: Fraction | None) -> None:
-        """Join the packets of the parts, and with them the sound of `of`."""
+    def _remux(self, file: Path, of: Clip | None, length: Fraction | None, anew: bool = False) -> None:
+        """Join the packets of the parts, and with them what `of` has besides pictures; its sound coded `anew`."""
         suffix = file.suffix.lower()
         with ExitStack() as open_files:
             target = open_files.enter_context(av.open(f"file:{file}", "w", options=FINISHED.get(suffix, {})))
-            target.metadata.update(tags.container_tags(self.recipe, self.label_cn))
             template = open_files.enter_context(av.open(f"file:{parts.found(self.path)[0]}"))
             track = target.add_stream_from_template(template.streams.video[0])
             track.codec_context.framerate = self.info.rate
@@ -309,7 +311,17 @@ class VideoWriter:
             streams = [self._with_durations(track)]
             if of is not None:
                 source = open_files.enter_context(sound.opened(of))
-                streams.append(sound.Sound(source, target, of, suffix).packets(length))
+                left_out = along.add(source, target, of, suffix, length)
+                tracks = [i for i, s in enumerate(source.streams.audio) if s.codec_context is not None]
+                if len(tracks) < len(source.streams.audio):
+                    left_out.append("sound of a kind that there is no decoder for")
+                for index in tracks:
+                    own = open_files.enter_context(sound.opened(of))
+                    streams.append(sound.Sound(own, target, of, suffix, index, anew).packets(length))
+                streams += along.subtitles(source, target, of, suffix, length)
+                if left_out:
+                    warn(f"{of.path}: left out of {self.path.name}: {', '.join(left_out)}")
+            target.metadata.update(tags.container_tags(self.recipe, self.label_cn))
             for packet in heapq.merge(*streams, key=lambda p: (p.pts or 0) * p.time_base):
                 target.mux(packet)
 

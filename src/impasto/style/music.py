@@ -92,7 +92,8 @@ def transferring(content: SoundLike, style: SoundLike, settings: Settings) -> It
     for done, terms, current in run:
 
         def result(current: Callable[[], Tensor] = current) -> Sound:
-            return Sound(current().cpu() * (loudness / LOUDNESS), first.rate, recipe)
+            samples = current().cpu() * (loudness / LOUDNESS)
+            return dataclasses.replace(first, samples=samples, recipe=recipe)
 
         yield Progress(done, terms, result)
 
