@@ -189,7 +189,7 @@ def _natural(name: str) -> tuple[list[tuple[bool, int, str]], str]:
 
 
 def _by_class(files: list[Path], class_names: tuple[str, ...]) -> list[list[Path]]:
-    """The files of each class, with a word on those too small to hold some out; all where every class is, or none is."""
+    """The files of each class, with a word on those too small to hold some out; all where every one is."""
     members: dict[str, list[Path]] = {}
     for file in files:
         members.setdefault(file.parts[0] if class_names else "", []).append(file)
