@@ -187,7 +187,7 @@ def measured(
     if not isinstance(judge, CNN) or (judge.config.size, judge.config.channels) != (test.size, test.channels):
         raise ModelError(f"{judge_name} is no classifier of such pictures; name one with --classifier")
     its_classes = class_names(judge_name, judge)
-    if set(its_classes) != set(test.class_names):
+    if its_classes and test.class_names and set(its_classes) != set(test.class_names):
         warn(f"{judge_name} judges pictures of other classes than it knows: {', '.join(its_classes)}")
     train = impasto.data.load(data, "train", **view)
     figures: dict[str, Any] = {}

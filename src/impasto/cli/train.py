@@ -124,10 +124,8 @@ def train(
         its_own, weights = _begun(begin, family)
         size = size or its_own["size"]
         values = {name: value for name, value in its_own.items() if name not in OF_THE_DATA} | values
-    view = {"channels": its_own.get("channels")} if begin is not None else {}
-    if resume:  # as the run has them: a class or a colour that came since changes neither
-        view = {"channels": before["config"].get("channels"), "class_names": before.get("class_names")}
-    shown, held_out = _data(data, content, style, size, data_dir, view)
+    channels = before["config"].get("channels") if resume else its_own.get("channels") if begin is not None else None
+    shown, held_out = _data(data, content, style, size, data_dir, channels)
     if resume:
         config, training = _before(before, run, family, shown.name, preset, values)
         preset = before["preset"]
@@ -196,7 +194,7 @@ def _data(
     style: Path | None,
     size: int | None,
     data_dir: Path | None,
-    view: dict[str, Any],
+    channels: int | None,
 ) -> "tuple[Dataset, Dataset]":
     """What is learnt, and what it is validated on."""
     from impasto.data import load, pairs
@@ -204,8 +202,8 @@ def _data(
     if name is None:
         assert content is not None and style is not None
         return pairs.load(content, style, size or PAIR_SIZE)
-    shown = load(name, "train", size=size, data_dir=data_dir, **view)
-    return shown, load(name, "validation", size=size, data_dir=data_dir, **view | {"channels": shown.channels})
+    shown = load(name, "train", size=size, channels=channels, data_dir=data_dir)
+    return shown, load(name, "validation", size=size, channels=shown.channels, data_dir=data_dir)
 
 
 def _before(
