@@ -22,12 +22,14 @@ def show_warnings() -> None:
     """Show our own warnings as lines of their own, each once, and no library's; `python -W` shows those again."""
     if not sys.warnoptions:
         warnings.simplefilter("ignore")
-    warnings.filterwarnings("once", category=ImpastoWarning)
-    plainly = warnings.showwarning
+    warnings.filterwarnings("always", category=ImpastoWarning)  # "once" forgets whenever a library touches the filters
+    plainly, said = warnings.showwarning, set[str]()
 
     def show(message: Warning | str, category: type[Warning], *where: Any) -> None:
         if issubclass(category, ImpastoWarning):
-            print(one_line(f"warning: {message}"), file=sys.stderr)
+            if str(message) not in said:
+                print(one_line(f"warning: {message}"), file=sys.stderr)
+            said.add(str(message))
         else:
             plainly(message, category, *where)
 
