@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import av
+import imagecodecs
 import numpy as np
 import pytest
 import torch
@@ -20,8 +21,8 @@ from impasto.weights import ASSETS
 Impasto = Callable[..., Any]  # the fixture in conftest.py
 
 
-def bundle(folder: Path, name: str, **settings: Any) -> None:
-    """A run folder with an untrained model."""
+def bundle(folder: Path, name: str, data: str = "glyphs", names: tuple[str, ...] = (), **settings: Any) -> None:
+    """A run folder with an untrained model that says it learned from `data`, of classes with these names."""
     torch.manual_seed(0)
     model = family(name)(family(name).settings(**settings)).eval()
     config: Config = model.config
@@ -30,7 +31,8 @@ def bundle(folder: Path, name: str, **settings: Any) -> None:
         {
             "family": name,
             "config": {field: getattr(config, field) for field in config.__dataclass_fields__},
-            "class_names": [str(i) for i in range(config.classes)],
+            "class_names": list(names or [str(i) for i in range(config.classes)]),
+            "data": {"name": data},
             "parameters": 0,
         },
     )
@@ -44,8 +46,28 @@ def runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     bundle(tmp_path / "gan", "gan", size=28, classes=10, width=4)
     bundle(tmp_path / "judge", "cnn", size=28, classes=10, network="classic")
     bundle(tmp_path / "vae", "vae", size=28, width=16, latent=2)
+    bundle(tmp_path / "named", "gan", names=("cat", "dog", "left-hand"), size=8, classes=3, width=4)
     bundle(tmp_path / "pixelcnn", "pixelcnn", size=28, classes=10, conditional=True)
     return tmp_path
+
+
+def folder(root: Path, counts: dict[str, int]) -> None:
+    """Pictures of colours at random, so many of each class."""
+    random = np.random.default_rng(0)
+    for name, count in counts.items():
+        (root / name).mkdir(parents=True)
+        for i in range(count):
+            Image.fromarray(random.integers(0, 256, (9, 9, 3), np.uint8)).save(root / name / f"{i}.png")
+
+
+def jpegs(n: int) -> dict[str, np.ndarray]:
+    """Test pictures of CIFAR-10's size as data/formats.py reads them from an npz."""
+    file = imagecodecs.jpeg8_encode(np.zeros((32, 32, 3), np.uint8))
+    return {
+        "test_jpeg": np.frombuffer(file * n, np.uint8),
+        "test_offsets": np.arange(n + 1) * len(file),
+        "test_labels": np.arange(n) % 10,
+    }
 
 
 def test_a_grid_is_one_picture_with_a_recipe_that_says_a_model_drew_it(impasto: Impasto, runs: Path) -> None:
@@ -148,7 +170,7 @@ def test_figures_come_as_json_with_the_judge_and_the_floor(impasto: Impasto, run
     figures = json.loads(out)
     assert figures == json.loads(Path("f.json").read_text())
     samples = figures["samples"]
-    assert samples["n"] == 200 and "judge" in samples["judge"]
+    assert samples["n"] == samples["real"] == 200 and samples["of"] == 2000 and "judge" in samples["judge"]
     assert 0 <= samples["floor"] < samples["frechet"]  # an untrained model is further away than training pictures
     assert sum(samples["shares"]) == pytest.approx(1)
 
@@ -160,12 +182,12 @@ def test_likelihood_of_two_levels_comes_under_both_protocols(impasto: Impasto, r
     figures = json.loads(out)
     for protocol in ("dynamic", "fixed"):
         found = figures[f"likelihood {protocol}"]
-        assert found["kind"] == "bound" and found["pictures"] == 300
+        assert found["kind"] == "bound" and (found["pictures"], found["of"]) == (300, 2000)
         assert found["bits_per_dim"] == pytest.approx(found["nats"] / 0.6931 / 784, rel=1e-3)
 
 
 def test_a_classifier_is_measured_by_its_accuracy_and_shown_its_mistakes(impasto: Impasto, runs: Path) -> None:
-    code, out, _ = impasto("evaluate", "judge", "--data", "glyphs", "--pictures", "wrong", "--json")
+    code, out, _ = impasto("evaluate", "judge", "--pictures", "wrong", "--json")
     assert code == 0
     assert 0 <= json.loads(out)["accuracy"] < 0.5  # it is untrained
     assert {path.name for path in Path("wrong").iterdir()} == {"confusion.png", "mistakes.png"}
@@ -223,12 +245,127 @@ def test_bundled_models_are_small_together() -> None:
         (("evaluate", "gan", "--data", "mnits"), "did you mean mnist"),
         (("evaluate", "gan", "--data", "glyphs", "--pictures", "x", "--classifier", "judge"), "no classifier"),
         (("evaluate", "gan", "--data", "glyphs", "--classifier", "vae"), "classifier"),
+        (("evaluate", "gan"), "no classifier of glyphs is bundled"),
+        (("evaluate", "gan", "--data", "cifar10"), "pictures of 3 channels"),
+        (("evaluate", "judge", "--data", "folder:pets"), "(0, 1, 2, 3, 4, 5, 6, 7, 8, 9), folder:pets has others: cat"),
+        (("evaluate", "gan", "--data", "folder:pets", "--classifier", "judge"), "folder:pets has others: cat, dog"),
+        (
+            ("evaluate", "vae", "--data", "folder:five", "--classifier", "judge"),
+            "1 pictures where samples are compared",
+        ),
+        (("latent", "vae", "-o", "a.png", "--data", "cifar10"), "pictures of 3 channels"),
+        (("compare", "gan", "pets-cnn", "-o", "a.png"), "trained on folder:pets, glyphs; name one test set"),
+        (("sample", "vae", "-o", "pets"), "is not empty"),
+        (("sample", "named", "--labels", "cow", "-o", "a.png"), "names (cat, dog, left-hand)"),
+        (("sample", "named", "--labels", "3", "-o", "a.png"), "from 0 to 2"),
     ],
 )
 def test_what_the_user_can_mend_is_said_in_one_line(
-    impasto: Impasto, runs: Path, words: tuple[str, ...], says: str
+    impasto: Impasto, runs: Path, words: tuple[str, ...], says: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setenv("IMPASTO_DATA", str(runs))
+    np.savez(runs / "cifar10.npz", **jpegs(10))
+    folder(runs / "pets", {"cat": 5, "dog": 5})
+    folder(runs / "five", {"": 5})
+    bundle(runs / "pets-cnn", "cnn", data="folder:pets", size=28, classes=2, network="classic")
     code, out, err = impasto(*words)
     assert (code, out) == (2, "")
     assert says in err and err.count("\n") == 1
     assert not list(runs.glob("a.*"))
+
+
+KINDS = ("RGBA", "LA", "L", "P", "CMYK", "turned", "deep", "wide")
+
+
+def every_kind(root: Path, each: int) -> None:
+    """Two classes of pictures of every kind, of any shape, bright or dark."""
+    random = np.random.default_rng(0)
+    for index in range(2 * each):
+        name, kind = ("dark", "bright")[index % 2], KINDS[index // 2 % len(KINDS)]
+        file = root / name / f"{index}.{'jpg' if kind in ('CMYK', 'turned') else 'png'}"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        pixels = random.integers(0, 200, (14, 40 if kind == "wide" else 20, 4), np.uint8) + np.uint8(55 * (index % 2))
+        if kind == "deep":
+            file.write_bytes(imagecodecs.png_encode(pixels[..., :3].astype(np.uint16) * 257))
+            continue
+        exif = Image.Exif()
+        exif[274] = 6 if kind == "turned" else 1
+        colour = Image.fromarray(pixels if kind == "RGBA" else pixels[..., :3])
+        if kind == "LA":
+            colour = Image.fromarray(pixels[..., :2], "LA")
+        elif kind in ("L", "P", "CMYK"):
+            colour = colour.convert(kind)
+        colour.save(file, exif=exif)
+
+
+@pytest.mark.parametrize(("options", "channels"), [("", 3), ("?crop=none", 3), ("?channels=1&crop=none", 1)])
+def test_classify_says_of_each_test_picture_what_evaluate_counts(
+    impasto: Impasto, runs: Path, options: str, channels: int
+) -> None:
+    every_kind(runs / "kinds", 40)
+    name = f"folder:kinds{options}"
+    settings = {"size": 18, "channels": channels, "classes": 2, "network": "classic"}
+    bundle(runs / "light", "cnn", data=name, names=("bright", "dark"), **settings)
+    from impasto import models
+    from impasto.data import load
+    from impasto.evaluation import classification
+
+    test = load(name, "test", size=18)
+    probabilities, true = classification.predictions(models.load("light"), test)
+    files = {file.name: file for file in (runs / "kinds").rglob("*.*")}
+    shown = [file for file in sorted(files.values()) if file.relative_to(runs / "kinds") in parts(runs / "kinds")]
+    code, out, _ = impasto("classify", "--model", "light", *shown, "--json")
+    assert code == 0 and len(shown) == len(test) == 8
+    for line, expected in zip(out.splitlines(), probabilities, strict=True):
+        found = {one["class"]: one["confidence"] for one in json.loads(line)["classes"]}
+        assert [found["bright"], found["dark"]] == pytest.approx(expected.tolist(), abs=1e-4)
+    code, out, _ = impasto("evaluate", "light", "--json")
+    assert json.loads(out)["accuracy"] == (probabilities.argmax(1) == true).double().mean()
+
+
+def parts(root: Path) -> set[Path]:
+    """The test pictures of a folder of classes."""
+    from impasto.data.folder import _part
+
+    classes = [sorted(file.relative_to(root) for file in each.iterdir()) for each in root.iterdir()]
+    return {file for members in classes for file in _part(members, "test")}
+
+
+def test_a_mask_is_squared_as_the_picture_is(impasto: Impasto, runs: Path) -> None:
+    bundle(runs / "squeezed", "pixelcnn", data="folder:gone?crop=none", size=8)
+    picture = np.zeros((8, 24), np.uint8)
+    picture[:, 12:] = 255
+    Image.fromarray(picture).save("half.png")
+    Image.fromarray(255 - picture).save("left.png")
+    words = ("inpaint", "squeezed", "half.png", "--mask", "left.png", "-n", "1", "-o", "done")
+    assert impasto(*words).code == 0
+    with Image.open("done/00000.png") as done:
+        assert (np.array(done.convert("L"))[:, 5:] == 255).all()  # the right half of the whole, not of its middle
+
+
+def test_classes_are_asked_for_by_name(impasto: Impasto, runs: Path) -> None:
+    def drawn(labels: str, model: str = "named") -> bytes:
+        assert impasto("sample", model, "-n", "4", "--labels", labels, "-o", "named.png").code == 0
+        with Image.open("named.png") as picture:
+            return picture.tobytes()
+
+    assert drawn("cat,dog") == drawn("0,1") == drawn("0-1") == drawn("cat, 1") != drawn("dog,cat")
+    assert drawn("left-hand") == drawn("2") != drawn("0")
+
+
+def test_a_class_called_by_a_number_is_that_class_wherever_it_stands(impasto: Impasto, runs: Path) -> None:
+    bundle(runs / "old", "gan", names=("0", "1", "10", "2"), size=8, classes=4, width=4)
+    bundle(runs / "plain", "gan", names=("a", "b", "c", "d"), size=8, classes=4, width=4)
+    for asked, index in (("10", "2"), ("2", "3"), ("0-2", "0,1,3")):
+        assert impasto("sample", "old", "-n", "3", "--labels", asked, "-o", "old.png").code == 0
+        assert impasto("sample", "plain", "-n", "3", "--labels", index, "-o", "plain.png").code == 0
+        with Image.open("old.png") as old, Image.open("plain.png") as plain:
+            assert old.tobytes() == plain.tobytes()
+
+
+def test_a_judge_of_other_classes_is_said_and_asked_nothing_of_them(impasto: Impasto, runs: Path) -> None:
+    bundle(runs / "letters", "cnn", names=tuple("abcdefghij"), size=28, classes=10, network="classic")
+    words = ("evaluate", "gan", "-n", "100", "--classifier", "letters", "--json")
+    code, out, err = impasto(*words)
+    assert code == 0 and "letters judges pictures of other classes than it knows: a, b, c" in err
+    assert json.loads(out)["samples"]["accuracy"] is None

@@ -263,3 +263,19 @@ def test_any_style_learns_from_two_folders(impasto: Impasto, tmp_path: Path, mon
 def test_what_a_family_learns_from_must_be_said(impasto: Impasto, words: list[str], said: str) -> None:
     code, out, err = impasto("train", *words)
     assert (code, out, err.count("\n")) == (2, "", 1) and said in err
+
+
+@pytest.mark.parametrize("colour", [False, True])
+def test_a_bundled_model_of_digits_goes_on_with_a_folder_of_signs(
+    impasto: Impasto, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, colour: bool
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    random = np.random.default_rng(0)
+    for i in range(40):
+        file = tmp_path / "runes" / str(i % 10) / f"{i}.png"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(random.integers(0, 256, (30, 30, 3) if colour else (30, 30), np.uint8)).save(file)
+    words = ("train", "gan", "--data", "folder:runes", "--from", "mnist-gan", "--steps", "1", "--set", "batch=4")
+    assert impasto(*words, "-o", "run").code == 0
+    made = models.load("run").config
+    assert (made.channels, made.size, made.classes) == (1, 28, 10)

@@ -11,6 +11,11 @@ from impasto.errors import SettingsError
 IMAGE = torch.rand(3, 16, 16, generator=torch.Generator().manual_seed(0))
 
 
+def test_a_small_picture_moves_as_far_as_it_can_be_reflected() -> None:
+    for size in (1, 2, 4):
+        assert augment(torch.rand(5, 1, size, size), "flip+crop", generator()).shape == (5, 1, size, size)
+
+
 def generator(seed: int = 0) -> torch.Generator:
     return torch.Generator().manual_seed(seed)
 

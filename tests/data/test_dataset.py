@@ -8,6 +8,7 @@ import torch
 
 import impasto.data
 from impasto.data import Stored, load, order
+from impasto.data.dataset import drawn
 from impasto.errors import SettingsError
 
 
@@ -58,7 +59,7 @@ def test_an_unknown_split_is_refused_with_the_nearest() -> None:
 
 @pytest.mark.parametrize("name", ["glyphs", "folder:."])
 def test_a_size_below_one_is_refused(name: str) -> None:
-    with pytest.raises(SettingsError, match="at least 1 pixel"):
+    with pytest.raises(SettingsError, match="size goes from 1"):
         load(name, "test", size=0)
 
 
@@ -71,3 +72,46 @@ def test_the_table_of_contents_names_what_is_there() -> None:
 def test_the_table_of_contents_does_not_load_torch() -> None:
     code = "import sys, impasto.data; impasto.data.NAMES; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0
+
+
+def of_classes(*counts: int) -> Stored:
+    """So many pictures of each class, in the order of the classes."""
+    labels = torch.arange(len(counts)).repeat_interleave(torch.tensor(counts))
+    return Stored(
+        "some", torch.zeros(len(labels), 1, 2, 2, dtype=torch.uint8), labels, tuple("abcdefghij"[: len(counts)])
+    )
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_pictures_are_drawn_in_proportion_to_their_classes(seed: int) -> None:
+    data = of_classes(600, 300, 90, 10)
+    assert data.labels is not None
+    chosen = drawn(data, 100, seed)
+    assert len(chosen.unique()) == 100
+    for found, share in zip(data.labels[chosen].bincount(minlength=4).tolist(), (60, 30, 9, 1), strict=True):
+        assert abs(found - share) <= 1
+    half = data.labels[chosen][:50].bincount(minlength=4)
+    assert 18 <= half[0] <= 42  # and in no order: the first of them are a mixture, too
+
+
+def test_the_seed_decides_which_pictures_are_drawn() -> None:
+    data = of_classes(50, 50)
+    assert torch.equal(drawn(data, 10, 1), drawn(data, 10, 1))
+    assert not torch.equal(drawn(data, 10, 1), drawn(data, 10, 2))
+
+
+def test_every_picture_is_drawn_as_often_as_the_others() -> None:
+    data = of_classes(7, 13)
+    often = torch.cat([drawn(data, 5, seed) for seed in range(2000)]).bincount(minlength=20)
+    assert often.sum() == 10_000
+    assert (often - 500).abs().max() < 100  # 4.6 standard deviations
+
+
+def test_all_pictures_come_in_their_own_order() -> None:
+    assert drawn(of_classes(3, 2), 5).tolist() == drawn(of_classes(3, 2)).tolist() == [0, 1, 2, 3, 4]
+
+
+def test_pictures_without_classes_are_drawn_all_over() -> None:
+    bare = Stored("bare", torch.zeros(1000, 1, 2, 2, dtype=torch.uint8))
+    chosen = drawn(bare, 100)
+    assert chosen.min() < 50 and chosen.max() >= 950 and len(chosen.unique()) == 100

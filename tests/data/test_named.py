@@ -2,6 +2,7 @@
 
 import gzip
 import socket
+import struct
 import threading
 from collections.abc import Iterator
 from dataclasses import replace
@@ -259,3 +260,70 @@ def test_a_cache_that_cannot_be_written_is_named(server: Server, home: Path) -> 
     with pytest.raises(DataError, match="IMPASTO_HOME") as error:
         load("mnist", "test")
     assert str(home) in str(error.value)
+
+
+def digits(folder: Path, split: str, images: np.ndarray, labels: np.ndarray) -> None:
+    """The files of MNIST and of what bears the names of its files."""
+    folder.mkdir(parents=True, exist_ok=True)
+    start = "t10k" if split == "test" else "train"
+    for name, array in (("images-idx3", images), ("labels-idx1", labels)):
+        head = bytes([0, 0, 8, array.ndim]) + struct.pack(f">{array.ndim}I", *array.shape)
+        (folder / f"{start}-{name}-ubyte").write_bytes(head + array.astype(np.uint8).tobytes())
+
+
+def as_bright_as(mean: float, n: int, *shape: int) -> np.ndarray:
+    """Pictures of about this mean brightness, in [0, 1], each a little darker or brighter than the others."""
+    random = np.random.default_rng(0)
+    each = mean * random.uniform(0.7, 1.3, (n, *[1] * len(shape)))
+    return (random.random((n, *shape)) < each).astype(np.uint8) * 255
+
+
+MNIST, FASHION = 0.1307, 0.2860  # as everybody has them who normalises
+
+
+@pytest.mark.parametrize(
+    ("name", "mean", "fits"),
+    [
+        ("mnist", MNIST, True),
+        ("fashion-mnist", FASHION, True),
+        ("mnist", FASHION, False),
+        ("fashion-mnist", MNIST, False),
+        ("mnist", 0.1918, False),  # Kuzushiji-MNIST
+        ("mnist", 0.1722, False),  # EMNIST
+        ("mnist", 1 - MNIST, False),  # black on white
+    ],
+)
+@pytest.mark.parametrize("n", [200, 2000])
+def test_what_bears_the_name_of_a_data_set_is_one(tmp_path: Path, name: str, mean: float, fits: bool, n: int) -> None:
+    digits(tmp_path, "test", as_bright_as(mean, n, 28, 28), np.arange(n) % 10)
+    if fits:
+        assert len(stored(name, "test", data_dir=tmp_path)) == n
+    else:
+        with pytest.raises(DataError, match=f"is not {name}: it has pictures of a mean brightness of 0"):
+            load(name, "test", data_dir=tmp_path)
+
+
+MNIST_TEST = (980, 1135, 1032, 1010, 982, 892, 958, 1028, 974, 1009)  # pictures of each digit, on every page about it
+
+
+def test_labels_of_another_data_set_are_refused(tmp_path: Path) -> None:
+    images = as_bright_as(MNIST, 10_000, 28, 28)
+    digits(tmp_path, "test", images, np.repeat(np.arange(10), MNIST_TEST))
+    assert len(stored("mnist", "test", data_dir=tmp_path)) == 10_000
+    digits(tmp_path, "test", images, np.arange(10_000) % 10)  # as many of each: those of Fashion-MNIST
+    with pytest.raises(DataError, match="is not mnist: it has other numbers of pictures of its classes"):
+        load("mnist", "test", data_dir=tmp_path)
+
+
+def test_test_pictures_in_place_of_the_training_pictures_are_refused(tmp_path: Path) -> None:
+    digits(tmp_path, "train", as_bright_as(MNIST, 10_000, 28, 28), np.repeat(np.arange(10), MNIST_TEST))
+    with pytest.raises(DataError, match="the test pictures in place of the training pictures"):
+        load("mnist", "train", data_dir=tmp_path)
+
+
+def test_cifar10_with_its_colours_in_another_order_is_refused() -> None:
+    labels, file = np.arange(5000) % 10, Path("cifar")
+    images = np.stack([as_bright_as(mean, 5000, 32, 32) for mean in (0.4914, 0.4822, 0.4465)], 1)
+    named._check_contents("cifar10", "train", file, images, labels)
+    with pytest.raises(DataError, match=r"0\.45, 0\.48, 0\.49 instead of 0\.49, 0\.48, 0\.45"):
+        named._check_contents("cifar10", "train", file, images[:, ::-1], labels)

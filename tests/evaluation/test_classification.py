@@ -114,6 +114,15 @@ def test_the_mistakes_are_drawn_and_nothing_else(tmp_path, channels):
     assert first < second  # the worse mistake stands first
 
 
+def test_any_name_of_a_class_can_be_drawn(tmp_path):
+    pets = data([(10, 80, 10)] * 3, [0, 1, 2], ("$x", "$\\frac{$", "_^"))
+    probabilities = torch.tensor([[0.1, 0.8, 0.1]] * 3)
+    counts = classification.confusion(probabilities, pets.labels)
+    classification.draw_confusion(counts, pets.class_names, tmp_path / "confusion.png")
+    classification.draw_mistakes(pets, probabilities, pets.labels, tmp_path / "mistakes.png")
+    assert all((tmp_path / name).stat().st_size > 0 for name in ("confusion.png", "mistakes.png"))
+
+
 def test_no_mistakes_is_a_picture_too(tmp_path):
     pets = data(PIXELS[:2], [0, 1])
     classification.draw_mistakes(pets, torch.eye(3)[:2], pets.labels, tmp_path / "none.png")

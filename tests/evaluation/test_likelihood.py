@@ -7,6 +7,7 @@ import torch
 
 from impasto.data.dataset import Stored
 from impasto.data.levels import quantise
+from impasto.errors import DataError
 from impasto.evaluation import likelihood
 from impasto.models.base import Config, Model
 
@@ -70,10 +71,31 @@ def test_the_fixed_draw_does_not_depend_on_how_pictures_are_batched():
     assert by_batch[0] == pytest.approx(by_batch[1])
 
 
-def test_only_the_first_pictures_are_measured_when_asked():
-    some = last(likelihood.measuring(Coin(), grey(50), "fixed", pictures=30, batch=20))
-    alone = last(likelihood.measuring(Coin(), grey(30), "fixed", batch=20))
-    assert some == alone and some.pictures == 30
+class Recorder(Coin):
+    """Remembers the pictures that it is shown, by the bytes of each."""
+
+    def __init__(self):
+        super().__init__()
+        self.shown = []
+
+    def log_likelihood(self, images, labels=None, generator=None):
+        self.shown += [image.numpy().tobytes() for image in images]
+        return super().log_likelihood(images, labels, generator)
+
+
+def test_some_pictures_are_drawn_from_all_classes_and_binarised_as_among_all():
+    data = Stored("some", torch.full((90, 1, 8, 8), 128, dtype=torch.uint8), torch.arange(90) // 30, tuple("abc"))
+    whole, some = Recorder(), Recorder()
+    for model, pictures in ((whole, None), (some, 30)):
+        found = last(likelihood.measuring(model, data, "fixed", pictures=pictures, batch=20))
+        assert (found.pictures, found.of) == (pictures or 90, 90)
+    places = torch.tensor([whole.shown.index(picture) for picture in some.shown])  # 64 random bits: no two are alike
+    assert (places // 30).bincount().tolist() == [10, 10, 10]
+
+
+def test_one_picture_is_too_few():
+    with pytest.raises(DataError, match=r"1 pictures .* it takes 2"):
+        last(likelihood.measuring(Coin(), grey(1), "fixed"))
 
 
 def test_all_256_levels_alike_are_eight_bits_per_dimension():

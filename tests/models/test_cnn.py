@@ -10,8 +10,9 @@ from scipy.special import softmax
 from torch import nn
 
 from impasto.configs import changed
-from impasto.data.dataset import Batch
+from impasto.data.dataset import Batch, Stored
 from impasto.errors import ModelError, SettingsError
+from impasto.models import configure
 from impasto.models.cnn import CNN, NOISE, CNNConfig, Whitening
 
 SMALL = {"classes": 4, "channels": 1, "size": 12, "widths": (8, 8)}
@@ -230,3 +231,13 @@ def test_settings_that_make_no_sense_are_refused(values, kind, says):
 def test_the_smallest_size_works(patch, depth):
     model = network(size=patch - 1 + 2**depth, patch=patch, widths=(8,) * depth).eval()
     assert model.classify(torch.rand(2, 1, model.config.size, model.config.size)).isfinite().all()
+
+
+@pytest.mark.parametrize(("mirrored", "augment"), [(True, "flip+crop"), (False, "crop")])
+def test_only_what_is_known_to_look_the_same_in_a_mirror_is_mirrored(mirrored, augment):
+    images = torch.zeros(4, 3, 32, 32, dtype=torch.uint8)
+    data = Stored("hands", images, torch.arange(4) % 2, ("left", "right"), mirrored=mirrored)
+    config, training = configure(CNN, data)
+    assert (config.mirror, training.augment) == (mirrored, augment)
+    config, training = configure(CNN, data, values={"augment": "flip", "mirror": "true"})  # asked for
+    assert (config.mirror, training.augment) == (True, "flip")

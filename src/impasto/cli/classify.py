@@ -17,7 +17,10 @@ TOP = 5  # classes shown
 
 
 def classify(
-    images: Annotated[list[Path], typer.Argument(metavar="IMAGE...", help="Pictures; their middle square is seen.")],
+    images: Annotated[
+        list[Path],
+        typer.Argument(metavar="IMAGE...", help="Pictures; made square as those it learned from."),
+    ],
     model: Annotated[
         str,
         typer.Option(
@@ -54,19 +57,14 @@ def best_classes(network: "Model", model: str, image: Path) -> list[dict[str, An
     """
     import torch
 
-    from impasto import models
-    from impasto.cli.sample import square
+    from impasto.cli.sample import class_names, view_of
     from impasto.models.cnn import CNN
-    from impasto.training import checkpoint
 
     if not isinstance(network, CNN):
         raise ModelError(f"{model} does not tell classes apart; take a model of the family cnn")
-    names = checkpoint.read_config(models.find(model)).get("class_names", [])
-    if len(names) != network.config.classes:
-        names = range(network.config.classes)
-    seen = square(image, network.config.size, network.config.channels).to(network.device)
+    names = class_names(model, network) or range(network.config.classes)
     with torch.no_grad():
-        best = network.probabilities(seen)[0].topk(min(TOP, len(names)))
+        best = network.probabilities(view_of(model).seen(image).to(network.device))[0].topk(min(TOP, len(names)))
     return [
         {"class": one_line(names[index]), "confidence": round(confidence, 4)}
         for confidence, index in zip(best.values.tolist(), best.indices.tolist(), strict=True)

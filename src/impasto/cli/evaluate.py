@@ -2,7 +2,7 @@
 
 import json
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -10,10 +10,20 @@ from impasto.cli.models import names
 from impasto.cli.sample import Which
 from impasto.cli.terminal import bar
 from impasto.data import NAMES
+from impasto.errors import ModelError, SettingsError
+
+if TYPE_CHECKING:
+    from impasto.data.dataset import Dataset
+    from impasto.models.base import Model
 
 DataName = Annotated[
-    str,
-    typer.Option("--data", help=f"The test set: {', '.join(NAMES)}.", metavar="NAME", autocompletion=lambda: [*NAMES]),
+    str | None,
+    typer.Option(
+        "--data",
+        help=f"The test set: {', '.join(NAMES)} (default that of what the model was trained on).",
+        metavar="NAME",
+        autocompletion=lambda: [*NAMES],
+    ),
 ]
 DataDir = Annotated[
     Path | None, typer.Option(help="Where the data sets lie (default IMPASTO_DATA, or the cache).", metavar="DIR")
@@ -30,20 +40,20 @@ Number = Annotated[int, typer.Option("-n", help="Samples to judge.", min=100, me
 
 
 HeldOut = Annotated[
-    int | None, typer.Option(help="Test pictures for the likelihood, the first N (default all).", min=2, metavar="N")
+    int | None, typer.Option(help="Test pictures for the likelihood, drawn evenly (default all).", min=2, metavar="N")
 ]
 
 
 def evaluate(
     model: Which,
-    data: DataName = "mnist",
+    data: DataName = None,
     output: Annotated[
         Path | None, typer.Option("-o", "--output", help="Also write the figures as JSON.", metavar="FILE")
     ] = None,
     n: Number = 10_000,
     held_out: HeldOut = None,
     classifier: Judge = None,
-    seed: Annotated[int, typer.Option(help="Of the samples.", metavar="N")] = 0,
+    seed: Annotated[int, typer.Option(help="Of the samples, and of the test pictures drawn.", metavar="N")] = 0,
     options: Annotated[
         list[str] | None,
         typer.Option(
@@ -62,7 +72,7 @@ def evaluate(
 
     A classifier is asked for its accuracy instead.
 
-    impasto evaluate runs/vae-mnist --data mnist -o figures.json
+    impasto evaluate runs/vae-mnist -o figures.json
     """
     figures = measured(
         model, data, n, held_out, classifier, seed, options, data_dir, device, pictures, shown=not as_json
@@ -86,11 +96,11 @@ def compare(
         ),
     ],
     output: Annotated[Path, typer.Option("-o", "--output", help="A picture: a row of samples each.", metavar="OUT")],
-    data: DataName = "mnist",
+    data: DataName = None,
     n: Number = 10_000,
     held_out: HeldOut = None,
     classifier: Judge = None,
-    seed: Annotated[int, typer.Option(help="Of the samples.", metavar="N")] = 0,
+    seed: Annotated[int, typer.Option(help="Of the samples, and of the test pictures drawn.", metavar="N")] = 0,
     data_dir: DataDir = None,
     device: Annotated[str, typer.Option(help="cpu, cuda, mps, or auto.", metavar="NAME")] = "auto",
     as_json: Annotated[bool, typer.Option("--json", help="JSON on standard output.")] = False,
@@ -107,6 +117,8 @@ def compare(
     from impasto.picture import Picture
 
     picture.check_writable(output)
+    if data is None and len(trained_on := {test_set(name) for name in models}) > 1:
+        raise SettingsError(f"these were trained on {', '.join(sorted(trained_on))}; name one test set with --data")
     table, rows = [], []
     for name in models:
         table.append(
@@ -126,7 +138,7 @@ def compare(
 
 def measured(
     name: str,
-    data: str,
+    data: str | None,
     n: int,
     held_out: int | None,
     classifier: str | None,
@@ -138,23 +150,23 @@ def measured(
     shown: bool,
 ) -> dict[str, Any]:
     """The figures of one model."""
+    from dataclasses import asdict
+
     import impasto.data
     from impasto import models
-    from impasto.cli.sample import sampler_options
-    from impasto.errors import ModelError
+    from impasto.cli.sample import class_names, sampler_options, view_of
+    from impasto.errors import warn
     from impasto.evaluation import classification
     from impasto.evaluation.evaluate import evaluating
     from impasto.files import replacing
     from impasto.models.cnn import CNN
 
     model = models.load(name, device)
-    size = model.config.size
-    test = impasto.data.load(data, "test", size=size, data_dir=data_dir)
-    if (test.channels, test.size) != (model.config.channels, size):
-        raise ModelError(
-            f"{name} is for pictures of {model.config.channels} channels and {size} pixels, "
-            f"{data} has {test.channels} and {test.size}"
-        )
+    data = data or test_set(name)
+    known = class_names(name, model)
+    view: Any = asdict(view_of(name)) | {"class_names": known or None, "data_dir": data_dir}
+    test = impasto.data.load(data, "test", **view)
+    check_classes(name, model, test)
     base: dict[str, Any] = {"model": name, "data": data, "sha256": models.sha256_of(name), "seed": seed}
     if isinstance(model, CNN):
         probabilities, labels = classification.predictions(model, test)
@@ -169,10 +181,15 @@ def measured(
     if pictures is not None:
         raise ModelError(f"{name} is no classifier; leave out --pictures")
     judge_name = classifier or f"{data}-cnn"
+    if classifier is None and judge_name not in names():
+        raise ModelError(f"no classifier of {data} is bundled; train one (impasto train cnn), and name it --classifier")
     judge = models.load(judge_name, device)
-    if not isinstance(judge, CNN) or judge.config.size != size or judge.config.channels != model.config.channels:
+    if not isinstance(judge, CNN) or (judge.config.size, judge.config.channels) != (test.size, test.channels):
         raise ModelError(f"{judge_name} is no classifier of such pictures; name one with --classifier")
-    train = impasto.data.load(data, "train", size=size, data_dir=data_dir)
+    its_classes = class_names(judge_name, judge)
+    if its_classes and test.class_names and set(its_classes) != set(test.class_names):
+        warn(f"{judge_name} judges pictures of other classes than it knows: {', '.join(its_classes)}")
+    train = impasto.data.load(data, "train", **view)
     figures: dict[str, Any] = {}
     read = sampler_options(model, options or [])
     with bar(shown) as progress:
@@ -181,8 +198,39 @@ def measured(
         ):
             progress(step.what, step.done, step.total)
             figures = step.figures
+    if model.config.classes and its_classes != known:  # a class by its number is another
+        figures["samples"]["accuracy"] = None
     figures["samples"]["judge"] = f"{judge_name}, SHA-256 {models.sha256_of(judge_name)[:12]}"
     return base | {"options": read} | figures
+
+
+def test_set(name: str) -> str:
+    """The data that a run learned from.
+
+    Raises:
+        ModelError: it does not say.
+    """
+    from impasto import models
+    from impasto.training import checkpoint
+
+    data = checkpoint.read_config(models.find(name)).get("data")
+    if not isinstance(data, dict) or not isinstance(data.get("name"), str):
+        raise ModelError(f"{name} does not say what it was trained on; name a test set with --data")
+    return str(data["name"])
+
+
+def check_classes(name: str, model: "Model", data: "Dataset") -> None:
+    """Refuse data whose classes are not those that the model was trained with, if it was.
+
+    Raises:
+        ModelError: none, others, or as many under other names.
+    """
+    from impasto.cli.sample import class_names
+
+    wanted = class_names(name, model)
+    if model.config.classes and (len(data.class_names) != model.config.classes or wanted not in ((), data.class_names)):
+        knows, has = (", ".join(some) or "none" for some in (wanted, data.class_names))
+        raise ModelError(f"{name} knows {model.config.classes} classes ({knows}), {data.name} has others: {has}")
 
 
 def show(table: list[dict[str, Any]]) -> None:
@@ -204,16 +252,13 @@ def _lines(figures: dict[str, Any]) -> list[tuple[str, str]]:
     for name, found in figures.items():
         if name.startswith("likelihood"):
             protocol = name.removeprefix("likelihood ")
-            lines.append(
-                (
-                    f"nats, {protocol} ({found['kind']}, {found['pictures']} pictures)",
-                    f"{found['nats']:.2f} ± {found['error']:.2f}",
-                )
-            )
+            used = f"{found['kind']}, {_of(found['pictures'], found['of'], figures['seed'])}"
+            lines.append((f"nats, {protocol} ({used})", f"{found['nats']:.2f} ± {found['error']:.2f}"))
             lines.append((f"bits/dim, {protocol}", f"{found['bits_per_dim']:.4f}"))
     if samples := figures.get("samples"):
         lines += [
             (f"Fréchet distance, {samples['n']} samples", f"{samples['frechet']:.2f}"),
+            ("  from", _of(samples["real"], samples["of"], figures["seed"])),
             ("  floor: training pictures", f"{samples['floor']:.2f}"),
             ("  judge (not Inception)", samples["judge"]),
             ("precision", f"{samples['precision']:.3f}"),
@@ -225,3 +270,8 @@ def _lines(figures: dict[str, Any]) -> list[tuple[str, str]]:
         if samples["accuracy"] is not None:
             lines.append(("shows the class asked for", f"{samples['accuracy']:.2%}"))
     return lines
+
+
+def _of(used: int, there: int, seed: int) -> str:
+    """How many test pictures a figure is of."""
+    return f"{used} test pictures" if used == there else f"{used} of {there} test pictures, seed {seed}"

@@ -31,7 +31,7 @@ def interpolate(
 
     picture.check_writable(output)
     decoder = models.load(model, device)
-    wanted = parse_labels(labels, decoder.config.classes) if labels else None
+    wanted = parse_labels(labels, decoder, model) if labels else None
     pictures = interpolations(decoder, rows, steps, wanted, torch.Generator().manual_seed(seed))
     settings = {"model": model, "rows": rows, "steps": steps, "labels": labels, "seed": seed}
     recipe = provenance.drawn_recipe("interpolate", settings, {model: models.sha256_of(model)})

@@ -1,7 +1,7 @@
 """`impasto latent`: a model's two latents as a map of pictures, and where test pictures lie on it."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -15,9 +15,12 @@ def latent(
         str | None,
         typer.Option(help="Also draw where its test pictures lie, as OUT with -points in its name.", metavar="NAME"),
     ] = None,
-    points: Annotated[int, typer.Option(help="Test pictures, at most.", min=1, metavar="N")] = 10_000,
+    points: Annotated[
+        int, typer.Option(help="Test pictures, at most; drawn evenly with seed 0.", min=1, metavar="N")
+    ] = 10_000,
     label: Annotated[
-        int | None, typer.Option(help="The class of the map, for a model trained with classes.", metavar="N")
+        str | None,
+        typer.Option(help="The class of the map, for a model trained with classes: 7, or a name.", metavar="L"),
     ] = None,
     data_dir: Annotated[
         Path | None, typer.Option(help="Where the data sets lie (default IMPASTO_DATA, or the cache).", metavar="DIR")
@@ -28,10 +31,12 @@ def latent(
 
     impasto latent mnist-vae2d -o map.png --data mnist
     """
-    import torch
+    from dataclasses import asdict
 
     import impasto.data
     from impasto import models, picture, provenance
+    from impasto.cli.evaluate import check_classes
+    from impasto.cli.sample import class_names, parse_labels, view_of
     from impasto.evaluation.grids import grid
     from impasto.evaluation.latent import SIDE, encoded, latent_map, scatter
     from impasto.files import replacing
@@ -39,8 +44,13 @@ def latent(
 
     picture.check_writable(output)
     decoder = models.load(model, device)
-    test = impasto.data.load(data, "test", size=decoder.config.size, data_dir=data_dir) if data else None
-    pictures = latent_map(decoder, labels=None if label is None else torch.tensor([label]))
+    wanted = None if label is None else parse_labels(label, decoder, model)[:1]
+    test = None
+    if data is not None:
+        view: Any = asdict(view_of(model)) | {"class_names": class_names(model, decoder) or None}
+        test = impasto.data.load(data, "test", **view, data_dir=data_dir)
+        check_classes(model, decoder, test)
+    pictures = latent_map(decoder, labels=wanted)
     recipe = provenance.drawn_recipe("latent", {"model": model, "label": label}, {model: models.sha256_of(model)})
     Picture(grid(pictures.cpu(), SIDE), recipe=recipe).save(output)
     print(output)

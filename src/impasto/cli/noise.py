@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
-from impasto.cli.sample import Seed, Which, square
+from impasto.cli.sample import Seed, Which, view_of
 from impasto.errors import ModelError
 
 
@@ -31,7 +31,8 @@ def noise(
     diffusion: Any = models.load(model, device)
     if not hasattr(diffusion, "noising"):
         raise ModelError(f"the family {type(diffusion).__name__} does not work with noise; take a diffusion model")
-    images = torch.cat([square(path, diffusion.config.size, diffusion.config.channels) for path in pictures])
+    view = view_of(model)
+    images = torch.cat([view.seen(path) for path in pictures])
     noisy = diffusion.noising(images.to(diffusion.device), film, torch.Generator().manual_seed(seed))
     rows = noisy.transpose(0, 1).flatten(0, 1)  # of [film, N, C, S, S]
     Picture(grid(rows, film)).save(output)  # without a recipe, which would say that the model drew it

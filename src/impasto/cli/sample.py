@@ -11,11 +11,12 @@ import typer
 from impasto.cli.models import names
 from impasto.cli.terminal import bar, settings
 from impasto.configs import nearest, read
-from impasto.errors import SettingsError
+from impasto.errors import OutputError, SettingsError
 
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from impasto.data.square import Square
     from impasto.models.base import Given, Model
 
 FRAMES = 120  # of an animation, at most
@@ -24,7 +25,9 @@ Which = Annotated[
     str,
     typer.Argument(metavar="MODEL", help="A run folder, or a name from `impasto models list`.", autocompletion=names),
 ]
-Labels = Annotated[str | None, typer.Option(help="Classes to draw: 7, or 0-9, or 3,1,4.", metavar="L")]
+Labels = Annotated[
+    str | None, typer.Option(help="Classes to draw: 7, or 0-9, or 3,1,4, or names: cat,dog.", metavar="L")
+]
 Seed = Annotated[int, typer.Option(help="Of the random numbers; the same seed draws the same pictures.", metavar="N")]
 Options = Annotated[
     list[str] | None,
@@ -66,7 +69,7 @@ def sample(
     from impasto.evaluation.grids import columns_for
 
     drawer = models.load(model, device)
-    wanted = parse_labels(labels, drawer.config.classes) if labels else None
+    wanted = parse_labels(labels, drawer, model) if labels else None
     columns = len(wanted) if wanted is not None and 1 < len(wanted) < n else columns_for(n)
     recipe = {"model": model, "n": n, "labels": labels, "seed": seed, "film": film, **settings(options or ())}
     draw(drawer, n, output, columns, recipe, labels=wanted, seed=seed, options=options, film=film)
@@ -90,21 +93,25 @@ def inpaint(
 
     impasto inpaint mnist-pixelcnn seven.png -o completed.png
     """
+    import dataclasses
+
     import torch
 
-    from impasto import models, provenance
+    from impasto import models, picture, provenance
     from impasto.models.base import Given
 
     drawer = models.load(model, device)
-    size, channels = drawer.config.size, drawer.config.channels
-    images = torch.cat([square(path, size, channels) for path in pictures])
+    view, size = view_of(model), drawer.config.size
+    images = torch.cat([view.seen(path) for path in pictures])
     if mask is None:
         known = torch.zeros(1, 1, size, size, dtype=torch.bool)
         known[:, :, : size // 2] = True
     else:
-        known = square(mask, size, 1) < 0.5
+        marked = picture.read(mask)  # as elsewhere: what is black or transparent stays
+        alpha = 1 if marked.alpha is None else marked.alpha
+        known = dataclasses.replace(view, channels=1).cut(marked.pixels * alpha) < 0.5
     given = Given(images.repeat_interleave(n, 0), known)
-    wanted = parse_labels(labels, drawer.config.classes).repeat_interleave(n) if labels else None
+    wanted = parse_labels(labels, drawer, model).repeat_interleave(n) if labels else None
     recipe = {"model": model, "n": n, "labels": labels, "seed": seed, **settings(options or ())}
     sources = [provenance.source(path) for path in (*pictures, *([] if mask is None else [mask]))]
     draw(drawer, n * len(images), output, n, recipe, labels=wanted, seed=seed, options=options, given=given, of=sources)
@@ -139,6 +146,8 @@ def draw(
         picture.check_writable(output)
     elif film:
         raise SettingsError(f"--film is a picture, such as film.png, not {output}; leave out the one or the other")
+    if folder and output.is_dir() and any(output.iterdir()):
+        raise OutputError(f"{output} is not empty: its files would lie among the new ones; name another folder")
     start, frames, moments, pictures = time.perf_counter(), [], [], torch.empty(0)
     sampling = drawer.sampling(
         n,
@@ -173,27 +182,53 @@ def draw(
     print(f"{output}: {n} pictures in {seconds:.1f} s")
 
 
-def parse_labels(text: str, classes: int) -> "Tensor":
-    """Classes from "7", "0-9" or "3,1,4".
+def parse_labels(text: str, drawer: "Model", model: str) -> "Tensor":
+    """Classes from "7", "0-9" or "3,1,4", or from their names, such as "cat,dog".
+
+    Where all names are numbers, numbers are names.
 
     Raises:
         SettingsError: not of that form, or a class that the model does not have.
     """
     import torch
 
+    classes, found = drawer.config.classes, class_names(model, drawer)
     if not classes:
         raise SettingsError("this model was trained without classes; leave out --labels")
+    numbers = found if found and all(name.isdecimal() for name in found) else [str(i) for i in range(classes)]
+    by_name = {number: i for i, number in enumerate(numbers)} | {name: i for i, name in enumerate(found)}
     labels: list[int] = []
-    for part in text.split(","):
+    for part in [text] if text in by_name else [part.strip() for part in text.split(",")]:
+        if part in by_name:
+            labels.append(by_name[part])
+            continue
         if not re.fullmatch(r"\d{1,9}(-\d{1,9})?", part):
-            raise SettingsError(f"--labels takes 7, or 0-9, or 3,1,4, not {text!r}")
+            raise SettingsError(f"--labels takes 7, or 0-9, or 3,1,4, or names ({', '.join(found)}), not {part!r}")
         first, *_, last = map(int, part.split("-") * 2)
-        if last >= classes:  # said before they are counted out
-            raise SettingsError(f"--labels go from 0 to {classes - 1}, not {text!r}")
-        labels += range(first, last + 1)
-    if not labels:  # 9-0
-        raise SettingsError(f"--labels go from 0 to {classes - 1}, not {text!r}")
+        if not (first <= last and str(first) in by_name and last - first < classes and str(last) in by_name):
+            raise SettingsError(f"--labels go from {numbers[0]} to {numbers[-1]}, not {text!r}")
+        labels += [by_name[str(number)] for number in range(first, last + 1) if str(number) in by_name]
     return torch.tensor(labels)
+
+
+def class_names(model: str, network: "Model") -> tuple[str, ...]:
+    """The names of the classes that the `network` of the run or name `model` knows; none where it does not say."""
+    from impasto import models
+    from impasto.training import checkpoint
+
+    found = checkpoint.read_config(models.find(model)).get("class_names")
+    if not isinstance(found, list) or len(found) != network.config.classes:
+        return ()
+    return tuple(map(str, found))
+
+
+def view_of(model: str) -> "Square":
+    """How the run or bundled model of that name sees pictures."""
+    from impasto import models
+    from impasto.data.square import of_run
+    from impasto.training import checkpoint
+
+    return of_run(checkpoint.read_config(models.find(model)))
 
 
 def sampler_options(drawer: "Model", given: "list[str] | tuple[str, ...]") -> dict[str, Any]:
@@ -211,16 +246,3 @@ def sampler_options(drawer: "Model", given: "list[str] | tuple[str, ...]") -> di
             raise nearest(name, defaults, "setting of this sampler")
         found[name] = read(name, text, type(defaults[name]))
     return found
-
-
-def square(path: Path, size: int, channels: int) -> "Tensor":
-    """The picture [1, channels, size, size]: the middle square, reduced, grey for models of grey pictures."""
-    from impasto import picture
-
-    pixels = picture.read(path).pixels
-    side = min(pixels.shape[2:])
-    top, left = ((length - side) // 2 for length in pixels.shape[2:])
-    pixels = picture.resize(pixels[:, :, top : top + side, left : left + side], size, size)
-    return (
-        pixels if channels == 3 else (pixels * pixels.new_tensor([0.299, 0.587, 0.114]).view(1, 3, 1, 1)).sum(1, True)
-    )

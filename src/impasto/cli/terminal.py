@@ -22,9 +22,8 @@ def show_warnings() -> None:
     """Show our own warnings as lines of their own, each once, and no library's; `python -W` shows those again."""
     if not sys.warnoptions:
         warnings.simplefilter("ignore")
-    warnings.filterwarnings("once", category=ImpastoWarning)
-    plainly = warnings.showwarning
-    said: set[str] = set()  # Python forgets what it showed once whenever a library changes the filters
+    warnings.filterwarnings("always", category=ImpastoWarning)  # "once" forgets whenever a library touches the filters
+    plainly, said = warnings.showwarning, set[str]()
 
     def show(message: Warning | str, category: type[Warning], *where: Any) -> None:
         if issubclass(category, ImpastoWarning):

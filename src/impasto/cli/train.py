@@ -124,7 +124,8 @@ def train(
         its_own, weights = _begun(begin, family)
         size = size or its_own["size"]
         values = {name: value for name, value in its_own.items() if name not in OF_THE_DATA} | values
-    shown, held_out = _data(data, content, style, size, data_dir)
+    channels = before["config"].get("channels") if resume else its_own.get("channels") if begin is not None else None
+    shown, held_out = _data(data, content, style, size, data_dir, channels)
     if resume:
         config, training = _before(before, run, family, shown.name, preset, values)
         preset = before["preset"]
@@ -188,7 +189,12 @@ def _begun(begin: str, family: str) -> "tuple[dict[str, Any], dict[str, Tensor]]
 
 
 def _data(
-    name: str | None, content: Path | None, style: Path | None, size: int | None, data_dir: Path | None
+    name: str | None,
+    content: Path | None,
+    style: Path | None,
+    size: int | None,
+    data_dir: Path | None,
+    channels: int | None,
 ) -> "tuple[Dataset, Dataset]":
     """What is learnt, and what it is validated on."""
     from impasto.data import load, pairs
@@ -196,7 +202,8 @@ def _data(
     if name is None:
         assert content is not None and style is not None
         return pairs.load(content, style, size or PAIR_SIZE)
-    return load(name, "train", size=size, data_dir=data_dir), load(name, "validation", size=size, data_dir=data_dir)
+    shown = load(name, "train", size=size, channels=channels, data_dir=data_dir)
+    return shown, load(name, "validation", size=size, channels=shown.channels, data_dir=data_dir)
 
 
 def _before(

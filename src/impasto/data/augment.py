@@ -6,15 +6,16 @@ from torch import Tensor
 
 from impasto.configs import nearest
 
-KINDS = ("none", "flip", "flip+crop", "shift")
+KINDS = ("none", "flip", "crop", "flip+crop", "shift")
 
 
 def augment(images: Tensor, kind: str, generator: torch.Generator | None = None) -> Tensor:
     """`images` [N, C, S, S] changed at random, same shape.
 
     Args:
-        kind: "none"; "flip": mirrored left to right, one in two; "flip+crop": also moved by up to 4 pixels over
-            their own reflection, the custom on CIFAR-10; "shift": moved by up to 2 pixels over black, for digits.
+        kind: "none"; "flip": mirrored left to right, one in two; "crop": moved by up to 4 pixels over their own
+            reflection; "flip+crop": both, the custom on CIFAR-10; "shift": moved by up to 2 pixels over black, for
+            digits.
         generator: on the CPU; None is torch's own.
 
     Raises:
@@ -25,8 +26,9 @@ def augment(images: Tensor, kind: str, generator: torch.Generator | None = None)
     if kind.startswith("flip"):
         mirrored = torch.rand(len(images), 1, 1, 1, generator=generator) < 0.5
         images = torch.where(mirrored.to(images.device), images.flip(3), images)
-    if kind == "flip+crop":
-        return _crops(F.pad(images, (4, 4, 4, 4), mode="reflect"), images.shape[2], generator)
+    if kind.endswith("crop"):
+        by = min(4, images.shape[2] - 1)  # a reflection is no larger than the picture
+        return _crops(F.pad(images, (by, by, by, by), mode="reflect"), images.shape[2], generator)
     if kind == "shift":
         return _crops(F.pad(images, (2, 2, 2, 2)), images.shape[2], generator)
     return images

@@ -33,6 +33,14 @@ class Dataset(Protocol):
     def class_names(self) -> tuple[str, ...]:
         """One for each class; none where the pictures have no classes."""
 
+    @property
+    def labels(self) -> Tensor | None:
+        """[N], int64; None where the pictures have no classes."""
+
+    @property
+    def mirrored(self) -> bool:
+        """Whether a mirror image is known to show the same class: a letter's, or that of a left shoe, does not."""
+
     def __len__(self) -> int: ...
 
     def batch(self, indices: Tensor) -> Batch: ...
@@ -46,6 +54,7 @@ class Stored:
     images: Tensor  # [N, C, S, S], uint8
     labels: Tensor | None = None  # [N], int64
     class_names: tuple[str, ...] = ()
+    mirrored: bool = False
 
     @property
     def channels(self) -> int:
@@ -61,6 +70,23 @@ class Stored:
     def batch(self, indices: Tensor) -> Batch:
         labels = None if self.labels is None else self.labels[indices]
         return Batch(self.images[indices].float() / 255, labels)
+
+
+def drawn(data: Dataset, n: int | None = None, seed: int = 0) -> Tensor:
+    """Indices of `n` pictures of `data`, drawn evenly: each class as often as in the whole, give or take one.
+
+    They come in a random order. Where `data` has no more than `n` pictures, it is all of them, in their own order.
+    """
+    count = len(data)
+    if n is None or n >= count:
+        return torch.arange(count)
+    generator = torch.Generator().manual_seed(seed)
+    shuffled = torch.randperm(count, generator=generator)
+    if data.labels is not None:
+        shuffled = shuffled[data.labels.cpu()[shuffled].argsort(stable=True)]
+    start = torch.rand(1, generator=generator, dtype=torch.float64)
+    places = ((torch.arange(n) + start) * count / n).long().clamp(max=count - 1)  # at equal distances
+    return shuffled[places][torch.randperm(n, generator=generator)]
 
 
 def order(length: int, batch: int, step: int, seed: int) -> Tensor:

@@ -1,51 +1,29 @@
 """A folder of any pictures as a data set: `folder:PATH`, its subfolders the classes.
 
-`folder:PATH?size=128&crop=none` sets the side in pixels and how a picture becomes a square.
+`folder:PATH?size=128&crop=none&channels=1` sets the side in pixels, how a picture becomes a square, and grey.
 """
 
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+import re
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import parse_qsl
 
 import torch
 from torch import Tensor
 
-from impasto.configs import changed, nearest
+from impasto.configs import changed
 from impasto.data.dataset import Batch, Dataset, Stored
-from impasto.errors import DataError, PictureError, SettingsError, warn
+from impasto.data.square import Square, is_folder, located, on_white
+from impasto.errors import DataError, PictureError, warn
+from impasto.files import is_hidden
 from impasto.formats import PICTURES
-from impasto.picture import read, resize
+from impasto.picture import read
 
-CROPS = ("centre", "none")
 LARGE = 10**9  # bytes of decoded pictures; more are streamed
 NAMED = 20  # broken files in one warning
-
-
-@dataclass(frozen=True)
-class Square:
-    """How a picture becomes a square."""
-
-    size: int = 64  # side, pixels
-    crop: str = "centre"  # "centre": what is too long is cut off at both ends; "none": all of it, squeezed
-
-    def of(self, file: Path) -> Tensor:
-        """The picture in `file` as a square [3, size, size] uint8, on white where it is transparent.
-
-        Raises:
-            PictureError: it cannot be read.
-        """
-        picture = read(file)
-        pixels = picture.pixels
-        if picture.alpha is not None:
-            pixels = pixels * picture.alpha + (1 - picture.alpha)
-        height, width = pixels.shape[2:]
-        if self.crop == "centre":
-            side = min(height, width)
-            top, left = (height - side) // 2, (width - side) // 2
-            pixels = pixels[:, :, top : top + side, left : left + side]
-        return resize(pixels, self.size, self.size)[0].mul(255).round().byte()
+LOOKED_AT = 1000  # pictures at most, to find out whether all are grey
+TINT = 2 / 255  # between the channels of a grey pixel, at most: what rounding leaves
 
 
 @dataclass(frozen=True)
@@ -57,7 +35,11 @@ class Streamed:
     square: Square
     labels: Tensor | None = None  # [N], int64
     class_names: tuple[str, ...] = ()
-    channels: int = 3
+    mirrored: bool = False
+
+    @property
+    def channels(self) -> int:
+        return self.square.channels
 
     @property
     def size(self) -> int:
@@ -76,35 +58,47 @@ class Streamed:
         return Batch(torch.stack(images).float() / 255, None if self.labels is None else self.labels[labels])
 
 
-def load(name: str, split: str, size: int | None = None) -> Dataset:
+def load(
+    name: str,
+    split: str,
+    size: int | None = None,
+    channels: int | None = None,
+    crop: str | None = None,
+    class_names: tuple[str, ...] | None = None,
+) -> Dataset:
     """The "train", "validation" or "test" part of the pictures in the folder that `name` says.
 
-    A tenth of the pictures each is for validation and test, chosen by a hash of their names.
+    A tenth of the pictures of each class is for validation and another for test, chosen by a hash of their names; a
+    class of one or two pictures is for training alone.
 
     Args:
-        name: "folder:PATH", perhaps with "?size=...&crop=..." behind it.
+        name: "folder:PATH", perhaps with "?size=...&crop=...&channels=..." behind it.
         size: side in pixels, before what `name` says.
+        channels: 1 is grey; before what `name` says. Else grey where all pictures are (of 1,000 that are looked at).
+        crop: where `name` says none.
+        class_names: the classes of a run, in its order; () for none. Else those of the subfolders, numbers in them in
+            the order of their size.
 
     Raises:
         SettingsError: an option in `name` that does not exist.
         DataError: no folder, or no pictures in it.
     """
-    location, _, options = name.removeprefix("folder:").partition("?")
-    square = _square(dict(parse_qsl(options, keep_blank_values=True)) | ({} if size is None else {"size": size}))
-    root = Path(location).expanduser()
-    if not location or not root.is_dir():
+    root, options = located(name)
+    if name == "folder:" or not is_folder(root):
         raise DataError(f"{name!r} names no folder; write folder:PATH")
-    every = pictures_in(root)
-    files = _part(every, split)
+    given = {key: value for key, value in (("size", size), ("channels", channels)) if value is not None}
+    asked = {"crop": crop or Square.crop} | options | given
+    square = changed(Square(), asked)
+    every, class_names = _classes(root, pictures_in(root), class_names)
+    files = [file for members in _by_class(every, class_names) for file in _part(members, split)]
     if not files:
         raise DataError(f"{root} has {len(every)} pictures, too few to hold some out for {split}; it takes 3")
-    # Pictures beside the subfolders belong to no class, and one class is none.
-    class_names = tuple(sorted({file.parts[0] for file in every}))
-    if len(class_names) < 2 or any(len(file.parts) == 1 for file in every):
-        class_names = ()
+    if "channels" not in asked and _grey(root, every):
+        square = changed(square, {"channels": 1})
+    files.sort()
     labels = torch.tensor([class_names.index(file.parts[0]) for file in files]) if class_names else None
     paths = tuple(root / file for file in files)
-    if len(files) * 3 * square.size**2 > LARGE:
+    if len(files) * square.channels * square.size**2 > LARGE:
         return Streamed(name, paths, square, labels, class_names)
     images, sound, broken = [], [], []
     for index, path in enumerate(paths):
@@ -124,14 +118,34 @@ def load(name: str, split: str, size: int | None = None) -> Dataset:
 def pictures_in(root: Path) -> list[Path]:
     """The pictures in a folder and its subfolders, by their paths in it, sorted; hidden ones are left out.
 
+    Links are followed.
+
     Raises:
-        DataError: there are none.
+        DataError: there are none, or a folder cannot be read.
     """
-    every = sorted(file.relative_to(root) for file in root.rglob("*") if file.suffix.lower() in PICTURES)
-    every = [file for file in every if not any(part.startswith(".") for part in file.parts)]
+    try:
+        every = sorted(file.relative_to(root) for file in _files(root, frozenset()))
+    except OSError as error:
+        raise DataError(f"{error.filename or root} cannot be read: {error.strerror or error}") from error
+    every = [file for file in every if file.suffix.lower() in PICTURES]
     if not every:
         raise DataError(f"{root} has no pictures ({', '.join(sorted(PICTURES))})")
     return every
+
+
+def _files(folder: Path, above: frozenset[tuple[int, int]]) -> Iterator[Path]:
+    """What lies in a folder and its subfolders; a link to a folder that it lies in itself is not followed."""
+    here = folder.stat()
+    place = (here.st_dev, here.st_ino)
+    if place in above:
+        return
+    for entry in folder.iterdir():
+        if is_hidden(entry):
+            continue
+        if entry.is_dir():
+            yield from _files(entry, above | {place})
+        else:
+            yield entry
 
 
 def first_sound(name: str, files: Sequence[Path], index: int, opened: Callable[[Path], Tensor]) -> tuple[int, Tensor]:
@@ -149,18 +163,63 @@ def first_sound(name: str, files: Sequence[Path], index: int, opened: Callable[[
     raise DataError(f"{name}: no picture can be read any more")
 
 
-def _square(options: Mapping[str, str | int]) -> Square:
-    square = changed(Square(), options)
-    if square.size < 1:
-        raise SettingsError(f"a picture has at least 1 pixel a side, not {square.size}")
-    if square.crop not in CROPS:
-        raise nearest(square.crop, CROPS, "crop")
-    return square
+def _classes(root: Path, every: list[Path], known: tuple[str, ...] | None) -> tuple[list[Path], tuple[str, ...]]:
+    """The pictures that count, and the classes: those `known` where all are among them, else the subfolders."""
+    inside = [file for file in every if len(file.parts) > 1]
+    found = sorted({file.parts[0] for file in inside}, key=_natural)
+    if known and found and set(found) <= set(known):
+        names = known
+    elif known == () or len(found) < 2:
+        return every, ()
+    else:
+        names = tuple(found)
+    if stray := len(every) - len(inside):
+        first = next(file for file in every if len(file.parts) == 1)
+        warn(f"{root}: {stray} pictures beside the folders of the classes are left out, such as {first}")
+    empty = {folder.name for folder in root.iterdir() if folder.is_dir() and not is_hidden(folder)} - set(found)
+    if empty:
+        warn(f"{root}: no pictures in {', '.join(sorted(empty, key=_natural))}; what is empty is no class")
+    return inside, names
+
+
+def _natural(name: str) -> tuple[list[tuple[bool, int, str]], str]:
+    """What to sort by, so that 2 comes before 10."""
+    parts = re.findall(r"[0-9]+|[^0-9]+", name)
+    return [(False, int(part), "") if part[0] in "0123456789" else (True, 0, part) for part in parts], name
+
+
+def _by_class(files: list[Path], class_names: tuple[str, ...]) -> list[list[Path]]:
+    """The files of each class, with a word on those too small to hold some out; all where every one is."""
+    members: dict[str, list[Path]] = {}
+    for file in files:
+        members.setdefault(file.parts[0] if class_names else "", []).append(file)
+    small = [name for name in sorted(members, key=_natural) if len(members[name]) < 3]
+    if len(small) == len(members):
+        return [files]
+    if small:
+        warn(f"too few pictures to hold some out, so all are for training: {', '.join(small)}; a class takes 3")
+    return list(members.values())
+
+
+def _rank(file: Path) -> bytes:
+    return hashlib.md5(file.as_posix().encode("utf-8", "surrogateescape"), usedforsecurity=False).digest()
 
 
 def _part(files: list[Path], split: str) -> list[Path]:
     """The files of `split`, in their order: few change sides when pictures are added or taken away."""
-    ranked = sorted(files, key=lambda file: hashlib.md5(file.as_posix().encode(), usedforsecurity=False).digest())
+    ranked = sorted(files, key=_rank)
     tenth = max(1, round(len(files) / 10)) if len(files) >= 3 else 0
     parts = {"test": ranked[:tenth], "validation": ranked[tenth : 2 * tenth], "train": ranked[2 * tenth :]}
     return sorted(parts[split])
+
+
+def _grey(root: Path, files: list[Path]) -> bool:
+    """Whether all pictures are grey, by as many as `LOOKED_AT`; those that are broken say nothing."""
+    for file in sorted(files, key=_rank)[:LOOKED_AT]:
+        try:
+            pixels = on_white(read(root / file))
+        except PictureError:
+            continue
+        if (pixels.amax(1) - pixels.amin(1)).max() > TINT:
+            return False
+    return True

@@ -16,6 +16,7 @@ from impasto.weights import home
 RETRIES = 1  # of a download that breaks off or arrives damaged, before the next mirror
 TIMEOUT = 30  # seconds without an answer
 SEED = 0  # of the validation part
+MANY = 100  # pictures whose mean brightness says which data set they are of
 
 _Read = tuple[tuple[Path, Path], np.ndarray, np.ndarray]  # files of pictures and of labels; pictures; labels
 
@@ -28,6 +29,9 @@ class Source:
     validation: int  # one in so many of the training pictures
     mirrors: tuple[str, ...]  # folders on the network, tried in turn
     md5: dict[str, str]  # of each original file
+    counts: dict[str, tuple[int, ...]]  # pictures of each class in "train" and "test", validation included
+    means: tuple[float, ...]  # of each channel over all training pictures, in [0, 1]
+    mirrored: bool = False  # whether a mirror image shows the same class
 
 
 SOURCES = {
@@ -46,6 +50,11 @@ SOURCES = {
             "t10k-images-idx3-ubyte.gz": "9fb629c4189551a2d022fa330f9573f3",
             "t10k-labels-idx1-ubyte.gz": "ec29112dd5afa0611ce80d1b7f02629c",
         },
+        counts={
+            "train": (5923, 6742, 5958, 6131, 5842, 5421, 5918, 6265, 5851, 5949),
+            "test": (980, 1135, 1032, 1010, 982, 892, 958, 1028, 974, 1009),
+        },
+        means=(0.1307,),
     ),
     # Xiao, Rasul and Vollgraf 2017, arXiv:1708.07747
     "fashion-mnist": Source(
@@ -73,6 +82,8 @@ SOURCES = {
             "t10k-images-idx3-ubyte.gz": "bef4ecab320f06d8554ea6380940ec79",
             "t10k-labels-idx1-ubyte.gz": "bb300cfdad3c16e7a12a480ee83cd310",
         },
+        counts={"train": (6000,) * 10, "test": (1000,) * 10},
+        means=(0.2860,),
     ),
     # Krizhevsky 2009
     "cifar10": Source(
@@ -80,6 +91,9 @@ SOURCES = {
         validation=10,  # 5,000 of 50,000
         mirrors=("https://www.cs.toronto.edu/~kriz/", "https://dataset.bj.bcebos.com/cifar/"),
         md5={"cifar-10-python.tar.gz": "c58f30108f718f92721af3b95e74349a"},
+        counts={"train": (5000,) * 10, "test": (1000,) * 10},
+        means=(0.4914, 0.4822, 0.4465),
+        mirrored=True,
     ),
 }
 
@@ -101,14 +115,47 @@ def load(name: str, split: str, data_dir: str | os.PathLike[str] | None = None) 
     top = len(source.class_names) - 1
     if labels.min() < 0 or labels.max() > top:
         raise DataError(f"{labels_file} has labels from {labels.min()} to {labels.max()}, but they go from 0 to {top}")
+    _check_contents(name, split, images_file, images, labels)
     # RandomState gives the same numbers in every version for good (NEP 19): no picture ever changes sides.
     shuffled = np.random.RandomState(SEED).permutation(len(images))
     held_out = len(images) // source.validation
     part = {"train": shuffled[held_out:], "validation": shuffled[:held_out], "test": shuffled}[split]
     part.sort()
     return Stored(
-        name, torch.from_numpy(images[part]), torch.from_numpy(labels[part].astype(np.int64)), source.class_names
+        name,
+        torch.from_numpy(images[part]),
+        torch.from_numpy(labels[part].astype(np.int64)),
+        source.class_names,
+        source.mirrored,
     )
+
+
+def _check_contents(name: str, split: str, file: Path, images: np.ndarray, labels: np.ndarray) -> None:
+    """Refuse what bears the name of a data set and is another: MNIST and its successors share the names of their files.
+
+    Parts of a data set pass, and small ones of another size or number, which are somebody's own.
+
+    Raises:
+        DataError: pictures of another brightness, or labels that are not those of the whole set.
+    """
+    source, part = SOURCES[name], "test" if split == "test" else "train"
+    counts = tuple(np.bincount(labels, minlength=len(source.class_names)).tolist())
+    side = 32 if name == "cifar10" else 28
+    found = None
+    if images.shape[1:] == (len(source.means), side, side) and len(images) >= MANY:
+        bright = images.mean((2, 3), dtype=np.float64) / 255  # [N, C]
+        off = np.abs(bright.mean(0) - source.means)
+        if (off > 0.01 + 4 * bright.std(0) / len(images) ** 0.5).any():
+            found = f"pictures of a mean brightness of {', '.join(f'{mean:.2f}' for mean in bright.mean(0))}"
+            found += f" instead of {', '.join(f'{mean:.2f}' for mean in source.means)}"
+    if found is None and sum(counts) == sum(source.counts[part]) and counts != source.counts[part]:
+        found = "other numbers of pictures of its classes"
+    if found is None and part == "train" and counts == source.counts["test"]:
+        found = "the test pictures in place of the training pictures"
+    if found is None and part == "test" and counts == source.counts["train"]:
+        found = "the training pictures in place of the test pictures"
+    if found:
+        raise DataError(f"{file} is not {name}: it has {found}; put the original files there, or name another folder")
 
 
 def _read_idx(name: str, split: str, data_dir: str | os.PathLike[str] | None) -> _Read:

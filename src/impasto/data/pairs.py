@@ -28,6 +28,8 @@ class Pairs:
     size: int
     channels: int = 6
     class_names: tuple[str, ...] = ()
+    labels: None = None
+    mirrored: bool = False
 
     def __len__(self) -> int:
         return len(self.contents)
@@ -62,7 +64,7 @@ def load(contents: Path, styles: Path, size: int) -> tuple[Pairs, Pairs]:
     """
     shown, manner = _files(contents), _files(styles)
     name = f"{contents.name} x {styles.name}"
-    held_out = shown[::20][:64]
+    held_out = shown[:: max(20, -(-len(shown) // 64))]  # from all over the folder
     kept = set(held_out)
     rest = tuple(file for file in shown if file not in kept)
     if not rest:

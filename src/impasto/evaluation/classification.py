@@ -69,8 +69,8 @@ def draw_confusion(counts: Tensor, class_names: tuple[str, ...], path: Path) -> 
     axes = figure.add_subplot(xlabel="taken for", ylabel="true class", title=f"{right:.2%} right")
     axes.imshow(shares.numpy(), cmap="Blues", vmin=0, vmax=1)
     if len(counts) <= LEGIBLE:
-        axes.set_xticks(range(len(counts)), class_names, rotation=90)
-        axes.set_yticks(range(len(counts)), class_names)
+        axes.set_xticks(range(len(counts)), class_names, rotation=90, parse_math=False)  # a "$" starts no formula
+        axes.set_yticks(range(len(counts)), class_names, parse_math=False)
         for row, column in counts.nonzero().tolist():
             ink = "white" if shares[row, column] > 0.5 else "black"
             axes.text(column, row, f"{counts[row, column]}", ha="center", va="center", fontsize=8, color=ink)
@@ -93,7 +93,7 @@ def draw_mistakes(
         image = data.batch(index[None]).images[0].expand(3, -1, -1).movedim(0, 2)
         axes.imshow(image.cpu().numpy(), vmin=0, vmax=1)
         names = data.class_names
-        axes.set_title(f"{names[taken]} {share:.0%}\nis {names[labels[index]]}", fontsize=8)
+        axes.set_title(f"{names[taken]} {share:.0%}\nis {names[labels[index]]}", fontsize=8, parse_math=False)
     if not len(mistakes):
         figure.suptitle("no mistakes")
     figure.savefig(path, dpi=120)

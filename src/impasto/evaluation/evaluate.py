@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import torch
 from torch import Tensor
 
-from impasto.data.dataset import Dataset
+from impasto.data.dataset import Dataset, drawn
+from impasto.errors import DataError
 from impasto.evaluation import likelihood, samples
 
 if TYPE_CHECKING:
@@ -43,11 +44,19 @@ def evaluating(
     Args:
         classifier: who looks at the samples; without it only likelihood is measured.
         train: real pictures for the floor of the Fréchet distance.
-        n: number of samples, and of real pictures at most.
-        held_out: number of test pictures for the likelihood; None: all.
+        n: number of samples, and of real pictures at most, which are drawn evenly with `seed`.
+        held_out: number of test pictures for the likelihood, drawn in the same way; None: all.
         options: of `model.sampling`.
+
+    Raises:
+        DataError: too few pictures.
     """
     figures: dict[str, Any] = {}
+    for data in () if classifier is None else (test, train):
+        if data is not None and min(len(data), n) < samples.FEWEST:
+            raise DataError(
+                f"{data.name} has {len(data)} pictures where samples are compared; {samples.FEWEST} are needed"
+            )
     for protocol in likelihood.protocols(model):
         for found in likelihood.measuring(model, test, protocol, seed=seed, pictures=held_out):
             if isinstance(found, int):
@@ -67,19 +76,15 @@ def evaluating(
             )
             labels += [] if wanted is None else [wanted]
         seconds = (time.perf_counter() - start) / n
-        drawn = torch.cat(pictures)
-        binary = bool(((drawn == 0) | (drawn == 1)).all())
-        real = [first(data, n) for data in (test, train) if data is not None]
+        made = torch.cat(pictures)
+        binary = bool(((made == 0) | (made == 1)).all())
+        real = [data.batch(drawn(data, n, seed)).images for data in (test, train) if data is not None]
         if binary:  # two-level samples beside two-level pictures
             real = [likelihood.binarised(images) for images in real]
         yield Progress("features", n, n, {})
-        quality = samples.compare(classifier, drawn, real[0], torch.cat(labels) if labels else None)
-        figures["samples"] = {**asdict(quality), "n": n, "binary": binary, "seconds each": seconds}
+        quality = samples.compare(classifier, made, real[0], torch.cat(labels) if labels else None)
+        figures["samples"] = {**asdict(quality), "n": n, "real": len(real[0]), "of": len(test), "binary": binary}
+        figures["samples"]["seconds each"] = seconds
         if len(real) > 1:
             figures["samples"]["floor"] = samples.frechet(*(samples.look(classifier, images)[0] for images in real))
     yield Progress("done", 1, 1, figures)
-
-
-def first(data: Dataset, n: int) -> Tensor:
-    """The first `n` pictures of `data`, whose order is random where that matters."""
-    return data.batch(torch.arange(min(n, len(data)))).images

@@ -6,7 +6,7 @@ from typing import Protocol, runtime_checkable
 import torch
 from torch import Tensor, nn
 
-from impasto.data.dataset import Dataset
+from impasto.data.dataset import Dataset, drawn
 from impasto.errors import ModelError, SettingsError
 
 SIDE = 30  # of the map, pictures
@@ -66,8 +66,8 @@ def latent_map(model: nn.Module, side: int = SIDE, labels: Tensor | None = None)
     return decoder.decode(points, decoder.classes_for(len(points), labels))
 
 
-def encoded(model: nn.Module, data: Dataset, n: int) -> tuple[Tensor, Tensor | None]:
-    """Latents [n, latent] and labels [n] of the first `n` pictures of `data`, or of all if it has fewer.
+def encoded(model: nn.Module, data: Dataset, n: int, seed: int = 0) -> tuple[Tensor, Tensor | None]:
+    """Latents [n, latent] and labels [n] of `n` pictures of `data`, drawn evenly, or of all if it has fewer.
 
     Raises:
         ModelError: the model does not encode pictures.
@@ -76,7 +76,7 @@ def encoded(model: nn.Module, data: Dataset, n: int) -> tuple[Tensor, Tensor | N
         raise ModelError(f"the family {type(model).__name__} does not encode pictures; a VAE does")
     device = model.latents(1).device
     latents, labels = [], []
-    for indices in torch.arange(min(n, len(data))).split(CHUNK):
+    for indices in drawn(data, n, seed).split(CHUNK):
         batch = data.batch(indices)
         known = None if batch.labels is None else batch.labels.to(device)
         latents.append(model.encode(batch.images.to(device), known).cpu())
@@ -96,10 +96,12 @@ def scatter(latents: Tensor, labels: Tensor | None, class_names: tuple[str, ...]
     else:
         if len(class_names) > 10:  # more than the usual colours
             axes.set_prop_cycle(color=colormaps["turbo"](torch.linspace(0, 1, len(class_names)).numpy()))
-        for index, name in enumerate(class_names):
+        for index in range(len(class_names)):
             own = latents[labels == index]
-            axes.scatter(own[:, 0], own[:, 1], s=3, label=name)
-        figure.legend(markerscale=4, loc="outside right center")
+            axes.scatter(own[:, 0], own[:, 1], s=3, label=f"class {index}")
+        legend = figure.legend(markerscale=4, loc="outside right center")
+        for text, name in zip(legend.get_texts(), class_names, strict=True):
+            text.set(text=name, parse_math=False)  # a name is anyone's: "$" starts no formula, "_" hides no class
     figure.savefig(path, dpi=120)
 
 

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from impasto.data.dataset import Dataset
+from impasto.data.dataset import Dataset, drawn
 from impasto.data.levels import brightness, quantise
+from impasto.errors import DataError
 
 if TYPE_CHECKING:  # models stand above this floor; here one is handed in
     from impasto.models.base import Model
@@ -28,6 +29,7 @@ class Likelihood:
     kind: str  # "exact", or "bound": the true figure is no higher
     protocol: str  # "fixed", "dynamic" (two levels) or "levels": as the file has them
     pictures: int  # that were measured
+    of: int  # that the data set has
 
 
 @torch.no_grad()
@@ -40,18 +42,32 @@ def measuring(
     pictures: int | None = None,
     batch: int = 100,
 ) -> Iterator[int | Likelihood]:
-    """Measure `model` on the first `pictures` of `data`, or all, yielding how many are done, and at last the figure.
+    """Measure `model` on `pictures` of `data`, drawn evenly, or all: yield how many are done, and at last the figure.
 
     Two-level models see binarised pictures. *fixed*: one Bernoulli draw of the data set with `FIXED_SEED`, the same
-    for everyone. *dynamic*: a draw of its own for every `seed`.
+    for everyone, and for a picture the same whether or not others are measured. *dynamic*: a draw of its own for every
+    `seed`.
+
+    Raises:
+        DataError: a single picture, of which there is no error of the mean.
     """
     levels, nats = model.config.levels, []
     drawing = torch.Generator().manual_seed(FIXED_SEED if protocol == "fixed" else seed + 1)
     latents = torch.Generator().manual_seed(seed)  # for bounds that draw at random
-    count = min(len(data), pictures or len(data))
-    for first in range(0, count, batch):
-        shown = data.batch(torch.arange(first, min(first + batch, count)))
-        images = brightness(quantise(shown.images, levels, drawing), levels).to(model.device)
+    chosen = drawn(data, pictures, seed).sort().values
+    if len(chosen) < 2:
+        raise DataError(f"{data.name} has {len(data)} pictures to measure a likelihood on; it takes 2")
+    blank, turn = torch.zeros(data.channels, data.size, data.size), 0
+    for indices in chosen.split(batch):
+        shown = data.batch(indices)
+        quantised = []
+        for index, image in zip(indices.tolist(), shown.images, strict=True):
+            while turn < index and levels == 2:  # what is left out has its share of the draw
+                quantise(blank, levels, drawing)
+                turn += 1
+            quantised.append(quantise(image, levels, drawing))
+            turn = index + 1
+        images = brightness(torch.stack(quantised), levels).to(model.device)
         labels = None if shown.labels is None else shown.labels.to(model.device)
         nats += (-model.log_likelihood(images, labels, latents)).tolist()
         yield len(nats)
@@ -62,7 +78,8 @@ def measuring(
         error=statistics.stdev(nats) / math.sqrt(len(nats)),
         kind=model.likelihood or "",
         protocol=protocol,
-        pictures=count,
+        pictures=len(chosen),
+        of=len(data),
     )
 
 

@@ -10,8 +10,11 @@ import torch
 from torch import Tensor, nn
 from torchmetrics.image.fid import FrechetInceptionDistance
 
+from impasto.errors import DataError
+
 CHUNK = 500  # pictures, or rows of a distance matrix, at a time
 NEIGHBOURS = 3  # k of Kynkäänniemi et al. (2019)
+FEWEST = NEIGHBOURS + 1  # real pictures, for each to have that many others
 FOR_RECALL = 10_000  # pictures at most in the distances, which grow with their square
 
 
@@ -45,10 +48,15 @@ def compare(classifier: nn.Module, samples: Tensor, real: Tensor, labels: Tensor
     Args:
         classifier: a network with `features` and `classify`, such as models.cnn.CNN.
         labels: the classes [N] that the samples were asked to show.
+
+    Raises:
+        DataError: fewer than `FEWEST` of either.
     """
+    if min(len(samples), len(real)) < FEWEST:
+        raise DataError(f"{len(real)} real pictures beside {len(samples)} samples; the distances take {FEWEST} of both")
     fake, seen = look(classifier, samples)
     true, _ = look(classifier, real)
-    precision, recall = precision_recall(true[:FOR_RECALL], fake[:FOR_RECALL])
+    precision, recall = precision_recall(_some(true), _some(fake))
     classes = int(classifier.config.classes)  # type: ignore[union-attr, arg-type]
     return SampleQuality(
         frechet=frechet(true, fake),
@@ -97,4 +105,14 @@ def _within(points: Tensor, manifold: Tensor, k: int) -> float:
 def spread(features: Tensor) -> float:
     """Mean distance between two of `features` [N, D], over pairs of one half with the other."""
     half = len(features) // 2
+    features = _shuffled(features)  # data often lie in the order of their classes
     return (features[:half] - features[half : 2 * half]).norm(dim=1).mean().item()
+
+
+def _some(features: Tensor) -> Tensor:
+    """`FOR_RECALL` rows at most, of any place."""
+    return features if len(features) <= FOR_RECALL else _shuffled(features)[:FOR_RECALL]
+
+
+def _shuffled(features: Tensor) -> Tensor:
+    return features[torch.randperm(len(features), generator=torch.Generator().manual_seed(0))]

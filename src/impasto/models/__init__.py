@@ -59,10 +59,10 @@ def configure(
     preset = preset or kind.preset_for(config)
     if preset not in kind.presets:
         raise nearest(preset, kind.presets, "preset")
-    training = Training()
-    for chosen in (kind.presets[preset], values or {}):
-        config, training = rechanged(config, training, chosen)
-    return config, training
+    config, training = rechanged(config, Training(), kind.presets[preset])
+    if training.augment.startswith("flip") and not data.mirrored:  # left and right may be classes, letters have a side
+        config, training = rechanged(config, training, {"augment": "crop", "mirror": False})
+    return rechanged(config, training, values or {})
 
 
 def rechanged(config: Config, training: "Training", values: Mapping[str, Any]) -> tuple[Config, "Training"]:

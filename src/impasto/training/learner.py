@@ -10,7 +10,7 @@ from accelerate import PartialState
 from accelerate.utils import broadcast, reduce
 from torch import Tensor, nn
 
-from impasto.data.dataset import Batch, Dataset
+from impasto.data.dataset import Batch, Dataset, drawn
 from impasto.device import autocast_dtype
 from impasto.training.optimisers import build
 from impasto.training.settings import Training
@@ -135,7 +135,7 @@ class Learner:
         self.average.eval()
         seed_step(0, 0, 0, self.device)
         means = Means()
-        for indices in torch.arange(min(len(data), VALIDATION_PICTURES)).split(self.settings.batch):
+        for indices in drawn(data, VALIDATION_PICTURES).split(self.settings.batch):
             with self.autocast:
                 for update in self.average.updates(self.moved(data.batch(indices))):
                     for name, value in {"loss": update.loss, **update.metrics}.items():

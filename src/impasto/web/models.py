@@ -14,7 +14,7 @@ from torch import Tensor
 from impasto import animation, models, provenance
 from impasto.cli.classify import TOP, best_classes
 from impasto.cli.models import names
-from impasto.cli.sample import FRAMES, parse_labels, square
+from impasto.cli.sample import FRAMES, parse_labels, view_of
 from impasto.evaluation.grids import columns_for, grid
 from impasto.evaluation.latent import SIDE, interpolations, latent_map, latents_at
 from impasto.models.base import Given, Model
@@ -73,7 +73,7 @@ def _sample(load: Any) -> None:
         yield {view: work.line(request, "starting"), drawn: None, film: None}
         with work.one_line():
             drawer = work.computed(load, model)
-            wanted = parse_labels(labels, drawer.config.classes) if labels else None
+            wanted = parse_labels(labels, drawer, model) if labels else None
             recipe = {"model": model, "n": int(n), "labels": labels or None, "seed": int(seed or 0), "film": None}
             sheets: list[Tensor] = []
             for sheet, shown in work.watched(_drawing(drawer, int(n), wanted, int(seed or 0)), _sketch, request):
@@ -177,7 +177,7 @@ def _interpolate(load: Any) -> None:
         """Draw how one picture turns into another, a row for each two. Returns the sheet."""
         with work.one_line():
             decoder = work.computed(load, model)
-            wanted = parse_labels(labels, decoder.config.classes) if labels else None
+            wanted = parse_labels(labels, decoder, model) if labels else None
             generator = torch.Generator().manual_seed(int(seed or 0))
             pictures = work.computed(interpolations, decoder, int(rows), int(columns), wanted, generator)
             settings = {"model": model, "rows": int(rows), "steps": int(columns), "labels": labels or None,
@@ -215,7 +215,7 @@ def _inpaint(load: Any) -> None:
             known = torch.ones(1, 1, size, size, dtype=torch.bool)
             half = slice(size // 2, None) if part in ("lower", "right") else slice(size // 2)
             known[(..., half, slice(None)) if part in ("lower", "upper") else (..., half)] = False
-            given = Given(square(folder / "drawn.png", size, drawer.config.channels), known)
+            given = Given(view_of(model).seen(folder / "drawn.png"), known)
             run = _drawing(drawer, int(n), None, int(seed or 0), given)
             for completed, shown in work.watched(run, _sketch, request):  # noqa: B007
                 if shown:

@@ -112,7 +112,7 @@ WORDS = {  # what the code calls it: English, Chinese
     "model": ("Model", "模型"),
     "how many": ("How many", "数量"),
     "classes": ("Classes", "类别"),
-    "classes info": ("7, or 0-9, or 3,1,4; empty for any", "如 7、0-9 或 3,1,4；留空则随机"),
+    "classes info": ("7, or 0-9, or 3,1,4, or names; empty for any", "如 7、0-9、3,1,4 或类别名称；留空则随机"),
     "card": ("About this model", "关于此模型"),
     "draw": ("Draw", "绘制"),
     "sample hint": (
