@@ -67,7 +67,7 @@ def test_ntsc_rates_are_exact(tmp_path):
 
 
 def test_what_the_source_said_of_its_pixels_is_kept(tmp_path):
-    about = info(aspect=Fraction(4, 3), full_range=True, matrix=9, primaries=9, transfer=16)
+    about = info(aspect=Fraction(4, 3), full_range=True, matrix=6, primaries=6, transfer=6)
     for name in ("a.mp4", "a.mkv", "a.mov"):
         if name == "a.mov":
             about = replace(about, full_range=False)  # ProRes has none

@@ -49,7 +49,8 @@ def packets(file: Path, settings: str, tick: Fraction) -> Iterator[av.Packet]:
             raise KeyError("settings")
         for packet in container.demux(video=0):
             if packet.size and packet.pts is not None and not packet.is_corrupt:
-                packet.pts = about["first"] + round(packet.pts * packet.time_base / tick)
+                scale = packet.time_base / tick
+                packet.pts, packet.duration = about["first"] + round(packet.pts * scale), round(packet.duration * scale)
                 packet.dts, packet.time_base = packet.pts, tick
                 yield packet
 
