@@ -83,6 +83,7 @@ class FrameWriter:
         self, pattern: Path, bits: int, recipe: dict[str, Any] | None, label_cn: bool, resume: bool, first: int = 1
     ) -> None:
         self.pattern, self.bits, self.recipe, self.label_cn, self.first = pattern, bits, recipe, label_cn, first
+        self._laid = False  # something transparent, on white
         self.done = 0  # frames that are there
         self.last: Tensor | None = None  # [1, 3, H, W], the newest of them, if this run goes on with an earlier one
         try:
@@ -111,6 +112,14 @@ class FrameWriter:
         duration: Fraction | float | None = None,
     ) -> None:
         """Write one more frame, pixels [1, 3, H, W] and alpha [1, 1, H, W] in [0, 1]."""
+        if (
+            not self._laid
+            and alpha is not None
+            and self.pattern.suffix.lower() in (".jpg", ".jpeg")
+            and alpha.min() < 1
+        ):
+            self._laid = True
+            warn(f"{self.pattern.name} has no transparency: it is laid on white; PNG and TIFF frames keep it")
         made = Picture(pixels.cpu(), None if alpha is None else alpha.cpu(), self.recipe)
         made.save(self._file(self.done), bits=self.bits, label_cn=self.label_cn)
         self.done += 1

@@ -160,6 +160,8 @@ class _Video:
             own = self.joints[-1].end + self.joints[-1].shift - self.joints[0].start
         with _opened(path) as (container, stream):
             first = next(_decoded(container.demux(stream), _decoder(stream), []), None)
+            if first is None and "webp" in container.format.name:
+                raise ClipError(f"{path} cannot be read: WebP that moves is not; convert it to GIF or APNG first")
             if first is None:
                 raise ClipError(f"{path} cannot be read: no frame of it can be decoded; was it copied in full?")
         self.zero = (first.pts or 0) * self.tick  # the file's clock at the first frame
@@ -332,7 +334,8 @@ def _decoder(stream: VideoStream) -> VideoCodecContext:
     """The decoder of a stream; that of libvpx where VP8 or VP9 has alpha, which FFmpeg's own leaves out."""
     names = {"vp8": "libvpx", "vp9": "libvpx-vp9"}
     codec = stream.codec_context
-    if stream.metadata.get("alpha_mode") == "1" and codec.name in names:
+    tags = {name.lower(): text for name, text in stream.metadata.items()}
+    if tags.get("alpha_mode") == "1" and codec.name in names:
         with suppress(UnknownCodecError):
             return VideoCodecContext.create(names[codec.name], "r")
     return codec

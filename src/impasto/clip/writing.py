@@ -24,6 +24,7 @@ import av
 import torch
 import torch.nn.functional as F
 from av.codec.codec import UnknownCodecError
+from av.codec.context import Flags
 from av.container import OutputContainer
 from av.video.stream import VideoStream
 from torch import Tensor
@@ -59,7 +60,13 @@ FORMATS = {
     ".mp4": _H264,
     ".mkv": _H264,
     ".webm": _Coding(
-        "libvpx-vp9", "yuv420p", "mp4", {"cpu-used": "4", "row-mt": "1", "lag-in-frames": "10"}, crf=24, aspect=False
+        "libvpx-vp9",
+        "yuv420p",
+        "webm",
+        {"cpu-used": "4", "row-mt": "1", "lag-in-frames": "10"},
+        crf=24,
+        with_alpha=("yuva420p", {"cpu-used": "4", "row-mt": "1", "lag-in-frames": "10", "auto-alt-ref": "0"}),
+        aspect=False,
     ),
     ".mov": _Coding(
         "prores_ks",
@@ -171,7 +178,7 @@ class VideoWriter:
             self.pixel_format, self.options = self.coding.with_alpha
         if self.coding.crf is not None:
             self.options = {**self.options, "crf": str(self.coding.crf if crf is None else crf)}
-        even = self.pixel_format.startswith("yuv4")
+        even = "444" not in self.pixel_format and self.pixel_format.startswith("yuv")
         self.width, self.height = (side + (side % 2 if even else 0) for side in (info.width, info.height))
         ticks = lcm(90_000, info.rate.numerator)  # a second: every rate and every time stamp of films divides it
         self.tick = Fraction(1, ticks if ticks < 2**31 else 90_000)
@@ -271,7 +278,7 @@ class VideoWriter:
     def _begin_part(self) -> OutputContainer:
         self._first = self._pts
         file = parts.following(self.path, self.coding.part)
-        self._part = av.open(f"file:{file}", "w", format=self.coding.part, options=parts.FRAGMENTED)
+        self._part = av.open(f"file:{file}", "w", format=self.coding.part, options=parts.OPTIONS[self.coding.part])
         self._part.metadata["comment"] = parts.label(self.settings, self._first)
         stream = self._part.add_stream(self.coding.codec, rate=self.info.rate, options=self.options)
         assert isinstance(stream, VideoStream)
@@ -279,6 +286,7 @@ class VideoWriter:
         coder.width, coder.height, coder.pix_fmt = self.width, self.height, self.pixel_format
         coder.time_base, coder.sample_aspect_ratio = self.tick, self.info.aspect
         coder.thread_type = "AUTO"
+        coder.flags |= Flags.frame_duration
         if self.pixel_format.startswith("yuv"):
             coder.colorspace = self.info.matrix
             coder.color_range = colour.FULL if self.info.full_range else colour.LIMITED
@@ -319,6 +327,8 @@ class VideoWriter:
             target.metadata.update(tags.container_tags(self.recipe, self.label_cn))
             template = open_files.enter_context(av.open(f"file:{parts.found(self.path)[0]}"))
             track = target.add_stream_from_template(template.streams.video[0])
+            if self.alpha and suffix == ".webm":
+                track.metadata["alpha_mode"] = "1"
             track.codec_context.framerate = self.info.rate
             track.codec_context.sample_aspect_ratio = self.info.aspect
             streams = [self._of(track)]
