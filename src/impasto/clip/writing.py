@@ -310,13 +310,13 @@ class VideoWriter:
                 if self.recipe is not None:
                     tags.add_to_gif(file, self.recipe, self.label_cn)
                 return
-            of = self.of if self.of is not None and self.of.info.sound else None
+            of = self.of if self.of is not None and self.of.path.is_file() else None
             try:
                 self._remux(file, of, length)
             except (av.FFmpegError, ValueError) as error:  # a long run shall not be in vain for a strange sound
                 if of is None or isinstance(error, OSError):
                     raise
-                warn(f"{of.path}: its sound cannot be carried over, {target.name} is silent")
+                warn(f"{of.path}: its sound cannot be carried over ({error}), {target.name} is silent")
                 self._remux(file, None, None)
 
     def _remux(self, file: Path, of: Clip | None, length: Fraction | None) -> None:
@@ -334,7 +334,9 @@ class VideoWriter:
             streams = [self._of(track)]
             if of is not None:
                 source = open_files.enter_context(sound.opened(of))
-                streams.append(sound.Sound(source, target, of, suffix).packets(length))
+                for index in range(len(source.streams.audio)):
+                    own = open_files.enter_context(sound.opened(of))
+                    streams.append(sound.Sound(own, target, of, suffix, index).packets(length))
             for packet in heapq.merge(*streams, key=lambda p: (p.pts or 0) * p.time_base):
                 target.mux(packet)
 
