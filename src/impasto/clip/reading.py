@@ -171,7 +171,6 @@ class _Video:
         if from_zero:
             whole, own = (None if length is None else length - self.zero for length in (whole, own))
         self.own, self.whole = own, whole  # seconds of the video, and of the longest stream, as far as the file says
-        self.stated_last = from_zero
         self.turn = _turn(first)
         length = whole if own is None else own
         wanted_end = end if length is None else min(length, end or length)
@@ -235,7 +234,8 @@ class _Video:
                     break
             else:
                 if waiting is not None:
-                    reached = self._end_of(*waiting)
+                    frame, time = waiting
+                    reached = time + (frame.duration * self.tick or 1 / self.info.rate)
                     if self._is_in_cut(waiting[1], reached, True):
                         count += 1
                         yield self._frame(*waiting, reached if length is None else min(reached, length))
@@ -262,13 +262,6 @@ class _Video:
             return self.end is None or time < self.end - self.start
         long = self.info.variable or until > 1 / self.info.rate + self.jitter
         return until > 0 and (last or long)
-
-    def _end_of(self, frame: av.VideoFrame, time: Fraction) -> Fraction:
-        """Until when the last frame of the file stands."""
-        until = time + (frame.duration * self.tick or 1 / self.info.rate)
-        if self.stated_last and self.own is not None:  # Matroska knows no duration of a frame
-            until = max(until, self.own - self.start)
-        return until
 
     def _frame(self, frame: av.VideoFrame, time: Fraction, until: Fraction) -> Frame:
         width, height = self.info.width, self.info.height
