@@ -28,8 +28,10 @@ def test_frames_come_in_the_order_of_their_numbers_and_gaps_close(tmp_path):
         save(tmp_path / "in", f"shot{number}.png", number)
     save(tmp_path / "in", "cover.png", 255)
     (tmp_path / "in" / "notes1.txt").touch()
+    (tmp_path / "in" / "._shot1.png").write_bytes(b"\0\5\26\7\0\2\0\0Mac OS X        ")  # which macOS leaves beside
     read = clip.read(tmp_path / "in", rate=10)
-    frames = list(read)
+    with pytest.warns(UserWarning, match=r"2 of what is in it is left out, .*: cover\.png, notes1\.txt$"):
+        frames = list(read)
     assert [round(float(frame.pixels.mean()) * 255) for frame in frames] == [1, 2, 9, 10, 100]
     assert [frame.time for frame in frames] == [Fraction(i, 10) for i in range(5)]
     assert (read.info.width, read.info.height, read.info.rate, read.info.frames) == (8, 6, 10, 5)
@@ -110,3 +112,34 @@ def test_writing_goes_on_where_it_stopped(tmp_path):
 def test_a_pattern_has_one_number(tmp_path):
     with pytest.raises(ClipError, match="one number"):
         clip.write(tmp_path / "frame_%s.png", info())
+    with pytest.raises(ClipError, match="one number"):
+        clip.write(tmp_path / "50% off.tif", info())
+
+
+@pytest.mark.parametrize("name", ["sale 50% off.mp4", "100%d.mkv", "%05d.webm", "%s.mov", "a%%.gif", "50%25.mp4"])
+def test_a_percent_sign_is_part_of_the_name_of_a_video(tmp_path, name):
+    with clip.write(tmp_path / name, info(width=32, height=32)) as out:
+        out.add(torch.full((1, 3, 32, 32), 0.5), 0)
+    assert [file.name for file in tmp_path.iterdir()] == [name]
+    assert len(list(clip.read(tmp_path / name))) == 1
+
+
+def test_a_percent_sign_is_part_of_the_name_of_a_folder(tmp_path):
+    with clip.write(tmp_path / "sale 50% off", info()) as out:
+        out.add(torch.full((1, 3, 6, 8), 0.5), 0)
+    assert [file.name for file in (tmp_path / "sale 50% off").iterdir()] == ["frame_00001.png"]
+    assert len(list(clip.read(tmp_path / "sale 50% off"))) == 1
+
+
+def test_a_folder_of_companions_alone_has_no_frames(tmp_path):
+    (tmp_path / "._f1.png").write_bytes(b"\0\5\26\7")
+    with pytest.raises(ClipError, match="no numbered frames"):
+        clip.read(tmp_path)
+
+
+def test_jpeg_frames_say_that_they_have_no_transparency(tmp_path):
+    half = torch.full((1, 1, 6, 8), 0.5)
+    with pytest.warns(UserWarning, match="laid on white") as said, clip.write(tmp_path / "f%d.jpg", info()) as out:
+        out.add(torch.zeros(1, 3, 6, 8), 0, half)
+        out.add(torch.zeros(1, 3, 6, 8), 0, half)
+    assert len(said) == 1

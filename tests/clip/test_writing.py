@@ -67,7 +67,7 @@ def test_ntsc_rates_are_exact(tmp_path):
 
 
 def test_what_the_source_said_of_its_pixels_is_kept(tmp_path):
-    about = info(aspect=Fraction(4, 3), full_range=True, matrix=9, primaries=9, transfer=16)
+    about = info(aspect=Fraction(4, 3), full_range=True, matrix=6, primaries=6, transfer=6)
     for name in ("a.mp4", "a.mkv", "a.mov"):
         if name == "a.mov":
             about = replace(about, full_range=False)  # ProRes has none
@@ -119,16 +119,38 @@ def test_odd_sizes_repeat_their_edge(tmp_path):
         assert float((frame.pixels[..., -1] - 0.9).abs().max()) < 0.05
 
 
-def test_alpha_is_kept_by_prores_and_laid_on_white_elsewhere(tmp_path):
+@pytest.mark.parametrize(("name", "off"), [("a.mov", 0.005), ("a.webm", 0.05)])
+@pytest.mark.filterwarnings("error")
+def test_alpha_is_kept(tmp_path, name, off):
+    alpha = torch.linspace(0, 1, 47).expand(1, 1, 31, 47)
+    with clip.write(tmp_path / name, info(alpha=True, width=47, height=31)) as out:
+        for index in range(3):
+            out.add(grey(index, 31, 47), index / 24, alpha)
+    frames = list(clip.read(tmp_path / name))
+    assert len(frames) == 3
+    for frame in frames:
+        assert float((frame.alpha[..., :31, :47] - alpha).abs().max()) < off
+    if name == "a.webm":
+        assert b"\x53\xc0\x81\x01" in (tmp_path / name).read_bytes()  # AlphaMode 1, by which browsers know
+
+
+@pytest.mark.parametrize("name", ["a.mp4", "a.mkv"])
+def test_alpha_is_laid_on_white_elsewhere_and_that_is_said_once(tmp_path, name):
     alpha = torch.linspace(0, 1, 48).expand(1, 1, 32, 48)
-    for name in ("a.mov", "a.mp4"):
-        with clip.write(tmp_path / name, info(alpha=True)) as out:
-            out.add(grey(0), 0, alpha)
-    (kept,), (laid,) = clip.read(tmp_path / "a.mov"), clip.read(tmp_path / "a.mp4")
-    assert kept.alpha is not None
-    assert float((kept.alpha - alpha).abs().max()) < 0.005
+    lost = pytest.warns(UserWarning, match=rf"{name} has no transparency: it is laid on white; \.webm, \.mov, \.gif")
+    with lost as said, clip.write(tmp_path / name, info(alpha=True)) as out:
+        out.add(grey(0), 0, alpha)
+        out.add(grey(0), 1 / 24, alpha)
+    assert len(said) == 1
+    laid = next(iter(clip.read(tmp_path / name)))
     assert laid.alpha is None
     assert float((laid.pixels - (grey(0) * alpha + 1 - alpha)).abs().max()) < 0.05
+
+
+@pytest.mark.filterwarnings("error")
+def test_alpha_that_hides_nothing_is_no_loss(tmp_path):
+    with clip.write(tmp_path / "a.mp4", info(alpha=True)) as out:
+        out.add(grey(0), 0, torch.ones(1, 1, 32, 48))
 
 
 def test_a_gif_goes_round_and_keeps_its_delays(tmp_path):
@@ -140,6 +162,22 @@ def test_a_gif_goes_round_and_keeps_its_delays(tmp_path):
             image.seek(index)
             durations.append(image.info["duration"])
     assert durations == [100] * 8
+
+
+@pytest.mark.parametrize("name", VIDEOS)
+@pytest.mark.parametrize("stopped", [False, True])
+def test_the_last_frame_stands_as_long_as_it_is_told_to(tmp_path, name, stopped):
+    delays = (0.1, 0.5, 0.2, 0.05, 1.5)
+    for resume in (False, True) if stopped else (False,):
+        try:
+            with clip.write(tmp_path / name, info(variable=True), resume=resume) as out:
+                for index in range(out.done, 5):
+                    out.add(grey(index), Fraction(str(round(sum(delays[:index]), 2))), duration=delays[index])
+                if stopped and not resume:
+                    raise KeyboardInterrupt
+        except KeyboardInterrupt:
+            pass
+    assert [float(frame.duration) for frame in clip.read(tmp_path / name)] == pytest.approx(delays, abs=0.001)
 
 
 def packets(path, start=0.0, end=100.0):

@@ -143,6 +143,53 @@ def test_a_mask_may_be_a_picture_or_a_clip(tmp_path: Path, coffee: Picture, stil
             assert ((result - still) * ~outside).abs().mean() > 0.01
 
 
+def timed(path: Path, times: Iterable[Fraction], levels: Iterable[float], last: Fraction | None = None) -> Path:
+    """A grey clip whose frames begin at `times`."""
+    with clips.write(path, clips.Info(32, 32, Fraction(25), variable=True)) as out:
+        for time, level in zip(times, levels, strict=True):
+            out.add(torch.full((1, 3, 32, 32), level), time, duration=last)
+    return path
+
+
+STEADY = [Fraction(i, 25) for i in range(20)]
+VARYING = [Fraction(n, 100) for n in (0, 3, 4, 11, 12, 30, 33, 34, 61, 62, 70, 72, 75)]
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".mkv"])
+@pytest.mark.parametrize(("content", "mask"), [(VARYING, STEADY), (STEADY, VARYING), (VARYING, VARYING)])
+@pytest.mark.parametrize(
+    "asked", [{}, {"start": 0.32}, {"start": 0.25, "end": 0.5}, {"fps": 10}, {"start": 0.3, "fps": 50}]
+)
+def test_a_frame_gets_the_mask_that_is_on_screen_then(
+    tmp_path: Path, content: list[Fraction], mask: list[Fraction], asked: dict[str, float], suffix: str
+) -> None:
+    source = timed(tmp_path / f"source{suffix}", content, [0.5] * len(content))
+    masks = timed(tmp_path / f"mask{suffix}", mask, [i / 20 for i in range(len(mask))])
+    job = Job(source, [], tmp_path / "out.mp4", mask=masks, **asked)  # type: ignore[arg-type]
+    clip = clips.read(source, start=job.start, end=job.end, fps=job.fps)
+    pairs = list(video._masked(job, clip))
+    assert len(pairs) == len(list(clip)) > 2
+    for frame, found in pairs:
+        then = frame.time + Fraction(job.start or 0).limit_denominator(100)
+        wanted = max(i for i, time in enumerate(mask) if time <= then + Fraction(1, 900))
+        assert found is not None and round(float(found.mean()) * 20) == wanted
+
+
+def test_a_mask_that_is_over_holds_its_last_frame(tmp_path: Path) -> None:
+    source = timed(tmp_path / "source.mp4", STEADY, [0.5] * 20)
+    masks = timed(tmp_path / "mask.mp4", STEADY[:5], [0.0, 0.0, 0.0, 0.0, 1.0])
+    job = Job(source, [], tmp_path / "out.mp4", mask=masks, start=0.4)
+    pairs = list(video._masked(job, clips.read(source, start=0.4)))
+    assert [round(float(mask.mean())) for _, mask in pairs if mask is not None] == [1] * 10
+
+
+def test_a_folder_of_masks_goes_frame_by_frame(tmp_path: Path) -> None:
+    source = timed(tmp_path / "source.mp4", VARYING, [0.5] * len(VARYING))
+    masks = folder(tmp_path / "masks", [torch.full((1, 3, 32, 32), i / 20) for i in range(len(VARYING))])
+    pairs = list(video._masked(Job(source, [], tmp_path / "out.mp4", mask=masks), clips.read(source)))
+    assert [round(float(mask.mean()) * 20) for _, mask in pairs if mask is not None] == list(range(len(VARYING)))
+
+
 def test_an_interrupted_run_goes_on_where_it_stopped(tmp_path: Path, coffee: Picture) -> None:
     frames, _ = pan(7)
     source = folder(tmp_path / "frames", frames)
@@ -187,6 +234,20 @@ def test_a_preview_shows_frames_above_what_they_become(tmp_path: Path, coffee: P
     assert strip.shape == (1, 3, 2 * HEIGHT, 5 * WIDTH)
     torch.testing.assert_close(strip[..., :HEIGHT, 2 * WIDTH : 3 * WIDTH], frames[4], atol=0.01, rtol=0)
     assert not job.output.exists()
+
+
+@pytest.mark.parametrize("suffix", [".gif", ".mp4", ".mkv"])
+def test_a_preview_shows_what_is_on_screen_however_long_it_stands(tmp_path: Path, coffee: Picture, suffix: str) -> None:
+    times = [Fraction(n, 1000) for n in (0, 100, 600, 800, 850)]
+    source = timed(tmp_path / f"a{suffix}", times, [0.1, 0.3, 0.5, 0.7, 0.9], Fraction(3, 2))
+    strip = preview(Job(source, [Style(coffee)], tmp_path / "out.mp4"), DRAFT).pixels
+    last = Fraction("2.35") - 1 / clips.read(source).info.rate
+    shown = [round(float(part.mean()), 1) for part in strip[:, :, :32].chunk(5, 3)]
+    wanted = []
+    for i in range(5):
+        second = last * i / 5
+        wanted.append([0.1, 0.3, 0.5, 0.7, 0.9][max(k for k, time in enumerate(times) if time <= second)])
+    assert shown == wanted
 
 
 def test_one_frame_is_a_clip_too(tmp_path: Path, coffee: Picture, still: Tensor) -> None:

@@ -10,7 +10,9 @@ from av import VideoFrame
 from av.video.reformatter import Interpolation
 from torch import Tensor
 
+from impasto.clip import hdr
 from impasto.clip.info import Info
+from impasto.errors import ClipError
 
 SCALER = Interpolation.BICUBIC | Interpolation.ACCURATE_RND | Interpolation.FULL_CHR_H_INT
 WEIGHTS = {  # of red and blue in luma, by the code point of the matrix
@@ -21,6 +23,16 @@ WEIGHTS = {  # of red and blue in luma, by the code point of the matrix
     7: (0.212, 0.087),  # SMPTE 240M
     9: (0.2627, 0.0593),  # BT.2020
 }
+YCGCO, DERIVED = 8, 12  # the latter follows from the primaries
+UNREAD = {  # matrices that are none, or that belong to decoders of their own
+    10: "bt2020c (constant luminance)",
+    11: "SMPTE 2085",
+    13: "chroma-derived-c (constant luminance)",
+    14: "ICtCp",
+    15: "IPT-C2 (Dolby Vision)",
+    16: "YCgCo-Re",
+    17: "YCgCo-Ro",
+}
 HD_HEIGHT = 720  # pixels: from here on an untagged clip is taken for BT.709, below for BT.601
 LIMITED, FULL = 1, 2  # AVColorRange
 
@@ -30,7 +42,25 @@ def is_yuv(frame: VideoFrame) -> bool:
 
 
 def has_alpha(frame: VideoFrame) -> bool:
-    return any(component.is_alpha for component in frame.format.components)
+    return frame.format.has_palette or any(component.is_alpha for component in frame.format.components)
+
+
+def matrix_of(frame: VideoFrame) -> int:
+    """The matrix to read a frame with, as tagged or, if it is not, as its height says.
+
+    Raises:
+        ClipError: its colours are coded in a way that is not read.
+    """
+    if not is_yuv(frame):
+        return 1
+    if frame.colorspace in UNREAD:
+        raise ClipError(
+            f"its colours are coded as {UNREAD[frame.colorspace]}, which is not read; convert it to BT.709 first, "
+            "for example with FFmpeg's filter libplacebo=colorspace=bt709"
+        )
+    if frame.colorspace in WEIGHTS or frame.colorspace in (YCGCO, DERIVED):
+        return frame.colorspace
+    return 1 if frame.height >= HD_HEIGHT else 6
 
 
 def to_tensors(frame: VideoFrame, info: Info, width: int, height: int) -> tuple[Tensor, Tensor | None]:
@@ -70,6 +100,7 @@ def _samples(frame: VideoFrame, width: int, height: int, layout: str, info: Info
     """Samples as they are, [1, C, height, width] float32."""
     source = FULL if info.full_range or frame.format.is_rgb else LIMITED
     target = source if layout.startswith("yuv") else FULL
+    frame.colorspace = 2  # libswscale refuses tags that it does not know, though it has nothing to do with them here
     unpacked = frame.reformat(
         width, height, layout, src_color_range=source, dst_color_range=target, interpolation=SCALER
     )
@@ -110,7 +141,13 @@ def _range(info: Info, bits: int) -> tuple[Tensor, Tensor]:
 
 def _matrix(info: Info) -> Tensor:
     """RGB to Y in [0, 1], Cb and Cr in [-0.5, 0.5], [3, 3]."""
-    red, blue = WEIGHTS[info.matrix]
+    if info.matrix == YCGCO:
+        return torch.tensor([[0.25, 0.5, 0.25], [-0.25, 0.5, -0.25], [0.5, 0.0, -0.5]])
+    if info.matrix == DERIVED:
+        known = info.primaries if info.primaries in hdr.PRIMARIES else hdr.BT709
+        red, _, blue = hdr.to_xyz(known)[1].tolist()  # what each adds to the luminance
+    else:
+        red, blue = WEIGHTS[info.matrix]
     luma = torch.tensor([red, 1 - red - blue, blue])
     chroma_blue = (torch.tensor([0.0, 0.0, 1.0]) - luma) / (2 * (1 - blue))
     chroma_red = (torch.tensor([1.0, 0.0, 0.0]) - luma) / (2 * (1 - red))

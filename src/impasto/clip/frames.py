@@ -4,7 +4,7 @@ import json
 import re
 from collections.abc import Iterator
 from fractions import Fraction
-from math import ceil
+from math import ceil, floor
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -14,6 +14,7 @@ from torch import Tensor
 from impasto import picture, provenance
 from impasto.clip.info import Frame, Info
 from impasto.errors import ClipError, PictureError, warn
+from impasto.files import is_hidden
 from impasto.picture import Picture
 
 READS = (".png", ".tif", ".tiff", ".jpg", ".jpeg")
@@ -26,14 +27,19 @@ class Folder:
     def __init__(self, path: Path, rate: Fraction, start: Fraction, end: Fraction | None, size: int | None) -> None:
         self.path, self.rate, self.start, self.end = path, rate, start, end
         try:
-            names = [p for p in path.iterdir() if p.suffix.lower() in READS and re.search(r"\d", p.stem)]
+            seen = sorted(file for file in path.iterdir() if not is_hidden(file))
         except OSError as error:
             raise ClipError(f"{path} cannot be read: {error.strerror}") from error
+        names = [file for file in seen if _is_frame(file)]
+        self.skipped = [file.name for file in seen if not _is_frame(file)]
         if not names:
             raise ClipError(f"{path} has no numbered frames in it ({', '.join(READS)}), such as frame_00001.png")
         names.sort(key=_natural)
         self.first = ceil(start * rate)
         self.files = names[self.first : None if end is None else ceil(end * rate)]
+        if not self.files:  # the cut lies within one frame
+            self.first = floor(start * rate)
+            self.files = names[self.first : self.first + 1]
         if not self.files:
             raise nothing_in_cut(path, start, end, len(names) / rate)
         pixels, alpha = self._read(self.files[0], size)
@@ -47,6 +53,9 @@ class Folder:
 
     def frames(self) -> Iterator[Frame]:
         width, height, count = self.info.width, self.info.height, 0
+        if self.skipped:
+            names = ", ".join(self.skipped[:3]) + (" ..." if len(self.skipped) > 3 else "")
+            warn(f"{self.path}: {len(self.skipped)} of what is in it is left out, being no numbered frame: {names}")
         for number, file in enumerate(self.files, self.first):
             try:
                 pixels, alpha = self._read(file, max(width, height))
@@ -56,10 +65,15 @@ class Folder:
                 found = f"{pixels.shape[3]} × {pixels.shape[2]}"
                 raise ClipError(f"{file} has another shape than the first frame: {found}, not {width} × {height}")
             count += 1
-            yield Frame(pixels, alpha, number / self.rate - self.start)
+            time = max(Fraction(0), number / self.rate - self.start)
+            yield Frame(pixels, alpha, time, 1 / self.rate)
         if count < len(self.files):
             total = len(self.files)
             warn(f"{self.path} is damaged: {count} of {total} frames could be read")
+
+
+def _is_frame(file: Path) -> bool:
+    return file.suffix.lower() in READS and re.search(r"\d", file.stem) is not None
 
 
 class FrameWriter:
@@ -69,6 +83,7 @@ class FrameWriter:
         self, pattern: Path, bits: int, recipe: dict[str, Any] | None, label_cn: bool, resume: bool, first: int = 1
     ) -> None:
         self.pattern, self.bits, self.recipe, self.label_cn, self.first = pattern, bits, recipe, label_cn, first
+        self._laid = False  # something transparent, on white
         self.done = 0  # frames that are there
         self.last: Tensor | None = None  # [1, 3, H, W], the newest of them, if this run goes on with an earlier one
         try:
@@ -89,8 +104,22 @@ class FrameWriter:
     def _file(self, index: int) -> Path:
         return self.pattern.with_name(self.pattern.name % (self.first + index))
 
-    def add(self, pixels: Tensor, time: Fraction | float, alpha: Tensor | None = None) -> None:
+    def add(
+        self,
+        pixels: Tensor,
+        time: Fraction | float,
+        alpha: Tensor | None = None,
+        duration: Fraction | float | None = None,
+    ) -> None:
         """Write one more frame, pixels [1, 3, H, W] and alpha [1, 1, H, W] in [0, 1]."""
+        if (
+            not self._laid
+            and alpha is not None
+            and self.pattern.suffix.lower() in (".jpg", ".jpeg")
+            and alpha.min() < 1
+        ):
+            self._laid = True
+            warn(f"{self.pattern.name} has no transparency: it is laid on white; PNG and TIFF frames keep it")
         made = Picture(pixels.cpu(), None if alpha is None else alpha.cpu(), self.recipe)
         made.save(self._file(self.done), bits=self.bits, label_cn=self.label_cn)
         self.done += 1
@@ -106,8 +135,12 @@ class FrameWriter:
 
 
 def pattern_of(path: Path) -> Path | None:
-    """The pattern of file names that `path` asks for: itself, or a folder's default; None if it names a file."""
-    if "%" in path.name:
+    """The pattern of file names that `path` asks for: itself, or a folder's default; None if it names a file.
+
+    A percent sign makes a pattern of the name of a picture, or of one without an extension: "shot_%05d.tif". It is part
+    of the name of a video, and of a folder.
+    """
+    if "%" in path.name and (path.suffix.lower() in picture.FORMATS or re.search(r"%\d*d$", path.name)):
         if not re.fullmatch(r"[^%]*%0?\d*d[^%]*", path.name):
             raise ClipError(f"{path}: a pattern has one number in it, such as frame_%05d.png")
         return path

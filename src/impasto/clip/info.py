@@ -28,6 +28,7 @@ class Info:
 class Frame:
     """One picture of a clip."""
 
-    pixels: Tensor  # [1, 3, H, W] float32 in [0, 1], coded as the clip is (sRGB as a rule)
+    pixels: Tensor  # [1, 3, H, W] float32 in [0, 1], sRGB or what is shown as it
     alpha: Tensor | None  # [1, 1, H, W] in [0, 1], not multiplied into the pixels
     time: Fraction  # seconds from the start of the cut
+    duration: Fraction | None = None  # seconds it stands for; None: to the next one, at the end as long as the others

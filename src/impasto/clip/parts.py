@@ -1,4 +1,5 @@
-"""Part files of a clip in the making: fragmented MP4 or MOV, whole up to the last frame even after a crash."""
+"""Part files of a clip in the making, whole up to the last frame even after a crash: fragmented MP4 or MOV, or WebM in
+clusters of one frame, which holds alpha as well."""
 
 import json
 import re
@@ -11,12 +12,17 @@ from typing import Any
 import av
 
 # Each frame is a fragment of its own and on its way to the disk when the next one comes.
-FRAGMENTED = {"movflags": "+empty_moov+frag_every_frame+default_base_moof", "flush_packets": "1"}
+_FRAGMENTED = {"movflags": "+empty_moov+frag_every_frame+default_base_moof", "flush_packets": "1"}
+OPTIONS = {
+    "mp4": _FRAGMENTED,
+    "mov": _FRAGMENTED,
+    "webm": {"cluster_time_limit": "1", "flush_packets": "1"},
+}
 
 
 def found(path: Path) -> list[Path]:
     """The parts that belong to the clip `path`, in order."""
-    name = re.compile(re.escape(path.name) + r"\.part(\d+)\.(?:mp4|mov)")
+    name = re.compile(re.escape(path.name) + r"\.part(\d+)\.(?:mp4|mov|webm)")
     numbered = ((name.fullmatch(file.name), file) for file in path.absolute().parent.iterdir())
     return [file for _, file in sorted((int(match[1]), file) for match, file in numbered if match)]
 
@@ -44,12 +50,14 @@ def packets(file: Path, settings: str, tick: Fraction) -> Iterator[av.Packet]:
         KeyError: the part was made with other settings.
     """
     with suppress(av.FFmpegError), av.open(f"file:{file}") as container:
-        about: dict[str, Any] = json.loads(container.metadata["comment"])
+        tags = {name.lower(): text for name, text in container.metadata.items()}
+        about: dict[str, Any] = json.loads(tags["comment"])
         if about["settings"] != settings:
             raise KeyError("settings")
         for packet in container.demux(video=0):
             if packet.size and packet.pts is not None and not packet.is_corrupt:
-                packet.pts = about["first"] + round(packet.pts * packet.time_base / tick)
+                scale = packet.time_base / tick
+                packet.pts, packet.duration = about["first"] + round(packet.pts * scale), round(packet.duration * scale)
                 packet.dts, packet.time_base = packet.pts, tick
                 yield packet
 

@@ -1,6 +1,7 @@
 """Reading clips: decoded as they are asked for, upright, with their own time stamps."""
 
 import itertools
+import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
@@ -12,18 +13,23 @@ from typing import NamedTuple
 
 import av
 import numpy as np
+from av.codec.codec import UnknownCodecError
 from av.container import InputContainer
 from av.sidedata.sidedata import Type
 from av.stream import Disposition
+from av.video.codeccontext import VideoCodecContext
 from av.video.stream import VideoStream
 from torch import Tensor
 
-from impasto.clip import colour, frames
+from impasto.clip import colour, filters, frames, hdr
+from impasto.clip.clock import Segment, continued, segments
 from impasto.clip.info import Frame, Info
 from impasto.errors import ClipError, SettingsError, warn
 
 LOCAL = {"protocol_whitelist": "file"}  # a playlist from a stranger opens no connection
 LOOKED_AT = 200  # packets, to see whether the rate varies
+VAGUE = Fraction(1, 4)  # second, to which containers state the length of all their streams together
+JITTER = Fraction(1, 900)  # second: containers that count milliseconds round up and down
 
 
 @dataclass(frozen=True)
@@ -35,6 +41,8 @@ class Clip:
     start: Fraction  # of the cut, in seconds from the first frame
     origin: Fraction  # the same on the clock of the file
     length: Fraction | None  # of the cut, in seconds; None: to the end
+    jitter: Fraction  # seconds that time stamps may be off, because the container counts coarsely
+    joints: tuple[Segment, ...]  # where the clock of the file jumps, if it does
     _frames: Callable[[], Iterator[Frame]]
 
     def __iter__(self) -> Iterator[Frame]:
@@ -52,12 +60,14 @@ def read(
 ) -> Clip:
     """Open a video file (all that FFmpeg reads) or a folder of numbered pictures (PNG, TIFF, JPEG).
 
-    A damaged clip gives what can be decoded, and then a warning with the count of its frames.
+    A damaged clip gives what can be decoded, and then a warning with the count of its frames. HDR and wide colours come
+    as sRGB (`hdr.py`), interlaced frames deinterlaced.
 
     Args:
-        start, end: of the cut, seconds from the first frame; frames from `start` up to but without `end`.
+        start, end: of the cut, seconds from the first frame; frames from `start` up to but without `end`. A frame that
+            stands for longer than others, or for all of the cut, is in it as well if it is on screen at `start`.
         size: longer side in pixels of what comes out, by default as it is.
-        fps: give the nearest frame at each tick of this rate instead of every frame at its own time.
+        fps: give the frame on screen at each tick of this rate instead of every frame at its own time.
         rate: frames per second of a folder, which does not say.
 
     Raises:
@@ -75,10 +85,10 @@ def read(
     length = None if stop is None else stop - begin
     if path.is_dir():
         folder = frames.Folder(path, _rate(rate), begin, stop, size)
-        clip = Clip(path, folder.info, begin, begin, length, folder.frames)
+        clip = Clip(path, folder.info, begin, begin, length, JITTER, (), folder.frames)
     else:
         video = _Video(path, begin, stop, size)
-        clip = Clip(path, video.info, begin, video.origin, length, video.frames)
+        clip = Clip(path, video.info, begin, video.origin, length, video.jitter, video.joints, video.frames)
     if fps is None:
         return clip
     ticks, info = _rate(fps), clip.info
@@ -103,16 +113,15 @@ def _rate(value: float | Fraction) -> Fraction:
 
 
 def _at_rate(clip: Clip, rate: Fraction) -> Iterator[Frame]:
-    """The frame nearest to each tick."""
-    before, tick = None, itertools.count()
-    time = Fraction(next(tick)) / rate
+    """The frame on screen at each tick."""
+    shown, tick, time = None, itertools.count(1), Fraction(0)
     for frame in clip:
-        while before is not None and abs(time - before.time) <= abs(frame.time - time):
-            yield replace(before, time=time)
+        while shown is not None and time + clip.jitter < frame.time:
+            yield replace(shown, time=time, duration=1 / rate)
             time = next(tick) / rate
-        before = frame
-    while before is not None and time < before.time + 1 / clip.info.rate:
-        yield replace(before, time=time)
+        shown = frame
+    while shown is not None and (time == 0 or time + clip.jitter < shown.time + (shown.duration or 0)):
+        yield replace(shown, time=time, duration=1 / rate)
         time = next(tick) / rate
 
 
@@ -138,78 +147,139 @@ class _Video:
         with _opened(path) as (container, stream):
             times = _times(container, stream)
             self.tick = stream.time_base or Fraction(1, 90_000)
-            duration = None if stream.duration is None else stream.duration * self.tick
-            if duration is None and container.duration is not None:
-                duration = Fraction(container.duration, av.time_base)
+            whole = None if container.duration is None else Fraction(container.duration, av.time_base)
+            own = _own_length(container, stream)
             rate = stream.average_rate or stream.guessed_rate or Fraction(24)
             aspect, counted = stream.sample_aspect_ratio or Fraction(1), stream.frames
             sound = any(track.codec_context is not None for track in container.streams.audio[:1])
-            from_zero = "matroska" in container.format.name  # its duration; others count from the first frame
+            from_zero = "matroska" in container.format.name  # its lengths; others count from the first frame
+        with _opened(path) as (container, stream), suppress(av.FFmpegError):
+            self.joints = segments(container, stream)
+        self.joined = len(self.joints) > 1
+        if self.joined:  # what the header says is of one of the parts
+            own = self.joints[-1].end + self.joints[-1].shift - self.joints[0].start
         with _opened(path) as (container, stream):
-            first = next(_decoded(container, stream, []), None)
+            first = next(_decoded(container.demux(stream), _decoder(stream), []), None)
+            if first is None and "webp" in container.format.name:
+                raise ClipError(f"{path} cannot be read: WebP that moves is not; convert it to GIF or APNG first")
             if first is None:
                 raise ClipError(f"{path} cannot be read: no frame of it can be decoded; was it copied in full?")
         self.zero = (first.pts or 0) * self.tick  # the file's clock at the first frame
+        # AVI has no order of display: FFmpeg's guesses go back and forth, but the order of decoding is steady.
+        self.behind = (first.dts or 0) - (first.pts or 0) if container.format.name == "avi" else None
         self.origin = self.zero + start
-        if from_zero and duration is not None:
-            duration -= self.zero
+        if from_zero:
+            whole, own = (None if length is None else length - self.zero for length in (whole, own))
+        self.own, self.whole = own, whole  # seconds of the video, and of the longest stream, as far as the file says
         self.turn = _turn(first)
-        self.wanted_end = end if duration is None else min(duration, end or duration)
+        length = whole if own is None else own
+        wanted_end = end if length is None else min(length, end or length)
         steps = [(after - before) * self.tick for before, after in itertools.pairwise(times)]
-        jitter = max(self.tick, Fraction(1, 900))  # containers that count milliseconds round up and down
         width, height = (first.height, first.width) if self.turn.swap else (first.width, first.height)
         scale = Fraction(size or max(width, height), max(width, height))
         count: int | None = None
         if counted and not start and end is None:
             count = counted
-        elif self.wanted_end is not None:
-            count = max(0, round((self.wanted_end - start) * rate))
-        self.info = Info(
+        elif wanted_end is not None:
+            count = max(0, round((wanted_end - start) * rate))
+        self.jitter = max(self.tick / 2, JITTER)
+        try:
+            matrix = colour.matrix_of(first)
+        except ClipError as error:
+            raise ClipError(f"{path} cannot be read: {error}") from error
+        self.coded = Info(
             width=max(1, round(width * scale)),
             height=max(1, round(height * scale)),
             rate=rate,
-            variable=bool(steps) and max(steps) - min(steps) > jitter,
+            variable=bool(steps) and max(steps) - min(steps) > max(self.tick, JITTER),
             aspect=1 / aspect if self.turn.swap else aspect,
             full_range=colour.is_yuv(first)
             and (first.color_range == colour.FULL or first.format.name.startswith("yuvj")),
-            matrix=_matrix(first),
+            matrix=matrix,
             primaries=first.color_primaries if first.color_primaries != 0 else 2,
             transfer=first.color_trc if first.color_trc != 0 else 2,
             alpha=colour.has_alpha(first),
             frames=count,
             sound=sound,
         )
+        known = self.coded.matrix in colour.WEIGHTS
+        self.info = hdr.converted(self.coded if known else replace(self.coded, matrix=1))  # as every player knows it
 
     def frames(self, seek: bool = True) -> Iterator[Frame]:
-        width, height = self.info.width, self.info.height
-        stored = (height, width) if self.turn.swap else (width, height)
+        if self.coded.transfer in hdr.NAMES:
+            warn(f"{self.path} is HDR ({hdr.NAMES[self.coded.transfer]}); painted in SDR")
+        length = None if self.end is None else self.end - self.start
         faults: list[str] = []
-        count, time, shown = 0, Fraction(0), 1 / self.info.rate
+        count, reached, over = 0, Fraction(0), False
+        waiting: tuple[av.VideoFrame, Fraction] | None = None  # for the next one, which says how long it stands
         with _opened(self.path) as (container, stream):
             stream.thread_type = "AUTO"
-            seek = seek and self.start > 0
+            seek = seek and self.start > 0 and not self.joined
             if seek:
                 with suppress(av.FFmpegError):  # what cannot seek is still at its beginning
                     container.seek(round(self.origin / self.tick), stream=stream)
-            for number, frame in enumerate(_decoded(container, stream, faults)):
+            ends: list[Fraction] = []  # of the packets of all streams
+            packets = continued(_noted(container, stream, ends), self.joints)
+            decoded = _decoded(packets, _decoder(stream), faults, self.joined)
+            for number, frame in enumerate(filters.deinterlaced(self._stamped(decoded), self.tick)):
                 time = (number / self.info.rate if frame.pts is None else frame.pts * self.tick) - self.origin
                 if number == 0 and seek and (time > 0 or frame.pts is None):  # went too far
                     break
-                if self.end is not None and time >= self.end - self.start:
-                    break
-                if time >= 0:
-                    pixels, alpha = colour.to_tensors(frame, self.info, *stored)
-                    shown = max(shown, frame.duration * self.tick)
+                over = length is not None and time >= length
+                if waiting is not None and self._is_in_cut(waiting[1], time, over):
                     count += 1
-                    yield Frame(self.turn.applied(pixels), None if alpha is None else self.turn.applied(alpha), time)
+                    yield self._frame(*waiting, time if length is None else min(time, length))
+                waiting = frame, time
+                if over:
+                    break
+            else:
+                if waiting is not None:
+                    frame, time = waiting
+                    reached = time + (frame.duration * self.tick or 1 / self.info.rate)
+                    if self._is_in_cut(waiting[1], reached, True):
+                        count += 1
+                        yield self._frame(*waiting, reached if length is None else min(reached, length))
         if count == 0 and seek:
             yield from self.frames(seek=False)
             return
         if count == 0:
-            raise frames.nothing_in_cut(self.path, self.start, self.end, time + self.start + shown)
-        short = self.wanted_end is not None and time + self.start + shown + 2 / self.info.rate < self.wanted_end
-        if faults or short:
+            raise frames.nothing_in_cut(self.path, self.start, self.end, reached + self.start)
+        if faults or not (over or self._is_complete(reached, max(ends, default=Fraction(0)))):
             warn(f"{self.path} is damaged or incomplete: {count} frames could be read")
+
+    def _stamped(self, frames: Iterator[av.VideoFrame]) -> Iterator[av.VideoFrame]:
+        before = None
+        for frame in frames:
+            if self.behind is not None:
+                step = max(1, round(1 / self.info.rate / self.tick))
+                stamp = None if frame.dts is None else frame.dts - self.behind
+                frame.pts = before = stamp if stamp is not None or before is None else before + step
+            yield frame
+
+    def _is_in_cut(self, time: Fraction, until: Fraction, last: bool) -> bool:
+        """Whether a frame that stands from `time` to `until`, seconds from the start of the cut, belongs to it."""
+        if time >= 0:
+            return self.end is None or time < self.end - self.start
+        long = self.info.variable or until > 1 / self.info.rate + self.jitter
+        return until > 0 and (last or long)
+
+    def _frame(self, frame: av.VideoFrame, time: Fraction, until: Fraction) -> Frame:
+        width, height = self.info.width, self.info.height
+        pixels, alpha = colour.to_tensors(frame, self.coded, *((height, width) if self.turn.swap else (width, height)))
+        pixels = self.turn.applied(hdr.to_srgb(pixels, self.coded))
+        time = max(time, Fraction(0))
+        return Frame(pixels, None if alpha is None else self.turn.applied(alpha), time, until - time)
+
+    def _is_complete(self, reached: Fraction, furthest: Fraction) -> bool:
+        """Whether a clip that was read to its end got as far as it says.
+
+        Args:
+            reached: by the picture, seconds from the start of the cut.
+            furthest: by any stream, seconds on the clock of the file. Many containers state one length for all.
+        """
+        if self.own is not None:
+            return reached + self.start + 2 / self.info.rate >= self.own
+        return self.whole is None or max(furthest, reached + self.start) + VAGUE >= self.whole
 
 
 @contextmanager
@@ -233,27 +303,62 @@ def _opened(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
         yield container, streams[0]
 
 
-def _decoded(container: InputContainer, stream: VideoStream, faults: list[str]) -> Iterator[av.VideoFrame]:
-    """Every frame that can be decoded, in the order of display; what is wrong is noted in `faults`."""
-    packets = container.demux(stream)
+def _own_length(container: InputContainer, stream: VideoStream) -> Fraction | None:
+    """Seconds that the video lasts, without what goes on after it; None where the file does not say."""
+    for name, text in stream.metadata.items():
+        clock = re.fullmatch(r"(\d+):(\d+):(\d+(?:\.\d+)?)", text) if name.upper().startswith("DURATION") else None
+        if clock:  # Matroska
+            return 3600 * int(clock[1]) + 60 * int(clock[2]) + Fraction(clock[3])
+    if stream.duration is None or not stream.time_base or container.format.name == "asf":  # which has one for all
+        return None
+    return stream.duration * stream.time_base
+
+
+def _noted(container: InputContainer, stream: VideoStream, ends: list[Fraction]) -> Iterator[av.Packet]:
+    """The packets of the video; where those of all streams end goes into `ends`, the latest as its only item."""
+    for packet in container.demux(stream, *container.streams.audio):
+        if packet.pts is not None and packet.time_base:
+            ends[:] = [max(*ends, (packet.pts + (packet.duration or 0)) * packet.time_base, Fraction(0))]
+        if packet.stream_index == stream.index:
+            yield packet
+
+
+def _decoder(stream: VideoStream) -> VideoCodecContext:
+    """The decoder of a stream; that of libvpx where VP8 or VP9 has alpha, which FFmpeg's own leaves out."""
+    names = {"vp8": "libvpx", "vp9": "libvpx-vp9"}
+    codec = stream.codec_context
+    tags = {name.lower(): text for name, text in stream.metadata.items()}
+    if tags.get("alpha_mode") == "1" and codec.name in names:
+        with suppress(UnknownCodecError):
+            return VideoCodecContext.create(names[codec.name], "r")
+    return codec
+
+
+def _decoded(
+    packets: Iterator[av.Packet], decoder: VideoCodecContext, faults: list[str], joined: bool = False
+) -> Iterator[av.VideoFrame]:
+    """Every frame that can be decoded, in the order of display; what is wrong is noted in `faults`.
+
+    Where clips were `joined`, FFmpeg takes the packets beside the joint for damaged, though they are whole.
+    """
     while True:
         try:
             packet = next(packets, None)
         except av.FFmpegError as error:
             faults.append(str(error))
             packet = None
-        if packet is not None and packet.is_corrupt:  # cut off in its middle
+        if packet is not None and packet.is_corrupt and not joined:  # cut off in its middle
             faults.append("corrupt packet")
             continue
         decoded: list[av.VideoFrame] = []
         try:
-            decoded = stream.decode(packet)
+            decoded = decoder.decode(packet)
         except EOFError:  # was emptied already
             return
         except av.FFmpegError as error:
             faults.append(str(error))
         for frame in decoded:
-            if frame.is_corrupt:
+            if frame.is_corrupt and not joined:
                 faults.append("corrupt frame")
             yield frame
         if packet is None:
@@ -278,11 +383,3 @@ def _turn(frame: av.VideoFrame) -> _Turn:
     a, b, _, c, d, *_ = np.frombuffer(bytes(data), np.int32).tolist()
     swap = abs(b) > abs(a)
     return _Turn(swap, (c if swap else a) < 0, (b if swap else d) < 0)
-
-
-def _matrix(frame: av.VideoFrame) -> int:
-    if not colour.is_yuv(frame):
-        return 1
-    if frame.colorspace in colour.WEIGHTS:
-        return frame.colorspace
-    return 1 if frame.height >= colour.HD_HEIGHT else 6

@@ -4,7 +4,7 @@ What is coded anew is laid out on the clock of the clip sample by sample: a gap 
 """
 
 import io
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from fractions import Fraction
 from itertools import islice
@@ -15,6 +15,7 @@ from av.audio.stream import AudioStream
 from av.container import InputContainer, OutputContainer
 
 from impasto import layouts
+from impasto.clip.clock import Segment, continued
 from impasto.clip.reading import LOCAL, Clip
 from impasto.errors import warn
 
@@ -58,7 +59,7 @@ class Sound:
 
     def packets(self, length: Fraction | None) -> Iterator[av.Packet]:
         """The first `length` seconds of the cut, with time 0 at its start; whole packets, or samples coded anew."""
-        if self.clip.start > 0:
+        if self.clip.start > 0 and len(self.clip.joints) < 2:
             with suppress(av.FFmpegError):  # what cannot seek is read from its beginning
                 self.source.seek(round(self.clip.origin * av.time_base))
         faults: list[str] = []
@@ -128,7 +129,7 @@ class Sound:
 
     def _copies(self, length: Fraction | None, faults: list[str]) -> Iterator[av.Packet]:
         clock = _Clock(self.clip.origin)
-        for packet in _read(self.source, self.stream, faults):
+        for packet in _read(self.source, self.stream, faults, self.clip.joints):
             if packet is None or not packet.size:
                 continue
             time = clock.at(packet.pts if packet.pts is not None else packet.dts, packet.time_base, packet.duration)
@@ -156,7 +157,7 @@ class Sound:
     def _laid_out(self, length: Fraction | None, faults: list[str]) -> Iterator[av.AudioFrame]:
         """The samples of the cut without a gap, from its start on."""
         uniform, clock, done = layouts.Uniform(), _Clock(self.clip.origin), 0
-        for frame in decoded(self.source, self.stream, faults):
+        for frame in decoded(self.source, self.stream, faults, self.clip.joints):
             tick = frame.time_base or Fraction(1, frame.sample_rate)
             time = clock.at(frame.pts, tick, round(frame.samples / (frame.sample_rate * tick)))
             samples = uniform.samples(frame)
@@ -199,9 +200,11 @@ def opened(clip: Clip) -> InputContainer:
     return av.open(f"file:{clip.path}", "r", options=LOCAL)
 
 
-def decoded(container: InputContainer, stream: AudioStream, faults: list[str]) -> Iterator[av.AudioFrame]:
+def decoded(
+    container: InputContainer, stream: AudioStream, faults: list[str], joints: Sequence[Segment] = ()
+) -> Iterator[av.AudioFrame]:
     """Every frame of sound that can be decoded; what is wrong is noted in `faults`."""
-    for packet in _read(container, stream, faults):
+    for packet in _read(container, stream, faults, joints):
         try:
             yield from stream.decode(packet)
         except EOFError:  # was emptied already
@@ -210,16 +213,18 @@ def decoded(container: InputContainer, stream: AudioStream, faults: list[str]) -
             faults.append(str(error.strerror))
 
 
-def _read(container: InputContainer, stream: AudioStream, faults: list[str]) -> Iterator[av.Packet | None]:
-    """The packets that are whole, then None."""
-    packets = container.demux(stream)
+def _read(
+    container: InputContainer, stream: AudioStream, faults: list[str], joints: Sequence[Segment]
+) -> Iterator[av.Packet | None]:
+    """The packets that are whole, on the clock of the picture, then None."""
+    packets = continued(container.demux(stream), joints)
     while True:
         try:
             packet = next(packets, None)
         except av.FFmpegError as error:
             faults.append(str(error.strerror))
             packet = None
-        if packet is not None and packet.is_corrupt:
+        if packet is not None and packet.is_corrupt and len(joints) < 2:  # beside a joint whole ones are taken for that
             faults.append("corrupt packet")
             continue
         yield packet

@@ -10,6 +10,7 @@ from impasto import picture, provenance
 from impasto.clip.frames import READS
 from impasto.clip.reading import LOCAL
 from impasto.errors import ClipError
+from impasto.files import is_hidden
 
 KEY = "XMP"  # a tag of our own in MP4, MOV, Matroska and WebM
 GIF_BLOCK = b"\x21\xff\x0bXMP DataXMP"  # an application extension (XMP part 3)
@@ -42,7 +43,7 @@ def read_xmp(path: str | PathLike[str]) -> bytes:
     """
     path = Path(path)
     if path.is_dir():
-        frames = sorted(file for file in path.iterdir() if file.suffix.lower() in READS)
+        frames = sorted(file for file in path.iterdir() if file.suffix.lower() in READS and not is_hidden(file))
         return picture.read_xmp(frames[0]) if frames else b""
     try:
         if path.suffix.lower() == ".gif":

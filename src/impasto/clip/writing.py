@@ -23,6 +23,7 @@ import av
 import torch
 import torch.nn.functional as F
 from av.codec.codec import UnknownCodecError
+from av.codec.context import Flags
 from av.container import OutputContainer
 from av.video.stream import VideoStream
 from torch import Tensor
@@ -58,7 +59,13 @@ FORMATS = {
     ".mp4": _H264,
     ".mkv": _H264,
     ".webm": _Coding(
-        "libvpx-vp9", "yuv420p", "mp4", {"cpu-used": "4", "row-mt": "1", "lag-in-frames": "10"}, crf=24, aspect=False
+        "libvpx-vp9",
+        "yuv420p",
+        "webm",
+        {"cpu-used": "4", "row-mt": "1", "lag-in-frames": "10"},
+        crf=24,
+        with_alpha=("yuva420p", {"cpu-used": "4", "row-mt": "1", "lag-in-frames": "10", "auto-alt-ref": "0"}),
+        aspect=False,
     ),
     ".mov": _Coding(
         "prores_ks",
@@ -168,7 +175,7 @@ class VideoWriter:
             self.pixel_format, self.options = self.coding.with_alpha
         if self.coding.crf is not None:
             self.options = {**self.options, "crf": str(self.coding.crf if crf is None else crf)}
-        even = self.pixel_format.startswith("yuv4")
+        even = "444" not in self.pixel_format and self.pixel_format.startswith("yuv")
         self.width, self.height = (side + (side % 2 if even else 0) for side in (info.width, info.height))
         ticks = lcm(90_000, info.rate.numerator)  # a second: every rate and every time stamp of films divides it
         self.tick = Fraction(1, ticks if ticks < 2**31 else 90_000)
@@ -181,10 +188,19 @@ class VideoWriter:
         self._pts = -1  # of the newest, in ticks
         self._part: OutputContainer | None = None
         self._cut_short = False
+        self._laid = False  # something transparent, on white
         self._take_stock(resume)
 
-    def add(self, pixels: Tensor, time: Fraction | float, alpha: Tensor | None = None) -> None:
+    def add(
+        self,
+        pixels: Tensor,
+        time: Fraction | float,
+        alpha: Tensor | None = None,
+        duration: Fraction | float | None = None,
+    ) -> None:
         """Write one more frame: pixels [1, 3, H, W] and alpha [1, 1, H, W] in [0, 1], `time` in seconds.
+
+        A frame stands until the next one; `duration`, in seconds too, is for the last, by default as long as the mean.
 
         Raises:
             ClipError: no room on the disk.
@@ -195,6 +211,10 @@ class VideoWriter:
         if self.alpha:
             channels = torch.cat([pixels, torch.ones_like(pixels[:, :1]) if alpha is None else alpha], 1)
         elif alpha is not None:
+            if not self._laid and alpha.min() < 1:
+                self._laid = True
+                holders = ", ".join(name for name, coding in FORMATS.items() if coding.with_alpha)
+                warn(f"{self.path.name} has no transparency: it is laid on white; {holders} and PNG frames keep it")
             channels = pixels * alpha + (1 - alpha)
         channels = resize(channels, self.info.height, self.info.width)
         padding = (0, self.width - self.info.width, 0, self.height - self.info.height)
@@ -203,6 +223,7 @@ class VideoWriter:
         with _writing(self.path):
             part = self._part or self._begin_part()
             frame.pts, frame.time_base = self._pts - self._first, self.tick
+            frame.duration = max(1, round(Fraction(duration or 1 / self.info.rate) / self.tick))
             part.mux(self._stream.encode(frame))
         self.done += 1
 
@@ -254,7 +275,7 @@ class VideoWriter:
     def _begin_part(self) -> OutputContainer:
         self._first = self._pts
         file = parts.following(self.path, self.coding.part)
-        self._part = av.open(f"file:{file}", "w", format=self.coding.part, options=parts.FRAGMENTED)
+        self._part = av.open(f"file:{file}", "w", format=self.coding.part, options=parts.OPTIONS[self.coding.part])
         self._part.metadata["comment"] = parts.label(self.settings, self._first)
         stream = self._part.add_stream(self.coding.codec, rate=self.info.rate, options=self.options)
         assert isinstance(stream, VideoStream)
@@ -262,6 +283,7 @@ class VideoWriter:
         coder.width, coder.height, coder.pix_fmt = self.width, self.height, self.pixel_format
         coder.time_base, coder.sample_aspect_ratio = self.tick, self.info.aspect
         coder.thread_type = "AUTO"
+        coder.flags |= Flags.frame_duration
         if self.pixel_format.startswith("yuv"):
             coder.colorspace = self.info.matrix
             coder.color_range = colour.FULL if self.info.full_range else colour.LIMITED
@@ -280,7 +302,8 @@ class VideoWriter:
         """Make the output of all parts, in one piece or not at all."""
         with _writing(target), replacing(target) as file:
             if target.suffix.lower() == ".gif":
-                gif.save(self._frames, file, self.info.rate)
+                *_, last = self._durations()
+                gif.save(self._frames, file, last.duration * self.tick)
                 if self.recipe is not None:
                     tags.add_to_gif(file, self.recipe, self.label_cn)
                 return
@@ -306,9 +329,11 @@ class VideoWriter:
             target = open_files.enter_context(av.open(f"file:{file}", "w", options=FINISHED.get(suffix, {})))
             template = open_files.enter_context(av.open(f"file:{parts.found(self.path)[0]}"))
             track = target.add_stream_from_template(template.streams.video[0])
+            if self.alpha and suffix == ".webm":
+                track.metadata["alpha_mode"] = "1"
             track.codec_context.framerate = self.info.rate
             track.codec_context.sample_aspect_ratio = self.info.aspect
-            streams = [self._with_durations(track)]
+            streams = [self._of(track)]
             if of is not None:
                 source = open_files.enter_context(sound.opened(of))
                 left_out = along.add(source, target, of, suffix, length)
@@ -325,18 +350,23 @@ class VideoWriter:
             for packet in heapq.merge(*streams, key=lambda p: (p.pts or 0) * p.time_base):
                 target.mux(packet)
 
-    def _with_durations(self, track: VideoStream) -> Iterator[av.Packet]:
+    def _of(self, track: VideoStream) -> Iterator[av.Packet]:
+        for packet in self._durations():
+            packet.stream = track
+            yield packet
+
+    def _durations(self) -> Iterator[av.Packet]:
+        """The packets of all parts; each lasts until the next one, and the last as long as its frame was said to."""
         everything = itertools.chain.from_iterable(self._packets(file) for file in parts.found(self.path))
         before, count = None, 0
         for packet in everything:
-            packet.stream = track
             if before is not None:
                 before.duration = (packet.pts or 0) - (before.pts or 0)
                 yield before
             before, count = packet, count + 1
         if before is None or (count != self.done and not self._cut_short):
             raise ClipError(f"{self.path}: only {count} of {self.done} frames of its parts can be read again")
-        before.duration = round(1 / self.info.rate / self.tick)
+        before.duration = before.duration or round(1 / self.info.rate / self.tick)
         yield before
 
     def _frames(self) -> Iterator[av.VideoFrame]:

@@ -12,7 +12,6 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
-from itertools import repeat
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -22,7 +21,7 @@ from torch import Tensor
 
 from impasto import clip as clips
 from impasto import device, picture, provenance, weights
-from impasto.errors import PictureError, SettingsError
+from impasto.errors import ClipError, PictureError, SettingsError
 from impasto.perception.flow import consistent, dense, is_cut, warp
 from impasto.picture import SHORTEST_SIDE, Picture
 from impasto.style import colour, draft, optimise, regions, stylize
@@ -96,13 +95,13 @@ def stylizing(job: Job, settings: Settings) -> Iterator[Progress]:
         resume=job.resume,
     ) as out:  # fmt: skip
         skipped = out.done
-        for number, (frame, mask) in enumerate(zip(clip, _masks(job, clip), strict=False), 1):
+        for number, (frame, mask) in enumerate(_masked(job, clip), 1):
             if number <= skipped:
                 if number > skipped - REMEMBERED:
                     painter.pass_by(frame.pixels, mask, out.last if number == skipped else None)
                 continue
             pixels = painter.paint(frame.pixels, mask, float(frame.time))
-            out.add(pixels.cpu(), frame.time, frame.alpha)
+            out.add(pixels.cpu(), frame.time, frame.alpha, frame.duration)
             done += 1
             speed = done / (time.perf_counter() - begun)
             frames = clip.info.frames
@@ -119,9 +118,14 @@ def preview(job: Job, settings: Settings) -> Picture:
     wanted = [last * i / PREVIEWED for i in range(PREVIEWED)]
     columns: list[Tensor] = []
     for second in wanted:
-        at = clips.read(job.clip, start=float(clip.start) + second, size=settings.size, rate=job.rate)
-        frame = next(iter(at))
-        mask = next(iter(_masks(replace(job, start=float(clip.start) + second), at)))
+        here = replace(job, start=float(clip.start) + second)
+        at = clips.read(job.clip, start=here.start, size=settings.size, rate=job.rate)
+        try:
+            frame, mask = next(_masked(here, at))
+        except ClipError:
+            if not columns:
+                raise
+            break  # the file says that it is longer, as its sound may be
         painter.forget()
         painted = painter.paint(frame.pixels, mask, second)
         columns.append(torch.cat([frame.pixels.to(painted.device), painted], 2))
@@ -143,19 +147,32 @@ def _opened(job: Job, settings: Settings) -> clips.Clip:
     return clips.read(job.clip, start=job.start, end=job.end, size=settings.size, fps=job.fps, rate=job.rate)
 
 
-def _masks(job: Job, clip: clips.Clip) -> Iterator[Tensor | None]:
-    """A mask [1, 1, H, W] for each frame: of one picture, or of a clip whose last frame stays."""
-    if job.mask is None:
-        yield from repeat(None)  # without end
+def _masked(job: Job, clip: clips.Clip) -> Iterator[tuple[clips.Frame, Tensor | None]]:
+    """Each frame with its mask [1, 1, H, W]: of one picture, or of a clip the frame on screen then; its last one stays.
+
+    A folder of masks has no times of its own: its frames follow each other as those of a clip with a varying rate do.
+    """
     size = (clip.info.height, clip.info.width)
-    if Path(str(job.mask)).suffix.lower() in picture.FORMATS:
-        yield from repeat(regions.mask(picture.read(str(job.mask)), *size))
-    last = None
-    masks = clips.read(str(job.mask), start=job.start, fps=clip.info.rate, rate=clip.info.rate)
-    for frame in masks:
-        last = regions.mask(Picture(frame.pixels, frame.alpha), *size)
-        yield last
-    yield from repeat(last)
+    if job.mask is None or Path(job.mask).suffix.lower() in picture.FORMATS:
+        mask = None if job.mask is None else regions.mask(picture.read(job.mask), *size)
+        yield from ((frame, mask) for frame in clip)
+        return
+    masks = clips.read(job.mask, rate=clip.info.rate)
+    in_step = clip.info.variable and Path(job.mask).is_dir() and not job.start
+    # A frame earlier, for what is on screen at the start; and if the masks are over by then, their last one.
+    latest = math.inf if masks.info.frames is None else (masks.info.frames - 1) / masks.info.rate
+    early = max(0.0, float(min((job.start or 0) - 1 / masks.info.rate, latest)))
+    masks = clips.read(job.mask, start=early, rate=clip.info.rate)
+    ahead, slack, coming = clip.start - masks.start, max(clip.jitter, masks.jitter), iter(masks)
+    shown, following = next(coming), next(coming, None)
+    mask = regions.mask(Picture(shown.pixels, shown.alpha), *size)
+    for number, frame in enumerate(clip):
+        before, time = shown, number / clip.info.rate if in_step else frame.time + ahead
+        while following is not None and following.time <= time + slack:
+            shown, following = following, next(coming, None)
+        if shown is not before:
+            mask = regions.mask(Picture(shown.pixels, shown.alpha), *size)
+        yield frame, mask
 
 
 class _Painter:
