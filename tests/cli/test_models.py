@@ -111,7 +111,7 @@ def test_noise_drowns_a_picture_level_by_level(impasto: Impasto, runs: Path) -> 
     bars[0, 4:24, 12:16] = bars[1, 12:16, 4:24] = 255
     for name, bar in zip(("1.png", "2.png"), bars, strict=True):
         Image.fromarray(bar).save(name)
-    assert impasto("noise", "diffusion", "1.png", "2.png", "--film", "5", "-o", "strip.png") == (0, "strip.png\n", "")
+    assert impasto("noise", "diffusion", "1.png", "2.png", "--levels", "5", "-o", "strip.png") == (0, "strip.png\n", "")
     strip = cells("strip.png", 2, 5)
     assert (strip[:, 0] == bars).all()
     for bar, levels in zip(bars, strip, strict=True):

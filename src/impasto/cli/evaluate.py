@@ -38,7 +38,7 @@ def evaluate(
     model: Which,
     data: DataName = "mnist",
     output: Annotated[
-        Path | None, typer.Option("-o", "--output", help="Also write the figures as JSON.", metavar="FILE")
+        Path | None, typer.Option("-o", "--output", help="Also write the figures as JSON.", metavar="OUT")
     ] = None,
     n: Number = 10_000,
     held_out: HeldOut = None,

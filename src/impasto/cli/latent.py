@@ -5,7 +5,8 @@ from typing import Annotated
 
 import typer
 
-from impasto.cli.sample import Which
+from impasto.cli.sample import Labels, Which, parse_labels
+from impasto.errors import SettingsError
 
 
 def latent(
@@ -15,10 +16,8 @@ def latent(
         str | None,
         typer.Option(help="Also draw where its test pictures lie, as OUT with -points in its name.", metavar="NAME"),
     ] = None,
-    points: Annotated[int, typer.Option(help="Test pictures, at most.", min=1, metavar="N")] = 10_000,
-    label: Annotated[
-        int | None, typer.Option(help="The class of the map, for a model trained with classes.", metavar="N")
-    ] = None,
+    points: Annotated[int, typer.Option(help="Test pictures, at most.", min=1, max=10**9, metavar="N")] = 10_000,
+    labels: Labels = None,
     data_dir: Annotated[
         Path | None, typer.Option(help="Where the data sets lie (default IMPASTO_DATA, or the cache).", metavar="DIR")
     ] = None,
@@ -28,8 +27,6 @@ def latent(
 
     impasto latent mnist-vae2d -o map.png --data mnist
     """
-    import torch
-
     import impasto.data
     from impasto import models, picture, provenance
     from impasto.evaluation.grids import grid
@@ -39,9 +36,12 @@ def latent(
 
     picture.check_writable(output)
     decoder = models.load(model, device)
+    wanted = parse_labels(labels, decoder.config.classes) if labels else None
+    if wanted is not None and len(wanted) > 1:
+        raise SettingsError(f"a map is of one class: --labels {labels} has {len(wanted)}")
     test = impasto.data.load(data, "test", size=decoder.config.size, data_dir=data_dir) if data else None
-    pictures = latent_map(decoder, labels=None if label is None else torch.tensor([label]))
-    recipe = provenance.drawn_recipe("latent", {"model": model, "label": label}, {model: models.sha256_of(model)})
+    pictures = latent_map(decoder, labels=wanted)
+    recipe = provenance.drawn_recipe("latent", {"model": model, "labels": labels}, {model: models.sha256_of(model)})
     Picture(grid(pictures.cpu(), SIDE), recipe=recipe).save(output)
     print(output)
     if test is not None:
