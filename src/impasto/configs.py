@@ -36,9 +36,8 @@ class Within:
     open: bool = False  # the highest itself is not in it
 
     def __contains__(self, value: float) -> bool:
-        return (
-            math.isfinite(value) and self.lowest <= value <= self.highest and not (self.open and value == self.highest)
-        )
+        within = self.lowest <= value <= self.highest  # NaN is not
+        return within and value != math.inf and not (self.open and value == self.highest)
 
     def __str__(self) -> str:
         if self.highest == math.inf:
@@ -119,7 +118,7 @@ def read(name: str, value: Any, kind: Any) -> Any:
         result = read(name, value, inner)
         for limit in limits:
             if isinstance(limit, Within) and result not in limit:
-                raise SettingsError(f"{name} goes {limit}, not {value}")
+                raise SettingsError(f"{name} goes {limit}, not {_short(value)}")
             if isinstance(limit, OneOf) and result not in limit:
                 raise nearest(str(result), limit.choices, name)
         return result
@@ -138,8 +137,13 @@ def read(name: str, value: Any, kind: Any) -> Any:
     return _read_plain(name, value, kind)
 
 
+def _short(value: Any) -> Any:
+    """What a message shows of a value: a line is to be read."""
+    return value if len(str(value)) <= 80 else f"{str(value)[:60]}..."
+
+
 def _read_plain(name: str, value: Any, kind: type) -> Any:
-    wrong = SettingsError(f"{name} takes {'true or false' if kind is bool else kind.__name__}, not {value!r}")
+    wrong = SettingsError(f"{name} takes {'true or false' if kind is bool else kind.__name__}, not {_short(value)!r}")
     if kind is bool:
         if str(value).lower() not in ("true", "false"):
             raise wrong

@@ -203,7 +203,7 @@ def test_a_texture_says_how_it_was_made_and_progress_counts_up() -> None:
 @pytest.mark.parametrize(
     ("size", "seamless", "settings", "message"),
     [((31, 64), "no", {}, "width goes from 32 to 100000"), ((64, 64), "z", {}, "there is no seamless .z."),
-     ((64, 64), "no", {"quality": "draft"}, "fine or gallery"), ((64, 64), "no", {"style_scale": 2.0}, "leave out style_scale"),
+     ((64, 64), "no", {"quality": "draft"}, "fine or gallery"), ((64, 64), "no", {"style_scale": 2.0}, "leave out"),
      ((64, 64), "no", {"style_weights": (1.0, 2.0)}, "1 style weights"), ((64, 64), "no", {"steps": 0}, "steps goes")],
 )  # fmt: skip
 def test_what_makes_no_sense_is_refused(

@@ -81,7 +81,7 @@ def batch(
     ] = None,
     processes: Annotated[
         int | None,
-        option(MACHINE, "At once on this machine (default one per GPU, or per core)", metavar="N", min=1),
+        option(MACHINE, "At once on this machine (default one per GPU, or per core)", metavar="N", min=1, max=10_000),
     ] = None,
     device: Device = None,
     precision: Precision = None,

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from impasto.cli.models import names
-from impasto.cli.sample import Which
+from impasto.cli.sample import Seed, Which
 from impasto.cli.terminal import bar
 from impasto.data import NAMES
 
@@ -26,11 +26,12 @@ Judge = Annotated[
         autocompletion=names,
     ),
 ]
-Number = Annotated[int, typer.Option("-n", help="Samples to judge.", min=100, metavar="N")]
+Number = Annotated[int, typer.Option("-n", help="Samples to judge.", min=100, max=10**9, metavar="N")]
 
 
 HeldOut = Annotated[
-    int | None, typer.Option(help="Test pictures for the likelihood, the first N (default all).", min=2, metavar="N")
+    int | None,
+    typer.Option(help="Test pictures for the likelihood, the first N (default all).", min=2, max=10**9, metavar="N"),
 ]
 
 
@@ -43,7 +44,7 @@ def evaluate(
     n: Number = 10_000,
     held_out: HeldOut = None,
     classifier: Judge = None,
-    seed: Annotated[int, typer.Option(help="Of the samples.", metavar="N")] = 0,
+    seed: Seed = 0,
     options: Annotated[
         list[str] | None,
         typer.Option(
@@ -90,7 +91,7 @@ def compare(
     n: Number = 10_000,
     held_out: HeldOut = None,
     classifier: Judge = None,
-    seed: Annotated[int, typer.Option(help="Of the samples.", metavar="N")] = 0,
+    seed: Seed = 0,
     data_dir: DataDir = None,
     device: Annotated[str, typer.Option(help="cpu, cuda, mps, or auto.", metavar="NAME")] = "auto",
     as_json: Annotated[bool, typer.Option("--json", help="JSON on standard output.")] = False,

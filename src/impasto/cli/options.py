@@ -14,12 +14,14 @@ CHOSEN, OF_QUALITY = {field.name for field in dataclasses.fields(QUALITIES["fine
 ENDLESS = 1e6  # the end of a range from here on is there for the machine, not for the help
 
 
-def option(panel: str, text: str, *names: str, **more: Any) -> Any:
+def option(panel: str | None, text: str, *names: str, **more: Any) -> Any:
     """An option. Not given, it is None, and whoever it is for has the default."""
     return typer.Option(*names, help=text, rich_help_panel=panel, show_default=False, **more)
 
 
-def setting(panel: str, field: str, text: str, *names: str, of: type = Settings, unset: str = "", **more: Any) -> Any:
+def setting(
+    panel: str | None, field: str, text: str, *names: str, of: type = Settings, unset: str = "", **more: Any
+) -> Any:
     """An option for a field of a class of settings; its help ends with the field's own range and default.
 
     Args:
@@ -97,4 +99,4 @@ Memory = Annotated[
 def given(parameters: dict[str, Any], of: type = Settings) -> dict[str, Any]:
     """Arguments of a class of settings out of the parameters of a command: those that were given."""
     fields = {field.name for field in dataclasses.fields(of)}
-    return {name: value for name, value in parameters.items() if name in fields and value not in (None, [])}
+    return {name: value for name, value in parameters.items() if name in fields and value not in (None, [], ())}

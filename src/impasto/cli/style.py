@@ -122,7 +122,13 @@ def style(
     no_metadata: Annotated[bool, option(OUTPUT, "Leave out recipe and labels", "--no-metadata")] = False,
     save_every: Annotated[
         int | None,
-        option(OUTPUT, "Also write the picture every N steps, as OUT with the step in its name", metavar="N", min=1),
+        option(
+            OUTPUT,
+            "Also write the picture every N steps, as OUT with the step in its name",
+            metavar="N",
+            min=1,
+            max=10**6,
+        ),
     ] = None,
     as_json: Annotated[bool, option(OUTPUT, "A JSON object per step, and one at the end", "--json")] = False,
     device: Device = None,

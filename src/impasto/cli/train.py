@@ -72,9 +72,12 @@ def train(
         ),
     ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with what is in OUT.")] = False,
-    seed: Annotated[int | None, typer.Option(metavar="N", help="Of all that is random (default 0).")] = None,
+    seed: Annotated[
+        int | None, typer.Option(metavar="N", min=0, max=2**32 - 1, help="Of all that is random (default 0).")
+    ] = None,
     size: Annotated[
-        int | None, typer.Option(metavar="PX", help="Side of the pictures in pixels (default the data's own).")
+        int | None,
+        typer.Option(metavar="PX", min=1, max=100_000, help="Side of the pictures in pixels (default the data's own)."),
     ] = None,
     data_dir: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Where the data sets lie (default IMPASTO_DATA, or the cache).")

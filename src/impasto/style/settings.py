@@ -45,19 +45,24 @@ class Quality:
     network: str  # one of LAYERS, or "anystyle", which only draft has
     style_layers: tuple[Layer, ...] = ()
     content_layers: tuple[Layer, ...] = ()
-    levels: int = 3  # reductions of the picture at which style is measured
+    levels: Annotated[int, Within(1, 16)] = 3  # reductions of the picture at which style is measured
     padding: str = "replicate"
     style_loss: str = "wasserstein"  # or "classic", which only gatys has
     style_weight: Weight = 1.0
     content_weight: Weight = 0.0
     variation_weight: Weight = 0.0
-    variation_power: int = 2
+    variation_power: Annotated[int, Within(1, 2)] = 2
     init: Init = "style"
     optimiser: Optimiser = "adam"
     adam: dict[str, Any] = field(default_factory=dict)  # arguments of optimise.adam
     coarse_to_fine: bool = True  # double the size from about 100 pixels on; else full size only
-    steps: tuple[Steps, ...] = ()  # at full size, at half, ...; the last holds for all smaller sizes; none: the init
+    steps: tuple[
+        Annotated[int, Within(1, 10**8)], ...
+    ] = ()  # at full size, at half, ...; the last holds for all smaller sizes; none: the init
     precision: Precision = "auto"
+
+    def __post_init__(self) -> None:
+        check(self)
 
 
 QUALITIES = {
@@ -179,7 +184,7 @@ class ClipSettings:
     """What a user can set of a clip."""
 
     start: Seconds | None = None  # what of the clip is wanted; None: from the first frame
-    end: Seconds | None = None  # None: to the last frame
+    end: Annotated[float, Within(0.001, 1e7)] | None = None  # None: to the last frame
     fps: Rate | None = None  # of the result, frames per second; None: every frame at its own time
     rate: Rate = 24  # of a folder of frames, which does not say, frames per second
     crf: Annotated[int, Within(0, 63)] | None = None  # how hard to compress; None: as the format has it
