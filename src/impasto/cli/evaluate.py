@@ -103,12 +103,13 @@ def compare(
     import torch
 
     from impasto import models as families
-    from impasto import picture
+    from impasto import picture, provenance
     from impasto.evaluation.grids import grid
     from impasto.picture import Picture
 
     picture.check_writable(output)
     table, rows = [], []
+    weights: dict[str, str] = {}
     for name in models:
         table.append(
             measured(name, data, n, held_out, classifier, seed, None, data_dir, device, None, shown=not as_json)
@@ -117,8 +118,10 @@ def compare(
         if table[-1].get("samples"):
             labels = torch.arange(10) % drawer.config.classes if drawer.config.classes else None
             rows.append(drawer.sample(10, labels=labels, generator=torch.Generator().manual_seed(seed)).cpu())
+            weights[name] = families.sha256_of(name)
     if rows:
-        Picture(grid(torch.cat(rows), 10)).save(output)
+        recipe = provenance.drawn_recipe("compare", {"models": list(weights), "seed": seed}, weights)
+        Picture(grid(torch.cat(rows), 10), recipe=recipe).save(output)
     if as_json:
         print(json.dumps(table))
     else:

@@ -47,5 +47,5 @@ def latent(
     if test is not None:
         plot = output.with_name(f"{output.stem}-points.png")
         with replacing(plot) as part:
-            scatter(*encoded(decoder, test, points), test.class_names, part)
+            scatter(*encoded(decoder, test, points), test.class_names, part, recipe | {"data": data})
         print(plot)

@@ -68,7 +68,8 @@ def music(
     if plot:
         from impasto.evaluation.spectrograms import draw
 
-        draw({"content": sound.read(content), "style": sound.read(style), "result": result}, output.with_suffix(".png"))
+        sounds = {"content": sound.read(content), "style": sound.read(style), "result": result}
+        draw(sounds, output.with_suffix(".png"), result.recipe or {})
     seconds = time.perf_counter() - begun
     if as_json:
         print(json.dumps({"output": str(output), "seconds": round(seconds, 3), "stopped": stopped}), flush=True)

@@ -25,7 +25,7 @@ def noise(
     """
     import torch
 
-    from impasto import models, picture
+    from impasto import models, picture, provenance
     from impasto.evaluation.grids import grid
     from impasto.picture import Picture
 
@@ -36,5 +36,8 @@ def noise(
     images = torch.cat([square(path, diffusion.config.size, diffusion.config.channels) for path in pictures])
     noisy = diffusion.noising(images.to(diffusion.device), levels, torch.Generator().manual_seed(seed))
     rows = noisy.transpose(0, 1).flatten(0, 1)  # of [levels, N, C, S, S]
-    Picture(grid(rows, levels)).save(output)  # without a recipe, which would say that the model drew it
+    settings = {"model": model, "levels": levels, "seed": seed}
+    recipe = provenance.drawn_recipe("noise", settings, {model: models.sha256_of(model)})
+    recipe["content"] = [provenance.source(path) for path in pictures]
+    Picture(grid(rows, levels), recipe=recipe).save(output)
     print(output)

@@ -164,7 +164,7 @@ def draw(
     made = provenance.drawn_recipe("inpaint" if of else "sample", recipe, weights) | ({"content": of} if of else {})
     if moving:
         every = -(-len(frames) // FRAMES)
-        animation.save([*frames[::every], frames[-1]], output)
+        animation.save([*frames[::every], frames[-1]], output, made)
     elif folder:
         output.mkdir(parents=True, exist_ok=True)
         for index, single in enumerate(pictures.cpu()):

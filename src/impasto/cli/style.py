@@ -158,11 +158,12 @@ def style(
     if save_style is not None:
         if content is None or styles or output is not None:
             raise SettingsError("one picture becomes one style: impasto style PICTURE --save-style NAME.style")
-        from impasto import picture
+        from impasto import picture, provenance
         from impasto.style import sample
 
         sizes = {} if style_scale is None else {"scale": style_scale}
-        sample.save(picture.read(style_picture(str(content))), save_style, size=size, **sizes)
+        file = style_picture(str(content))
+        sample.save(picture.read(file), save_style, size=size, source=provenance.source(file), **sizes)
         print(save_style)
         return
     if output is None:

@@ -84,7 +84,7 @@ def _sample(load: Any) -> None:
             made = provenance.drawn_recipe("sample", recipe, {model: models.sha256_of(model)})
             Picture(sheets[-1], recipe=made).save(folder / f"{model}.png")
             if len(sheets) > 1:
-                animation.save([*sheets[:: -(-len(sheets) // FRAMES)], sheets[-1]], folder / f"{model}.mp4")
+                animation.save([*sheets[:: -(-len(sheets) // FRAMES)], sheets[-1]], folder / f"{model}.mp4", made)
         yield {
             view: None,
             drawn: str(folder / f"{model}.png"),
