@@ -108,7 +108,7 @@ def test_what_others_made_in_any_format_has_neither(name: str, impasto: Impasto,
         with av.open(name, "w") as container:
             stream: Any = container.add_stream("flv1" if name.endswith("flv") else "mpeg2video", rate=24)
             stream.width, stream.height, stream.pix_fmt = 96, 72, "yuv420p"
-            for _ in range(3):
+            for _ in range(24):
                 container.mux(stream.encode(av.VideoFrame.from_ndarray(np.zeros((72, 96, 3), np.uint8))))
             container.mux(stream.encode())
     found = json.loads(impasto("inspect", name, "--json").out)

@@ -178,6 +178,9 @@ def test_models_side_by_side_are_one_table_and_one_picture(impasto: Impasto, run
     assert "Fréchet distance" in out
     with Image.open("rows.png") as picture:
         assert picture.width > 4 * picture.height  # two rows of ten
+    found = provenance.inspect("rows.png")
+    assert found["recipe"]["command"] == "compare" and list(found["recipe"]["weights"]) == ["gan"]
+    assert found["labels"]["DigitalSourceType"] == provenance.DRAWN
 
 
 PAINTERS = ("mnist-gan", "mnist-vae", "mnist-vae2d", "mnist-pixelcnn", "mnist-pixelrnn", "mnist-diffusion")
