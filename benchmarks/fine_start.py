@@ -2,7 +2,7 @@
 
     python benchmarks/fine_start.py
 
-Four photographs in four bundled styles. Peer: `--start style`, the content in the style's colours, optimised from about
+Four photographs in four bundled styles. Peer: `--init style`, the content in the style's colours, optimised from about
 100 pixels up to the full size. Loss is that of the full size, what both minimise; steps are those at full size.
 """
 
@@ -44,10 +44,10 @@ def main() -> None:
     print(f"      mean: {begun:.4f}, {ended:.4f} in {took:.1f} s; peer {peer_ended:.4f} in {peer_took:.1f} s")
 
 
-def losses(job: Job, size: int, start: str) -> tuple[list[float], float]:
+def losses(job: Job, size: int, init: str) -> tuple[list[float], float]:
     """The loss before each step at full size, and the seconds of the whole run."""
     begun = time.perf_counter()
-    run = list(stylizing(job, Settings(size=size, start=start)))
+    run = list(stylizing(job, Settings(size=size, init=init)))
     return [step.loss for step in run if step.scale == step.scales], time.perf_counter() - begun
 
 

@@ -18,7 +18,9 @@ from impasto import sound
 from impasto.device import configure_threads
 from impasto.evaluation.sound import chroma, correlation, onsets, texture_distance
 from impasto.sound import FORMATS, Sound
-from impasto.style.music import RECIPES, transfer
+from impasto.style.music import transfer
+
+METHODS = ("impasto", "ulyanov")
 
 
 def main() -> None:
@@ -26,7 +28,7 @@ def main() -> None:
     parser.add_argument("clips", type=Path)
     parser.add_argument("--seconds", type=float, default=10, help="of each clip")
     parser.add_argument("--strength", type=float, default=1.0)
-    parser.add_argument("--recipe", choices=RECIPES, nargs="+", default=RECIPES)
+    parser.add_argument("--method", choices=METHODS, nargs="+", default=METHODS)
     parser.add_argument("--work", type=Path, help="where to keep the results")
     args = parser.parse_args()
     print(f"{configure_threads()} threads; columns: style distance, chroma, onsets; then seconds")
@@ -36,16 +38,16 @@ def main() -> None:
         content, style = cut(content_file, args.seconds), cut(style_file, args.seconds)
         row = [*figures(content, content, style), *figures(style, content, style)]
         text = f"{content_file.stem:>12} {style_file.stem:<12}"
-        for recipe in args.recipe:
+        for method in args.method:
             begun = time.perf_counter()
-            result = transfer(content, style, recipe=recipe, strength=args.strength)
+            result = transfer(content, style, method=method, strength=args.strength)
             row += [*figures(result, content, style), time.perf_counter() - begun]
             if args.work:
-                result.save(args.work / f"{content_file.stem}-{style_file.stem}-{recipe}.wav")
+                result.save(args.work / f"{content_file.stem}-{style_file.stem}-{method}.wav")
         rows.append(row)
         print(text, shown(row), flush=True)
     print(f"{'mean':>25} {shown(np.mean(rows, 0))}")
-    print("columns: content, style, " + ", ".join(args.recipe))
+    print("columns: content, style, " + ", ".join(args.method))
 
 
 def cut(path: Path, seconds: float) -> Sound:

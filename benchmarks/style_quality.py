@@ -42,7 +42,7 @@ def main() -> None:
     parser.add_argument("--size", type=int, default=256, help="long side, pixels")
     parser.add_argument("--pairs", type=int, default=12)
     parser.add_argument("--content-weight", type=float, help="of `fine`; the default is its own")
-    parser.add_argument("--start", help="of `fine`; the default is its own, style goes from coarse to fine")
+    parser.add_argument("--init", help="of `fine`; the default is its own, style goes from coarse to fine")
     parser.add_argument("--strength", type=float, default=1.0, help="of `draft`")
     parser.add_argument("--work", type=Path, default=Path("runs/style_quality"))
     args = parser.parse_args()
@@ -60,13 +60,13 @@ def main() -> None:
             Picture(content), Picture(style), size=args.size, quality="draft", strength=args.strength
         ).pixels
         start = time.perf_counter()
-        chosen = {"content_weight": args.content_weight, "start": args.start}
+        chosen = {"content_weight": args.content_weight, "init": args.init}
         fine = stylize(Picture(content), Picture(style), size=args.size, **chosen).pixels
         fine_seconds = time.perf_counter() - start
         kept = args.work / f"{content_path.stem}-{style_path.stem}-{args.size}.png"
         if not kept.exists():
             peer_settings = {"network": "vgg19", "weights": args.vgg, "steps": peer_steps(content), "size": args.size}
-            peer_settings |= {"content_weight": PEER_CONTENT_WEIGHT, "start": "style"}
+            peer_settings |= {"content_weight": PEER_CONTENT_WEIGHT, "init": "style"}
             stylize(Picture(content), Picture(style), **peer_settings).save(kept, bits=16)
         peer = picture.read(kept).pixels
         row = [distances(judge, x, content, style) for x in (content, draft, fine, peer)]
@@ -100,7 +100,7 @@ def distances(judge: Eye, pixels: torch.Tensor, content: torch.Tensor, style: to
 
 def peer_steps(content: torch.Tensor) -> int:
     """Steps at full size that give PEER_STEPS at all scales together."""
-    peer = replace(QUALITIES["fine"], start="style")
+    peer = replace(QUALITIES["fine"], init="style")
     counts = [peer.steps[min(i, len(peer.steps) - 1)] for i in range(len(scale_sides(content, peer)))]
     return round(PEER_STEPS * counts[0] / sum(counts))
 

@@ -4,7 +4,7 @@
 
 writes runs/fashion/: the print, the print repeated, and the garment (drawn here) wearing it. In a shell, the print is
 
-    impasto texture painting.jpg --size 512 512 --tile both --scale 0.6 -o print.png
+    impasto texture painting.jpg --seamless both --scale 0.6 -o print.png
 """
 
 from pathlib import Path
@@ -23,8 +23,8 @@ OUT = Path("runs/fashion")
 
 def main() -> None:
     OUT.mkdir(parents=True, exist_ok=True)
-    job = Job([ASSETS / "styles" / "mosaic.jpg"], (512, 512), wrap="both")
-    *_, last = synthesising(job, Settings(style_scale=0.6))
+    job = Job([ASSETS / "styles" / "mosaic.jpg"], seamless="both", scale=0.6)
+    *_, last = synthesising(job, Settings())
     last.result().save(OUT / "print.png")
 
     shirt, mask = garment()

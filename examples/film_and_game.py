@@ -7,7 +7,7 @@ sequence painted into numbered frames; a game's surface. In a shell:
 
     impasto video shot.mp4 swirl -o painted.mp4
     impasto video frames/ swirl -o painted/frame_%05d.png --bits 16
-    impasto texture stone.jpg --size 1024 1024 --tile both -o surface.png
+    impasto texture stone.jpg --width 1024 --height 1024 --seamless both -o surface.png
 """
 
 import shutil
@@ -45,7 +45,7 @@ def main() -> None:
     before, after = (streams(OUT / name) for name in ("shot.mp4", "painted.mp4"))
     print("frame times unchanged:", before[0] == after[0], "  sound unchanged:", before[1] == after[1])
 
-    job = TextureJob([ASSETS / "styles" / "ink.jpg"], (512, 512), wrap="both")
+    job = TextureJob([ASSETS / "styles" / "ink.jpg"], seamless="both")
     *_, step = synthesising(job, Settings(style_scale=0.7))
     step.result().save(OUT / "surface.png")
     print(OUT / "surface.png")

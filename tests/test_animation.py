@@ -6,8 +6,10 @@ import pytest
 import torch
 from PIL import Image
 
-from impasto import animation
+from impasto import animation, provenance
 from impasto.errors import ClipError, OutputError
+
+RECIPE = {"command": "sample", "settings": {"seed": 3}}
 
 
 def frames(n=5, height=31, width=47):
@@ -16,7 +18,7 @@ def frames(n=5, height=31, width=47):
 
 
 def test_a_gif_has_every_frame_and_holds_the_last(tmp_path):
-    animation.save(frames(), tmp_path / "a.gif", fps=10)
+    animation.save(frames(), tmp_path / "a.gif", RECIPE, fps=10)
     with Image.open(tmp_path / "a.gif") as gif:
         assert gif.size == (47, 31)
         levels, seconds = [], 0.0
@@ -30,7 +32,7 @@ def test_a_gif_has_every_frame_and_holds_the_last(tmp_path):
 
 
 def test_an_mp4_plays_at_the_speed_asked_for_and_pads_odd_sizes(tmp_path):
-    animation.save(frames(), tmp_path / "a.mp4", fps=10)
+    animation.save(frames(), tmp_path / "a.mp4", RECIPE, fps=10)
     with av.open(str(tmp_path / "a.mp4")) as container:
         stream = container.streams.video[0]
         assert (stream.width, stream.height, stream.average_rate) == (48, 32, 10)
@@ -39,9 +41,17 @@ def test_an_mp4_plays_at_the_speed_asked_for_and_pads_odd_sizes(tmp_path):
     assert levels[:5] == pytest.approx([0, 0.25, 0.5, 0.75, 1], abs=0.03)
 
 
+@pytest.mark.parametrize("name", ["a.gif", "a.mp4"])
+def test_an_animation_says_what_drew_it_and_that_an_ai_did(tmp_path, name):
+    animation.save(frames(), tmp_path / name, RECIPE)
+    found = provenance.inspect(tmp_path / name)
+    assert found["recipe"] == RECIPE
+    assert found["labels"]["DigitalSourceType"] == provenance.DRAWN
+
+
 def test_other_extensions_are_refused_and_nothing_is_left(tmp_path):
     with pytest.raises(ClipError, match=r"\.gif or \.mp4"):
-        animation.save(frames(), tmp_path / "a.avi")
+        animation.save(frames(), tmp_path / "a.avi", RECIPE)
     with pytest.raises(OutputError, match="create it first"):
-        animation.save(frames(), tmp_path / "none" / "a.gif")
+        animation.save(frames(), tmp_path / "none" / "a.gif", RECIPE)
     assert list(tmp_path.iterdir()) == []

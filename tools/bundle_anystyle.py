@@ -1,6 +1,6 @@
 """Put a trained any-style network into the package: fp16 weights and their card, under src/impasto/assets/.
 
-impasto train anystyle --content PHOTOS --style PAINTINGS -o RUN
+impasto train anystyle --contents PHOTOS --styles PAINTINGS -o RUN
 python tools/bundle_anystyle.py RUN --command "impasto train anystyle ..." --data "what the folders held"
 """
 

@@ -23,7 +23,7 @@ def main() -> None:
     rows = []
     for style in sorted((ASSETS / "styles").glob("*.jpg")):
         begun = time.perf_counter()
-        *_, last = synthesising(Job([style], (SIDE, SIDE), wrap="both"), Settings())
+        *_, last = synthesising(Job([style], width=SIDE, height=SIDE, seamless="both"), Settings())
         print(f"{style.stem}: {time.perf_counter() - begun:.1f} s", flush=True)
         result = last.result().pixels
         repeated = result.repeat(1, 1, 2, 2)

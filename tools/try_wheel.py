@@ -18,7 +18,7 @@ COMMANDS = (  # and the file that each must leave; "" if none
     ("doctor", ""),
     ("demo --size 96 -o demo.png", "demo.png"),
     ("style demo.png ink --quality draft -o draft.png", "draft.png"),
-    ("texture wave --size 64 64 --steps 2 -o texture.png", "texture.png"),
+    ("texture wave --width 64 --height 64 --steps 2 -o texture.png", "texture.png"),
     ("sample mnist-vae -n 4 -o digits.png", "digits.png"),
     ("sample mnist-diffusion -n 2 --set steps=2 -o noise.gif", "noise.gif"),
     ("classify --model mnist-cnn digits.png", ""),

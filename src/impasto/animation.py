@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 from torch import Tensor
 
@@ -13,8 +14,11 @@ FORMATS = (".gif", ".mp4")
 HOLD = 1.5  # seconds on the last frame, which is the result
 
 
-def save(frames: Sequence[Tensor], path: Path, fps: float = 12) -> None:
+def save(frames: Sequence[Tensor], path: Path, recipe: dict[str, Any], fps: float = 12) -> None:
     """Write `frames` [1, 3, H, W] in [0, 1] as the extension says, holding the last one for a moment.
+
+    Args:
+        recipe: what drew them, as `provenance` makes it: no animation goes without its recipe and its labels.
 
     Raises:
         ClipError: another extension.
@@ -24,6 +28,6 @@ def save(frames: Sequence[Tensor], path: Path, fps: float = 12) -> None:
         raise ClipError(f"{path}: an animation is {' or '.join(FORMATS)}")
     height, width = frames[0].shape[2:]
     info = clip.Info(width, height, Fraction(fps).limit_denominator(1000))
-    with clip.write(path, info) as out:
+    with clip.write(path, info, recipe=recipe) as out:
         for index, frame in enumerate([*frames, *[frames[-1]] * round(HOLD * fps)]):
             out.add(frame, index / info.rate)

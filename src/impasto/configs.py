@@ -1,7 +1,8 @@
 """Settings as frozen dataclasses: changed by name, read from text, written as JSON, and checked against their ranges.
 
 The range of a value stands at its field and nowhere else: `strength: Annotated[float, Within(0, 1000)] = 1.0`. A class
-checks itself with `__post_init__ = check`; functions whose arguments a user can name (samplers) go through `arguments`.
+checks itself with `check` in its `__post_init__`; functions whose arguments a user can name (samplers) go through
+`arguments`.
 """
 
 import dataclasses
@@ -35,9 +36,8 @@ class Within:
     open: bool = False  # the highest itself is not in it
 
     def __contains__(self, value: float) -> bool:
-        return (
-            math.isfinite(value) and self.lowest <= value <= self.highest and not (self.open and value == self.highest)
-        )
+        within = self.lowest <= value <= self.highest  # NaN is not
+        return within and value != math.inf and not (self.open and value == self.highest)
 
     def __str__(self) -> str:
         if self.highest == math.inf:
@@ -55,15 +55,26 @@ class OneOf:
         return value in self.choices
 
 
+def limit(kind: Any) -> Within | OneOf | None:
+    """What a type with `Annotated` in it, outside or inside, lets through; None: everything."""
+    for part in typing.get_args(kind):
+        if found := part if isinstance(part, Within | OneOf) else limit(part):
+            return found
+    return None
+
+
 def check(settings: Any) -> None:
     """Hold every field of a dataclass to its type and to the range that stands at it.
 
     Raises:
         SettingsError: the first that does not; the message names it and what it takes.
     """
-    for name, hint in typing.get_type_hints(type(settings), include_extras=True).items():
-        if name in {field.name for field in dataclasses.fields(settings)}:
-            read(name, getattr(settings, name), hint)
+    hints = typing.get_type_hints(type(settings), include_extras=True)
+    for field in dataclasses.fields(settings):
+        value = getattr(settings, field.name)
+        found = read(field.name, value, hints[field.name])
+        if found is not value and found != (tuple(value) if isinstance(value, list) else value):  # "64" for a number
+            raise SettingsError(f"{field.name} takes {found!r}, not {value!r}")
 
 
 def changed(settings: T, values: Mapping[str, Any]) -> T:
@@ -107,15 +118,15 @@ def read(name: str, value: Any, kind: Any) -> Any:
         result = read(name, value, inner)
         for limit in limits:
             if isinstance(limit, Within) and result not in limit:
-                raise SettingsError(f"{name} goes {limit}, not {value}")
+                raise SettingsError(f"{name} goes {limit}, not {_short(value)}")
             if isinstance(limit, OneOf) and result not in limit:
                 raise nearest(str(result), limit.choices, name)
         return result
     if typing.get_origin(kind) in (types.UnionType, typing.Union):
         if value is None or value == "none":
             return None
-        kind = next(k for k in typing.get_args(kind) if k is not types.NoneType)
-        return read(name, value, kind)
+        kinds = [k for k in typing.get_args(kind) if k is not types.NoneType]
+        return read(name, value, kinds[0]) if len(kinds) == 1 else value  # a path or a picture: no setting
     if typing.get_origin(kind) is tuple:
         parts = [p for p in value.split(",") if p] if isinstance(value, str) else value
         if not isinstance(parts, list | tuple):
@@ -126,15 +137,20 @@ def read(name: str, value: Any, kind: Any) -> Any:
     return _read_plain(name, value, kind)
 
 
+def _short(value: Any) -> Any:
+    """What a message shows of a value: a line is to be read."""
+    return value if len(str(value)) <= 80 else f"{str(value)[:60]}..."
+
+
 def _read_plain(name: str, value: Any, kind: type) -> Any:
-    wrong = SettingsError(f"{name} takes {'true or false' if kind is bool else kind.__name__}, not {value!r}")
+    wrong = SettingsError(f"{name} takes {'true or false' if kind is bool else kind.__name__}, not {_short(value)!r}")
     if kind is bool:
         if str(value).lower() not in ("true", "false"):
             raise wrong
         return str(value).lower() == "true"
     if kind is str and not isinstance(value, str):
         raise wrong
-    if kind is int and isinstance(value, bool | float):  # JSON and Python would round it silently
+    if isinstance(value, bool) or (kind is int and isinstance(value, float)):  # Python would convert it silently
         raise wrong
     try:
         return kind(value)

@@ -16,8 +16,10 @@ from pathlib import Path
 from typing import Any
 from xml.sax.saxutils import escape
 
+from safetensors import SafetensorError, safe_open
+
 from impasto import __version__
-from impasto.errors import PictureError
+from impasto.errors import ModelError, PictureError
 
 RDF = "http://www.w3.org/1999/02/22-rdf-syntax-ns#"
 NAMESPACES = {
@@ -27,6 +29,7 @@ NAMESPACES = {
 }
 SOURCE_TYPES = "http://cv.iptc.org/newscodes/digitalsourcetype/"
 REPAINTED = SOURCE_TYPES + "compositeWithTrainedAlgorithmicMedia"  # somebody's picture had a part in it
+TENSORS, XMP = (".style", ".safetensors"), "xmp"  # files of tensors have the packet in their metadata, so named
 DRAWN = SOURCE_TYPES + "trainedAlgorithmicMedia"  # by a model alone
 
 
@@ -137,6 +140,11 @@ def packet(recipe: Mapping[str, Any], *, label_cn: bool = False) -> bytes:
 <?xpacket end="w"?>""".encode()
 
 
+def of_figure(recipe: Mapping[str, Any]) -> dict[str, str]:
+    """The packet as what matplotlib calls the metadata of a PNG file."""
+    return {"XML:com.adobe.xmp": packet(recipe).decode()}
+
+
 def parse(xmp: bytes) -> dict[str, Any]:
     """Find recipe and labels in an XMP packet, from anyone: what is missing, broken or hostile counts as absent.
 
@@ -161,24 +169,58 @@ def parse(xmp: bytes) -> dict[str, Any]:
 
 
 def inspect(path: str | os.PathLike[str]) -> dict[str, Any]:
-    """Read recipe and labels from a picture, a clip or a sound. Returns what `parse` returns.
+    """Read recipe and labels from a picture, a clip, a sound, a saved style or a model. Returns what `parse` returns.
 
     Raises:
-        PictureError, ClipError, SoundError: no such file, or none of these.
+        ImpastoError: no such file, or none of these.
     """
     from impasto import picture  # here, because all of them are written with `packet`
 
     extension = Path(path).suffix.lower()
-    if extension not in picture.FORMATS:
-        from impasto import clip
+    if extension in TENSORS:
+        return parse(_tensors_xmp(Path(path)))
+    if extension == ".onnx":
+        return parse(_onnx_xmp(Path(path)))
+    if extension in picture.FORMATS:
+        return parse(picture.read_xmp(path))
+    from impasto import clip, sound
 
-        if Path(path).is_dir() or extension in clip.FORMATS:
-            return parse(clip.read_xmp(path))
-        from impasto import sound
+    if Path(path).is_dir() or extension in clip.FORMATS:
+        return parse(clip.read_xmp(path))
+    if extension in sound.FORMATS:
+        return parse(sound.read_xmp(path))
+    try:
+        return parse(picture.read_xmp(path))
+    except PictureError:  # FFmpeg knows more containers than there are names for
+        if not Path(path).is_file():
+            raise
+        return parse(clip.read_xmp(path))
 
-        if extension in sound.FORMATS:
-            return parse(sound.read_xmp(path))
-    return parse(picture.read_xmp(path))
+
+def _tensors_xmp(path: Path) -> bytes:
+    """The packet among the metadata of a safetensors file."""
+    try:
+        with safe_open(path, "np") as file:
+            return (file.metadata() or {}).get(XMP, "").encode()
+    except FileNotFoundError as error:
+        raise PictureError(f"{path} does not exist; check the name") from error
+    except (OSError, SafetensorError) as error:
+        raise PictureError(f"{path} cannot be read: it is damaged, or no saved style or model") from error
+
+
+def _onnx_xmp(path: Path) -> bytes:
+    """The same of an ONNX file."""
+    try:
+        import onnx
+    except ImportError as error:
+        raise ModelError("ONNX needs further packages; install them with: pip install 'impasto[onnx]'") from error
+    try:
+        properties = onnx.load(path, load_external_data=False).metadata_props
+    except FileNotFoundError as error:
+        raise ModelError(f"{path} does not exist; check the name") from error
+    except Exception as error:  # protobuf has kinds of its own
+        raise ModelError(f"{path} cannot be read: it is damaged, or no ONNX file") from error
+    return next((entry.value for entry in properties if entry.key == XMP), "").encode()
 
 
 def _root(xmp: bytes) -> ET.Element:

@@ -1,5 +1,6 @@
 """The command line as a whole: quick to answer, one line for an error."""
 
+import dataclasses
 import os
 import subprocess
 import sys
@@ -10,7 +11,7 @@ from typing import Any
 import pytest
 
 import impasto as package
-from impasto.cli import options
+from impasto.style.settings import Settings
 
 Impasto = Callable[..., Any]  # the fixture in conftest.py
 
@@ -30,7 +31,7 @@ def test_no_words_and_version(impasto: Impasto) -> None:
 def test_every_setting_has_an_option_and_shows_its_default(impasto: Impasto, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "200")
     text = impasto("style", "--help").out
-    for name, default in options.DEFAULTS.items():
+    for name, default in {field.name: field.default for field in dataclasses.fields(Settings)}.items():
         option = "--" + name.replace("_", "-").removesuffix("s" if name == "style_weights" else "")
         line = next(line for line in text.splitlines() if line.startswith(f"│ {option}"))
         assert default is None or f"(default {default})" in line, line
@@ -67,7 +68,7 @@ COMPLETIONS = {
     "impasto sty": {"style", "styles"},
     "impasto style photo.jpg s": {"swirl"},
     "impasto style photo.jpg swirl --quality g": {"gallery", "gatys"},
-    "impasto texture ink --tile ": {"no", "x", "y", "both"},
+    "impasto texture ink --seamless ": {"no", "x", "y", "both"},
     "impasto sample mnist-v": {"mnist-vae", "mnist-vae2d"},
     "impasto train vae --data m": {"mnist"},
     "impasto weights fetch v": {"vgg19"},

@@ -133,7 +133,7 @@ def test_noise_drowns_a_picture_level_by_level(impasto: Impasto, runs: Path) -> 
     bars[0, 4:24, 12:16] = bars[1, 12:16, 4:24] = 255
     for name, bar in zip(("1.png", "2.png"), bars, strict=True):
         Image.fromarray(bar).save(name)
-    assert impasto("noise", "diffusion", "1.png", "2.png", "--film", "5", "-o", "strip.png") == (0, "strip.png\n", "")
+    assert impasto("noise", "diffusion", "1.png", "2.png", "--levels", "5", "-o", "strip.png") == (0, "strip.png\n", "")
     strip = cells("strip.png", 2, 5)
     assert (strip[:, 0] == bars).all()
     for bar, levels in zip(bars, strip, strict=True):
@@ -200,6 +200,9 @@ def test_models_side_by_side_are_one_table_and_one_picture(impasto: Impasto, run
     assert "Fréchet distance" in out
     with Image.open("rows.png") as picture:
         assert picture.width > 4 * picture.height  # two rows of ten
+    found = provenance.inspect("rows.png")
+    assert found["recipe"]["command"] == "compare" and list(found["recipe"]["weights"]) == ["gan"]
+    assert found["labels"]["DigitalSourceType"] == provenance.DRAWN
 
 
 PAINTERS = ("mnist-gan", "mnist-vae", "mnist-vae2d", "mnist-pixelcnn", "mnist-pixelrnn", "mnist-diffusion")

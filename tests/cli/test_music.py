@@ -66,7 +66,7 @@ def test_ctrl_c_keeps_the_sound_so_far(impasto: Impasto, sounds: Path, monkeypat
      (("photo.png", "hiss.flac", "-o", "out.wav"), "photo.png"),
      (("tune.wav", "hiss.flac", "-o", "out.txt"), "is written as .wav"),
      (("tune.wav", "hiss.flac", "-o", "no/out.wav"), "there is no folder no"),
-     (("tune.wav", "hiss.flac", "-o", "out.wav", "--recipe", "mozart"), "recipe is one of")],
+     (("tune.wav", "hiss.flac", "-o", "out.wav", "--method", "mozart"), "there is no method")],
 )  # fmt: skip
 def test_bad_input_gets_one_line(words: tuple[str, ...], message: str, impasto: Impasto, sounds: Path) -> None:
     code, out, err = impasto("music", *words)

@@ -20,7 +20,7 @@ QUICK = ("--size", "64", "--steps", "2")
 @pytest.fixture
 def made(impasto: Impasto, folder: Path) -> Path:
     """A picture with everything a recipe can hold: two styles, masks, a start, the label."""
-    words = ["--mask", "left.png", "--mask", "photo.png", "--protect", "left.png", "--start", "photo.png"]
+    words = ["--mask", "left.png", "--mask", "photo.png", "--protect", "left.png", "--init", "photo.png"]
     output = ["--seed", "3", "-o", "made.png", "--label", "cn"]
     assert impasto("style", "photo.png", "swirl", "ink", *QUICK, *words, *output).code == 0
     return Path("made.png")
@@ -49,7 +49,7 @@ def test_inputs_can_be_named(impasto: Impasto, made: Path) -> None:
     err = impasto("style", "--recipe", made, "-o", "again.png").err
     assert "content" in err and "photo.png" in err
     words = ["moved/photo.png", "swirl", "ink", "--mask", "left.png", "--mask", "moved/photo.png"]
-    assert impasto("style", *words, "--start", "moved/photo.png", "--recipe", made, "-o", "again.png").code == 0
+    assert impasto("style", *words, "--init", "moved/photo.png", "--recipe", made, "-o", "again.png").code == 0
     assert Path("again.png").read_bytes() == made.read_bytes()
 
 
@@ -63,10 +63,25 @@ def test_another_file_of_the_same_name_is_refused(impasto: Impasto, made: Path) 
 
 
 def test_options_override_settings(impasto: Impasto, made: Path) -> None:
-    assert impasto("style", "--recipe", made, "-o", "again.png", "--seed", "4", "--start", "noise").code == 0
+    assert impasto("style", "--recipe", made, "-o", "again.png", "--seed", "4", "--init", "noise").code == 0
     recipe, old = (provenance.inspect(name)["recipe"] for name in ("again.png", made))
-    assert recipe["settings"] == old["settings"] | {"seed": 4, "start": "noise"}
+    assert recipe["settings"] == old["settings"] | {"seed": 4, "init": "noise"}
     assert set(recipe["masks"]) == {"mask 1", "mask 2", "protect"}
+
+
+def test_a_recipe_of_version_0_2_repeats_the_run_that_it_describes(impasto: Impasto, folder: Path) -> None:
+    """It calls `init` "start", as a setting and as the role of a picture."""
+    assert impasto("style", "photo.png", "swirl", *QUICK, "--init", "noise", "--seed", "5", "-o", "new.png").code == 0
+    assert impasto("style", "photo.png", "swirl", *QUICK, "--init", "photo.png", "-o", "from.png").code == 0
+    for name in ("new.png", "from.png"):
+        recipe = provenance.inspect(name)["recipe"]
+        if "init" in recipe["settings"]:
+            recipe["settings"]["start"] = recipe["settings"].pop("init")
+        else:
+            recipe["masks"]["start"] = recipe["masks"].pop("init")
+        Picture(read(name).pixels, recipe=recipe).save("old.png")
+        assert impasto("style", "--recipe", "old.png", "-o", "again.png") == (0, "again.png\n", "")
+        assert Path("again.png").read_bytes() == Path(name).read_bytes()
 
 
 def test_other_weights_are_noted(impasto: Impasto, made: Path) -> None:

@@ -30,23 +30,23 @@ def test_piped_it_prints_the_path_and_nothing_else(impasto: Impasto, folder: Pat
 
 def test_options_reach_settings_and_job(impasto: Impasto, folder: Path) -> None:
     words = ["--color", "luminance", "--mask", "left.png", "--mask", "photo.png", "--protect", "left.png"]
-    words += ["--start", "photo.png", "--seed", "7", "--tv-weight", "0.5", "--optimizer", "lbfgs", "--strength", "0.5"]
+    words += ["--init", "photo.png", "--seed", "7", "--tv-weight", "0.5", "--optimizer", "lbfgs", "--strength", "0.5"]
     words += ["--style-layers", "block1_conv1,block2_conv1", "--content-layers", "block3_conv4", "--device", "cpu"]
     assert impasto("style", "photo.png", "swirl", "ink", "-o", "out.png", *QUICK, *words).code == 0
     recipe = provenance.inspect("out.png")["recipe"]
     assert [style["name"] for style in recipe["styles"]] == ["swirl.jpg", "ink.jpg"]
-    assert set(recipe["masks"]) == {"mask 1", "mask 2", "protect", "start"}
+    assert set(recipe["masks"]) == {"mask 1", "mask 2", "protect", "init"}
     expected = {"colour": "luminance", "seed": 7, "variation_weight": 0.5, "optimiser": "lbfgs", "strength": 0.5}
     expected |= {"style_layers": ["block1_conv1", "block2_conv1"], "size": 64, "steps": 2, "device": "cpu"}
     assert expected.items() <= recipe["settings"].items()
 
 
 def test_what_is_not_given_is_left_to_settings(impasto: Impasto, folder: Path) -> None:
-    impasto("style", "photo.png", "swirl", "-o", "out.png", *QUICK, "--start", "noise")
+    impasto("style", "photo.png", "swirl", "-o", "out.png", *QUICK, "--init", "noise")
     given = {
         "size": 64,
         "steps": 2,
-        "start": "noise",
+        "init": "noise",
         "tile": 256,
     }  # the tile is recorded, so that a repetition cuts alike
     settings = provenance.inspect("out.png")["recipe"]["settings"]
@@ -108,7 +108,7 @@ WRONG = {
     "two weights": "photo.png swirl -o out.png --style-weight 1 --style-weight 1",
     "two masks": "photo.png swirl -o out.png --mask left.png --mask left.png",
     "colour": "photo.png swirl -o out.png --colour mauve",
-    "start": "photo.png swirl -o out.png --start middle.png",
+    "init": "photo.png swirl -o out.png --init middle.png",
     "layer": "photo.png swirl -o out.png --style-layers block9",
     "network": "photo.png swirl -o out.png --network alexnet",
     "device": "photo.png swirl -o out.png --device abacus",

@@ -253,7 +253,7 @@ def test_any_style_learns_from_two_folders(impasto: Impasto, tmp_path: Path, mon
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["anystyle"], "two folders: impasto train anystyle --content DIR --style DIR"),
+        (["anystyle"], "two folders: impasto train anystyle --contents DIR --styles DIR"),
         (["anystyle", "--data", "mnist"], "two folders"),
         (["anystyle", "--content", "nowhere", "--style", "nowhere"], "there is no folder nowhere"),
         (["vae"], "name the data: impasto train vae --data NAME"),

@@ -5,6 +5,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import av
+import numpy as np
 import pytest
 from PIL import Image
 
@@ -62,6 +64,77 @@ def test_a_style_may_say_when_it_begins(text: str, wanted: tuple[str, float | No
 def test_a_file_may_have_a_name_like_that(folder: Path) -> None:
     Path("odd@5").touch()
     assert _timed("odd@5") == ("odd@5", None)
+
+
+def film(path: str) -> list[float]:
+    """Write two seconds of four frames each, lighter from frame to frame, with a tone that is higher from 0.5 s to 1 s.
+
+    Returns the brightness of each frame.
+    """
+    levels = [0.1 + 0.1 * number for number in range(8)]
+    times = np.arange(2 * 48_000) / 48_000
+    pitch = np.where((times >= 0.5) & (times < 1), 1000, 300)
+    wave = np.sin(2 * np.pi * np.cumsum(pitch) / 48_000).astype(np.float32)[None]
+    with av.open(path, "w") as container:
+        video: Any = container.add_stream("libx264", rate=4, options={"crf": "5"})
+        video.width, video.height, video.pix_fmt = 96, 72, "yuv420p"
+        audio: Any = container.add_stream("aac", rate=48_000, layout="mono")
+        for level in levels:
+            grey = np.full((72, 96, 3), round(255 * level), np.uint8)
+            container.mux(video.encode(av.VideoFrame.from_ndarray(grey, format="rgb24")))
+        container.mux(video.encode())
+        samples = av.AudioFrame.from_ndarray(wave, format="fltp", layout="mono")
+        samples.sample_rate, samples.pts = 48_000, 0
+        container.mux(audio.encode(samples))
+        container.mux(audio.encode())
+    return levels
+
+
+CUT = ("--start", "0.5", "--end", "1", "--strength", "0", "--size", "64")
+
+
+@pytest.mark.parametrize("quality", ["draft", "fine"])
+def test_a_part_of_a_clip_has_the_frames_and_the_sound_of_that_part(
+    impasto: Impasto, folder: Path, quality: str
+) -> None:
+    levels = film("film.mp4")
+    code, _, err = impasto("video", "film.mp4", "meadow", "-o", "out.mp4", *CUT, "--quality", quality)
+    assert (code, err) == (0, "")
+    painted = list(clip.read("out.mp4"))
+    assert [float(frame.time) for frame in painted] == [0, 0.25]
+    assert [frame.pixels.mean().item() for frame in painted] == pytest.approx(levels[2:4], abs=0.03)
+    with av.open("out.mp4") as container:
+        heard = np.concatenate([frame.to_ndarray()[0] for frame in container.decode(audio=0)])
+    assert len(heard) / 48_000 == pytest.approx(0.5, abs=0.05)
+    middle = heard[4_800:19_200]  # 0.1 s to 0.4 s
+    assert np.count_nonzero(np.diff(np.signbit(middle))) == pytest.approx(2 * 1000 * 0.3, rel=0.02)
+    settings = json.loads(impasto("inspect", "out.mp4", "--json").out)["recipe"]["settings"]
+    assert (settings["start"], settings["end"]) == (0.5, 1)
+
+
+@pytest.mark.parametrize("source", ["frames", "film.gif"])
+@pytest.mark.parametrize("output", ["painted", "out.gif", "out.webm"])
+def test_a_part_of_frames_or_of_a_gif_is_cut_too(impasto: Impasto, folder: Path, source: str, output: str) -> None:
+    levels = [0.1 + 0.1 * number for number in range(8)]
+    greys = [Image.new("RGB", (96, 72), (round(255 * level),) * 3) for level in levels]
+    greys[0].save("film.gif", save_all=True, append_images=greys[1:], duration=250)
+    Path("frames").mkdir()
+    for number, grey in enumerate(greys):
+        grey.save(f"frames/{number}.png")
+    rate = ("--rate", "4") if source == "frames" else ()
+    code, _, err = impasto("video", source, "meadow", "-o", output, *CUT, *rate)
+    assert (code, err) == (0, "")
+    painted = list(clip.read(output, rate=4))
+    assert [float(frame.time) for frame in painted] == pytest.approx([0, 0.25], abs=0.002)
+    assert [frame.pixels.mean().item() for frame in painted] == pytest.approx(levels[2:4], abs=0.03)
+
+
+def test_the_preview_of_a_part_is_of_that_part(impasto: Impasto, folder: Path) -> None:
+    film("film.mp4")
+    assert impasto("video", "film.mp4", "meadow", "-o", "out.mp4", *CUT, "--preview").code == 0
+    strip = np.asarray(Image.open("out.preview.png").convert("L"), dtype=float)[:48] / 255  # above, the clip's frames
+    columns = strip.reshape(48, 5, 64).mean((0, 2))
+    assert columns.min() > 0.25 and columns.max() < 0.45 and columns[-1] - columns[0] > 0.05
 
 
 def test_a_preview_is_a_picture_beside_the_clip(impasto: Impasto, frames: Path) -> None:

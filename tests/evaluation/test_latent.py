@@ -98,7 +98,7 @@ def test_the_scatter_shows_each_class_in_its_own_colour(tmp_path, monkeypatch, c
     monkeypatch.setattr(Figure, "savefig", lambda self, *a, **k: (figures.append(self), save(self, *a, **k)))
     latents = torch.randn(60, 2, generator=torch.Generator().manual_seed(0))
     labels, names = torch.arange(60) % classes, tuple("abcdefghijkl"[:classes])
-    latent.scatter(latents, labels, names, tmp_path / "points.png")
+    latent.scatter(latents, labels, names, tmp_path / "points.png", {"command": "latent"})
     axes = figures[0].axes[0]
     assert [text.get_text() for text in figures[0].legends[0].get_texts()] == list(names)
     for index, points in enumerate(axes.collections):
@@ -123,7 +123,7 @@ def test_any_name_of_a_class_is_written_as_it_is(tmp_path, monkeypatch):
 
 
 def test_the_scatter_of_data_without_classes_has_one_colour(tmp_path):
-    latent.scatter(torch.randn(60, 2), None, (), tmp_path / "points.png")
+    latent.scatter(torch.randn(60, 2), None, (), tmp_path / "points.png", {"command": "latent"})
     pixels = np.asarray(Image.open(tmp_path / "points.png").convert("HSV")).reshape(-1, 3)
     hues = pixels[pixels[:, 1] > 150, 0]
     assert len(hues) > 60

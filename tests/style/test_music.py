@@ -12,7 +12,8 @@ from impasto.errors import SettingsError, SoundError
 from impasto.evaluation.sound import chroma, correlation, onsets, texture_distance
 from impasto.sound import Sound
 from impasto.style import music
-from impasto.style.music import Settings, spans, transfer, transferring
+from impasto.style.music import spans, transfer, transferring
+from impasto.style.settings import SoundSettings
 
 RATE = 11_025
 
@@ -70,21 +71,21 @@ def test_strength_zero_gives_the_content_back_and_more_brings_the_style_nearer(c
 
 
 def test_the_loss_goes_down_and_every_step_has_a_result(content: Sound, style: Sound) -> None:
-    run = transferring(content, style, Settings(steps=20))
+    run = transferring(content, style, SoundSettings(steps=20))
     seen = [(step.done, step.loss, step.result().samples) for step in run]
     assert [done for done, *_ in seen] == pytest.approx([i / 20 for i in range(1, 21)])
     assert seen[-1][1] < 0.5 * seen[0][1]
     assert not torch.equal(seen[3][2], seen[-1][2])
-    run = transferring(content, style, Settings(steps=20))
+    run = transferring(content, style, SoundSettings(steps=20))
     assert next(run).terms.keys() == {"style", "notes", "rhythm"}
     run.close()  # type: ignore[attr-defined]
 
 
 def test_at_the_content_itself_notes_and_rhythm_cost_nothing(content: Sound, style: Sound) -> None:
-    first = next(transferring(content, style, Settings(steps=1)))
+    first = next(transferring(content, style, SoundSettings(steps=1)))
     assert first.terms["notes"] == pytest.approx(0, abs=1e-4)
     assert first.terms["rhythm"] == pytest.approx(0, abs=1e-4)
-    own = next(transferring(content, content, Settings(steps=1)))
+    own = next(transferring(content, content, SoundSettings(steps=1)))
     assert own.terms["style"] == pytest.approx(0, abs=1e-4)
 
 
@@ -108,7 +109,7 @@ def test_speakers_and_bits_are_the_contents(style: Sound) -> None:
 
 def test_a_style_at_another_rate_is_the_same_style(content: Sound) -> None:
     tone = [Sound(melody(2.0, rate), rate) for rate in (RATE, 2 * RATE)]
-    losses = [next(transferring(content, style, Settings(steps=1))).terms["style"] for style in tone]
+    losses = [next(transferring(content, style, SoundSettings(steps=1))).terms["style"] for style in tone]
     assert losses == pytest.approx([0, 0], abs=0.02)
 
 
@@ -126,7 +127,7 @@ def test_pieces_fade_into_each_other_without_a_click(style: Sound, monkeypatch: 
     monkeypatch.setattr(music, "OVERLAP", 0.25)
     time = torch.arange(4 * RATE) / RATE
     content = Sound(0.3 * torch.sin(2 * math.pi * 220 * time)[None], RATE)  # no onset of its own
-    results = [step.result().samples for step in transferring(content, style, Settings(steps=8))]
+    results = [step.result().samples for step in transferring(content, style, SoundSettings(steps=8))]
     pieces = spans(content.samples.shape[1], round(1.5 * RATE), round(0.25 * RATE))
     assert len(pieces) == 3 and len(results) == 24
     halfway, whole = results[15], results[-1]
@@ -141,21 +142,21 @@ def test_pieces_fade_into_each_other_without_a_click(style: Sound, monkeypatch: 
 
 def test_the_recipe_of_2016_is_there_to_compare(content: Sound, style: Sound, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(music.ulyanov, "FILTERS", 256)
-    result = transfer(content, style, recipe="ulyanov", steps=5)
+    result = transfer(content, style, method="ulyanov", steps=5)
     assert result.samples.shape == content.samples.shape and result.samples.isfinite().all()
-    assert result.recipe is not None and result.recipe["settings"]["recipe"] == "ulyanov"
+    assert result.recipe is not None and result.recipe["settings"]["method"] == "ulyanov"
 
 
 def test_a_result_says_how_it_was_made(content: Sound, style: Sound) -> None:
     recipe = transfer(content, style, steps=1, seed=4).recipe
     assert recipe is not None and recipe["command"] == "music"
-    assert recipe["settings"] == {"recipe": "impasto", "strength": 1.0, "steps": 1, "seed": 4, "device": "auto"}
+    assert recipe["settings"] == {"method": "impasto", "strength": 1.0, "steps": 1, "seed": 4, "device": "auto"}
     assert recipe["content"]["sha256"] != recipe["styles"][0]["sha256"]
 
 
 @pytest.mark.parametrize(
     ("settings", "message"),
-    [({"recipe": "mozart"}, "recipe is one of"), ({"strength": -1}, "strength goes"),
+    [({"method": "mozart"}, "there is no method .mozart."), ({"strength": -1}, "strength goes"),
      ({"strength": float("nan")}, "strength goes"), ({"steps": 0}, "steps goes"), ({"seed": -1}, "seed goes")],
 )  # fmt: skip
 def test_what_makes_no_sense_is_refused(settings: dict[str, Any], message: str, content: Sound, style: Sound) -> None:

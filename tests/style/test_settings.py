@@ -11,14 +11,14 @@ from impasto.perception import registry
 from impasto.perception.compact import TAPS
 from impasto.perception.vgg19 import LAYERS
 from impasto.style import optimise
-from impasto.style.settings import QUALITIES, STARTS, Quality, Settings
+from impasto.style.settings import INITS, QUALITIES, Quality, Settings
 
 
 @pytest.mark.parametrize("name", QUALITIES)
 def test_every_quality_is_a_possible_choice(name: str) -> None:
     quality = Settings(quality=name).chosen()
     assert quality == QUALITIES[name]
-    assert quality.start in STARTS
+    assert quality.init in INITS
     if quality.steps:
         known = {"compact": TAPS, "vgg19": LAYERS}[quality.network]
         assert set(quality.style_layers) | set(quality.content_layers) <= set(known)
@@ -42,7 +42,7 @@ def test_the_ladder_has_its_rungs() -> None:
         ("content_weight", 0.0),
         ("variation_weight", 0.5),
         ("optimiser", "lbfgs"),
-        ("start", "noise"),
+        ("init", "noise"),
         ("precision", "float32"),
     ],
 )
@@ -72,12 +72,12 @@ def test_every_setting_that_overrides_is_one_of_the_quality() -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"quality": "best"}, r"quality is one of draft, fine, .*gatys, not 'best'"),
-        ({"colour": "red"}, r"colour is one of style, luminance, histogram, covariance, not 'red'"),
-        ({"start": "middle"}, r"start is one of content, noise, style, draft, not 'middle'"),
-        ({"style_loss": "l1"}, r"style_loss is one of gram, moments, wasserstein.*, not 'l1'"),
-        ({"optimiser": "sgd"}, r"optimiser is one of adam, lbfgs, not 'sgd'"),
-        ({"precision": "float16"}, r"precision is one of auto, float32, not 'float16'"),
+        ({"quality": "best"}, r"there is no quality 'best'; there is draft, fine, .*gatys"),
+        ({"colour": "red"}, r"there is no colour 'red'; there is style, luminance, histogram, covariance"),
+        ({"init": "middle"}, r"there is no init 'middle'; there is content, noise, style, draft"),
+        ({"style_loss": "l1"}, r"there is no style_loss 'l1'; there is gram, moments, wasserstein"),
+        ({"optimiser": "sgd"}, r"there is no optimiser 'sgd'; there is adam, lbfgs"),
+        ({"precision": "float16"}, r"there is no precision 'float16'; did you mean float32"),
         ({"strength": -1.0}, r"strength goes from 0 to 1000, not -1"),
         ({"strength": math.nan}, r"strength goes from .* not nan"),
         ({"style_scale": 0.0}, r"style_scale goes from 0.05 to 20, not 0"),
@@ -90,11 +90,14 @@ def test_every_setting_that_overrides_is_one_of_the_quality() -> None:
         ({"seed": 2**63}, r"seed goes from 0 "),
         ({"memory": 0.0}, r"memory goes from .* not 0"),
         ({"style_layers": ()}, r"style_layers"),
-        ({"style_layers": ("conv1_1",)}, r"block1_conv1 to .*, not 'conv1_1'"),
-        ({"content_layers": ("relu4",)}, r"block1_conv1 to .*, not 'relu4'"),
+        ({"style_layers": ("conv1_1",)}, r"there is no style_layers 'conv1_1'"),
+        ({"content_layers": ("relu4",)}, r"there is no content_layers 'relu4'"),
         ({"quality": "gatys", "style_loss": "gram"}, r"gatys is the classic recipe"),
         ({"quality": "gatys", "network": "compact"}, r"gatys is the classic recipe"),
         ({"quality": "draft", "steps": 9}, r"draft is one pass of one network: leave out steps"),
+        ({"quality": "draft", "pooling": "average"}, r"draft is one pass of one network: leave out pooling"),
+        ({"pooling": "average"}, r"pooling is VGG-19's.* leave out pooling"),
+        ({"content_layers": ("block5_conv2",)}, r"compact has the layers .*block3_conv4, not 'block5_conv2'"),
     ],
 )
 def test_a_value_that_makes_no_sense_is_refused_in_one_line(options: dict[str, Any], message: str) -> None:

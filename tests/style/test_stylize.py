@@ -42,9 +42,9 @@ def distance(a: Picture, b: Picture) -> float:
 
 
 def test_the_same_seed_and_pictures_give_the_same_pixels(content: Picture, style: Picture) -> None:
-    a, b = (stylize(content, style, steps=3, start="noise", seed=7) for _ in range(2))
+    a, b = (stylize(content, style, steps=3, init="noise", seed=7) for _ in range(2))
     assert torch.equal(a.pixels, b.pixels)
-    assert not torch.equal(a.pixels, stylize(content, style, steps=3, start="noise", seed=8).pixels)
+    assert not torch.equal(a.pixels, stylize(content, style, steps=3, init="noise", seed=8).pixels)
 
 
 def test_the_pictures_given_stay_as_they_are(content: Picture, style: Picture) -> None:
@@ -84,7 +84,7 @@ def test_without_a_size_the_content_keeps_its_own_up_to_1024(style: Picture, pho
 
 
 def test_scales_double_up_to_the_size_asked_for(content: Picture, style: Picture) -> None:
-    run = list(stylizing(Job(content, [style]), Settings(size=390, steps=1, start="style")))
+    run = list(stylizing(Job(content, [style]), Settings(size=390, steps=1, init="style")))
     sizes = list(dict.fromkeys(step.size for step in run))
     assert [width for width, _ in sizes] == [98, 195, 390]
     assert [height / width for width, height in sizes] == pytest.approx([2 / 3] * 3, abs=0.01)
@@ -116,7 +116,7 @@ def test_momentum_is_carried_from_scale_to_scale(
         return adam(pixels, *args, momentum=momentum, **options)
 
     monkeypatch.setattr(engine.optimise, "adam", watched)
-    run = list(stylizing(Job(content, [style]), Settings(size=200, steps=2, start="style")))
+    run = list(stylizing(Job(content, [style]), Settings(size=200, steps=2, init="style")))
     assert seen == [(0, True, False), (run[0].steps, True, True)]
 
 
@@ -148,7 +148,7 @@ def test_the_result_takes_the_style_and_keeps_the_content(photo: Make, painting:
 
 
 def test_the_loss_goes_down(content: Picture, style: Picture) -> None:
-    losses = [step.loss for step in stylizing(Job(content, [style]), Settings(steps=20, start="content"))]
+    losses = [step.loss for step in stylizing(Job(content, [style]), Settings(steps=20, init="content"))]
     assert losses[-1] < 0.7 * losses[0]
 
 
@@ -159,7 +159,7 @@ def test_strength_zero_gives_the_content_back(content: Picture, style: Picture) 
 
 def test_more_strength_brings_the_result_nearer_to_the_style(content: Picture, style: Picture) -> None:
     faint, strong = (
-        [*stylizing(Job(content, [style]), Settings(steps=15, strength=s, start="content"))][-1] for s in (0.02, 1.0)
+        [*stylizing(Job(content, [style]), Settings(steps=15, strength=s, init="content"))][-1] for s in (0.02, 1.0)
     )
     assert strong.terms["style"] < faint.terms["style"] / 0.02  # terms are weighted
     assert strong.terms["content"] > faint.terms["content"]
@@ -194,9 +194,9 @@ def test_only_the_proportion_of_style_weights_counts(content: Picture, style: Pi
 
 def test_style_scale_sets_the_size_of_the_style_picture_up_to_its_own(content: Picture, painting: Make) -> None:
     large = Picture(painting(300))
-    fine, normal = (stylize(content, large, steps=3, style_scale=s, start="content") for s in (0.5, 1.0))
+    fine, normal = (stylize(content, large, steps=3, style_scale=s, init="content") for s in (0.5, 1.0))
     assert distance(fine, normal) > 0.005
-    shrunk = stylize(content, Picture(fit(large.pixels, 48)), steps=3, start="content")
+    shrunk = stylize(content, Picture(fit(large.pixels, 48)), steps=3, init="content")
     assert torch.equal(fine.pixels, shrunk.pixels)
     assert torch.equal(*(stylize(content, Picture(painting(96)), steps=1, style_scale=s).pixels for s in (1.0, 2.0)))
 
@@ -206,16 +206,16 @@ def test_a_style_much_smaller_than_the_content_serves(content: Picture, painting
     assert bool(result.pixels.isfinite().all())
 
 
-@pytest.mark.parametrize("start", ["content", "noise", "style"])
-def test_every_start_leads_to_a_picture(start: str, content: Picture, style: Picture) -> None:
-    result = stylize(content, style, steps=2, start=start)
+@pytest.mark.parametrize("init", ["content", "noise", "style"])
+def test_every_start_leads_to_a_picture(init: str, content: Picture, style: Picture) -> None:
+    result = stylize(content, style, steps=2, init=init)
     assert result.pixels.min() >= 0 and result.pixels.max() <= 1
-    near = {"content": content, "noise": picture(0.5), "style": style}[start]
+    near = {"content": content, "noise": picture(0.5), "style": style}[init]
     assert style_distance(result, near) == min(style_distance(result, p) for p in (content, picture(0.5), style))
 
 
 def test_a_run_can_start_from_any_picture(content: Picture, style: Picture) -> None:
-    first = next(stylizing(Job(content, [style], start_from=picture((0.1, 0.9, 0.1))), Settings(steps=1)))
+    first = next(stylizing(Job(content, [style], init_from=picture((0.1, 0.9, 0.1))), Settings(steps=1)))
     assert (first.result().pixels.mean((0, 2, 3)) - torch.tensor([0.1, 0.9, 0.1])).abs().max() < 0.1
 
 
@@ -240,7 +240,7 @@ def test_a_blank_canvas_takes_the_style(style: Picture) -> None:
 
 @pytest.mark.parametrize("optimiser", ["adam", "lbfgs"])
 def test_either_optimiser_works(optimiser: str, content: Picture, style: Picture) -> None:
-    run = list(stylizing(Job(content, [style]), Settings(steps=6, optimiser=optimiser, start="content")))
+    run = list(stylizing(Job(content, [style]), Settings(steps=6, optimiser=optimiser, init="content")))
     assert run[-1].loss < run[0].loss
 
 
@@ -309,7 +309,7 @@ def test_a_style_goes_where_its_mask_is(content: Picture, style: Picture) -> Non
 
 
 def test_what_is_in_no_mask_keeps_its_content(content: Picture, style: Picture) -> None:
-    result = stylize(content, style, masks=[left_half()], steps=25, start="content").pixels
+    result = stylize(content, style, masks=[left_half()], steps=25, init="content").pixels
     changed = (result - content.pixels).abs().mean((0, 1))
     assert changed[:, 60:].mean() < 0.5 * changed[:, :36].mean()
 
@@ -318,7 +318,7 @@ def test_what_is_in_no_mask_keeps_its_content(content: Picture, style: Picture) 
 
 
 def test_progress_counts_up_to_the_end(content: Picture, style: Picture) -> None:
-    run = list(stylizing(Job(content, [style]), Settings(steps=4, size=200, start="style")))
+    run = list(stylizing(Job(content, [style]), Settings(steps=4, size=200, init="style")))
     assert all(isinstance(p, Progress) for p in run)
     done = [p.done for p in run]
     assert done == sorted(set(done)) and done[0] > 0 and done[-1] == pytest.approx(1)
@@ -329,7 +329,7 @@ def test_progress_counts_up_to_the_end(content: Picture, style: Picture) -> None
 
 
 def test_every_step_has_a_result_of_full_size_and_closing_early_keeps_it(content: Picture, style: Picture) -> None:
-    run = stylizing(Job(content, [style]), Settings(steps=50, size=200, start="style"))
+    run = stylizing(Job(content, [style]), Settings(steps=50, size=200, init="style"))
     first = next(run)
     run.close()
     assert next(run, None) is None
@@ -350,7 +350,7 @@ def test_little_memory_forces_tiles_and_changes_next_to_nothing(
     monkeypatch.setattr(
         engine.Eye, "look", lambda eye, p, tile, layers: tiles.append(tile) or look(eye, p, tile, layers)
     )
-    options: dict[str, Any] = {"size": 150, "steps": 2, "precision": "float32", "start": "content"}
+    options: dict[str, Any] = {"size": 150, "steps": 2, "precision": "float32", "init": "content"}
     options["protect"] = left_half()
     whole = stylize(content, style, **options)
     untiled = len(tiles)
@@ -377,7 +377,7 @@ def test_tiles_grow_with_the_memory_that_may_be_used() -> None:
         ({"quality": "best"}, SettingsError, "quality is one of"),
         ({"colour": "red"}, SettingsError, "colour is one of"),
         ({"network": "resnet"}, SettingsError, "network is one of compact, vgg19, not 'resnet'"),
-        ({"pooling": "average"}, SettingsError, "pooling of compact is one of max"),
+        ({"pooling": "average"}, SettingsError, "pooling is VGG-19"),
         ({"device": "tpu"}, SettingsError, "no device 'tpu'"),
         ({"style_layers": ("conv1",)}, SettingsError, "not 'conv1'"),
         ({"style_layers": ("block5_conv1",)}, ImpastoError, "block5_conv1.*block3_conv4"),
@@ -446,7 +446,7 @@ def classic_recipe(network: VGG19, pixels: Tensor, content: Tensor, style: Tenso
 
 def test_gatys_is_the_classic_recipe_step_for_step(photo: Make, painting: Make, narrow_vgg19: Path) -> None:
     content, style, start = photo(96), painting(96), photo(96).flip(3)
-    job = Job(Picture(content), [Picture(style)], weights=narrow_vgg19, start_from=Picture(start))
+    job = Job(Picture(content), [Picture(style)], weights=narrow_vgg19, init_from=Picture(start))
     network = VGG19(narrow_vgg19)
     pixels = (start * 255).requires_grad_()
     adam = torch.optim.Adam([pixels], lr=5, betas=(0.99, 0.999), eps=0.1)

@@ -31,11 +31,11 @@ def eye() -> Eye:
 @pytest.fixture(scope="module")
 def tile() -> Tensor:
     """A texture of 128x64 pixels that wraps round both ways."""
-    return made("mosaic", size=(128, 64), wrap="both", steps=12)
+    return made("mosaic", size=(128, 64), seamless="both", steps=12)
 
 
-def made(style: str, *, size: tuple[int, int], wrap: str = "no", **settings: Any) -> Tensor:
-    job = Job([ASSETS / "styles" / f"{style}.jpg"], size, wrap)
+def made(style: str, *, size: tuple[int, int], seamless: str = "no", **settings: Any) -> Tensor:
+    job = Job([ASSETS / "styles" / f"{style}.jpg"], width=size[0], height=size[1], seamless=seamless)
     *_, last = synthesising(job, Settings(**settings))
     return last.result().pixels
 
@@ -168,7 +168,7 @@ def test_samples_blend_and_may_be_saved_styles(tmp_path: Path) -> None:
     sample.save(light, tmp_path / "light.style")
 
     def brightness(*shares: float) -> float:
-        job = Job([dark, tmp_path / "light.style"], (48, 48))
+        job = Job([dark, tmp_path / "light.style"], width=48, height=48)
         *_, last = synthesising(job, Settings(style_weights=shares, steps=5))
         return last.result().pixels.mean().item()
 
@@ -179,8 +179,8 @@ def test_a_smaller_scale_makes_a_finer_pattern() -> None:
     stripes = (0.5 + 0.4 * torch.sin(torch.arange(256) * 2 * math.pi / 32)).expand(1, 3, 256, 256)
 
     def pace(scale: float) -> float:
-        job = Job([Picture(stripes)], (128, 128))
-        *_, last = synthesising(job, Settings(style_scale=scale, steps=15))
+        job = Job([Picture(stripes)], width=128, height=128, scale=scale)
+        *_, last = synthesising(job, Settings(steps=15))
         spectrum = torch.fft.rfft(last.result().pixels.mean(1)[0] - 0.5).abs().square().mean(0)
         return ((spectrum * torch.arange(len(spectrum))).sum() / spectrum.sum()).item()
 
@@ -188,11 +188,12 @@ def test_a_smaller_scale_makes_a_finer_pattern() -> None:
 
 
 def test_a_texture_says_how_it_was_made_and_progress_counts_up() -> None:
-    run = list(synthesising(Job([ASSETS / "styles" / "wave.jpg"], (128, 64), "x"), Settings(steps=2, seed=3)))
+    job = Job([ASSETS / "styles" / "wave.jpg"], width=128, height=64, seamless="x")
+    run = list(synthesising(job, Settings(steps=2, seed=3)))
     recipe = run[-1].result().recipe
     assert recipe is not None and recipe["command"] == "texture"
     chosen = recipe["settings"]
-    assert (chosen["width"], chosen["height"], chosen["wrap"], chosen["seed"]) == (128, 64, "x", 3)
+    assert (chosen["width"], chosen["height"], chosen["seamless"], chosen["seed"]) == (128, 64, "x", 3)
     assert recipe["styles"][0]["name"] == "wave.jpg"
     assert [(step.scale, step.scales) for step in run[-2:]] == [(1, 1)] * 2
     done = [step.done for step in run]
@@ -200,16 +201,16 @@ def test_a_texture_says_how_it_was_made_and_progress_counts_up() -> None:
 
 
 @pytest.mark.parametrize(
-    ("size", "wrap", "settings", "message"),
-    [((31, 64), "no", {}, "32 to 100000"), ((64, 64), "z", {}, "tiles no, x, y, both"),
-     ((64, 64), "no", {"quality": "draft"}, "fine or gallery"), ((64, 64), "no", {"style_scale": 2.0}, "at most 1"),
+    ("size", "seamless", "settings", "message"),
+    [((31, 64), "no", {}, "width goes from 32 to 100000"), ((64, 64), "z", {}, "there is no seamless .z."),
+     ((64, 64), "no", {"quality": "draft"}, "fine or gallery"), ((64, 64), "no", {"style_scale": 2.0}, "leave out"),
      ((64, 64), "no", {"style_weights": (1.0, 2.0)}, "1 style weights"), ((64, 64), "no", {"steps": 0}, "steps goes")],
 )  # fmt: skip
 def test_what_makes_no_sense_is_refused(
-    size: tuple[int, int], wrap: str, settings: dict[str, Any], message: str
+    size: tuple[int, int], seamless: str, settings: dict[str, Any], message: str
 ) -> None:
     with pytest.raises(SettingsError, match=message):
-        made("wave", size=size, wrap=wrap, **settings)
+        made("wave", size=size, seamless=seamless, **settings)
 
 
 def test_the_border_of_a_sample_is_no_part_of_the_texture() -> None:
@@ -219,7 +220,7 @@ def test_the_border_of_a_sample_is_no_part_of_the_texture() -> None:
         edge.fill_(1.0)
     results = []
     for pixels in (framed, bare):
-        *_, last = synthesising(Job([Picture(pixels)], (64, 64)), Settings(steps=6))
+        *_, last = synthesising(Job([Picture(pixels)], width=64, height=64), Settings(steps=6))
         results.append(last.result().pixels)
     apart = (bare.mean() - framed.mean()).item()
     assert (results[1].mean() - results[0].mean()).abs().item() < 0.8 * apart  # 0.94 if the border counts

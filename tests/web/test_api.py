@@ -111,6 +111,8 @@ def test_sample_and_interpolate_and_latent(client: Any) -> None:
 def test_diffusion_comes_with_a_film_of_it(client: Any) -> None:
     _, film, _ = client.predict(model="mnist-diffusion", n=1, api_name="/sample")
     assert len(list(clip.read(film))) > 20
+    found = provenance.inspect(film)
+    assert found["recipe"]["settings"]["model"] == "mnist-diffusion" and found["labels"]["AISystemUsed"] == "Impasto"
 
 
 def test_classify_a_sampled_digit(client: Any, digit: Path) -> None:

@@ -1,10 +1,13 @@
 """The contact sheet of a batch: contents down, styles across, what came of them where they meet."""
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from PIL import Image, ImageOps
 
+from impasto import provenance
 from impasto.batch.tasks import CONTENT_TYPES, Task
 from impasto.files import replacing
 
@@ -35,9 +38,19 @@ def draw(tasks: Sequence[Task], folder: Path) -> Path | None:
         for column, manner in enumerate(styles, 1):
             if (content, manner) in done:
                 put(done[content, manner], row, column)
+    label_cn = any(task.label_cn for task in tasks)
     with replacing(folder / NAME) as part:
-        sheet.save(part, quality=85)
+        sheet.save(part, quality=85, xmp=provenance.packet(_recipe(tasks, contents, styles), label_cn=label_cn))
     return folder / NAME
+
+
+def _recipe(tasks: Sequence[Task], contents: Sequence[Path], styles: Sequence[tuple[Path, ...]]) -> dict[str, Any]:
+    """What the sheet shows. The pictures that it was put together from carry their own recipes."""
+    settings = asdict(tasks[0].settings) if len({task.settings for task in tasks}) == 1 else {}
+    made = {name: value for name, value in settings.items() if value is not None}
+    recipe = provenance.drawn_recipe("batch", made, {})
+    recipe["content"] = [provenance.source(content) for content in contents]
+    return recipe | {"styles": [provenance.source(style) for manner in styles for style in manner]}
 
 
 def _small(file: Path) -> Image.Image:

@@ -81,7 +81,7 @@ def batch(
     ] = None,
     processes: Annotated[
         int | None,
-        option(MACHINE, "At once on this machine (default one per GPU, or per core)", metavar="N", min=1),
+        option(MACHINE, "At once on this machine (default one per GPU, or per core)", metavar="N", min=1, max=10_000),
     ] = None,
     device: Device = None,
     precision: Precision = None,
@@ -106,7 +106,7 @@ def batch(
     from impasto.batch.run import running
     from impasto.batch.tasks import CONTENT_TYPES, crossed, pictures, read_csv
 
-    chosen = configs.changed(Settings(**options.given(context.params, None)), terminal.settings(settings or ()))
+    chosen = configs.changed(Settings(**options.given(context.params)), terminal.settings(settings or ()))
     suffix = f".{file_format}"
     if contents.lower().endswith(".csv"):
         if styles is not None:

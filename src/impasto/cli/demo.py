@@ -13,12 +13,14 @@ PHOTOS = {"astronaut": "astronaut.png", "chelsea": "chelsea.png", "coffee": "cof
 
 
 def demo(
-    output: Annotated[Path, typer.Option("-o", "--output", help="Where the picture goes.")] = Path("impasto-demo.png"),
+    output: Annotated[Path, typer.Option("-o", "--output", help="Where the picture goes.", metavar="OUT")] = Path(
+        "impasto-demo.png"
+    ),
     photo: Annotated[
         str, typer.Option(metavar="NAME", help=f"One of {', '.join(PHOTOS)}.", autocompletion=lambda: [*PHOTOS])
     ] = "rocket",
     style: Annotated[
-        str, typer.Option(metavar="NAME", help=f"One of {', '.join(BUNDLED)}.", autocompletion=lambda: [*BUNDLED])
+        str, typer.Option(metavar="STYLE", help=f"One of {', '.join(BUNDLED)}.", autocompletion=lambda: [*BUNDLED])
     ] = "swirl",
     size: Annotated[int, typer.Option(metavar="PX", help="Long side in pixels.")] = 640,
 ) -> None:

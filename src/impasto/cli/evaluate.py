@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from impasto.cli.models import names
-from impasto.cli.sample import Which
+from impasto.cli.sample import Seed, Which
 from impasto.cli.terminal import bar
 from impasto.data import NAMES
 from impasto.errors import ModelError, SettingsError
@@ -36,11 +36,12 @@ Judge = Annotated[
         autocompletion=names,
     ),
 ]
-Number = Annotated[int, typer.Option("-n", help="Samples to judge.", min=100, metavar="N")]
+Number = Annotated[int, typer.Option("-n", help="Samples to judge.", min=100, max=10**9, metavar="N")]
 
 
 HeldOut = Annotated[
-    int | None, typer.Option(help="Test pictures for the likelihood, drawn evenly (default all).", min=2, metavar="N")
+    int | None,
+    typer.Option(help="Test pictures for the likelihood, drawn evenly (default all).", min=2, max=10**9, metavar="N"),
 ]
 
 
@@ -48,12 +49,12 @@ def evaluate(
     model: Which,
     data: DataName = None,
     output: Annotated[
-        Path | None, typer.Option("-o", "--output", help="Also write the figures as JSON.", metavar="FILE")
+        Path | None, typer.Option("-o", "--output", help="Also write the figures as JSON.", metavar="OUT")
     ] = None,
     n: Number = 10_000,
     held_out: HeldOut = None,
     classifier: Judge = None,
-    seed: Annotated[int, typer.Option(help="Of the samples, and of the test pictures drawn.", metavar="N")] = 0,
+    seed: Seed = 0,
     options: Annotated[
         list[str] | None,
         typer.Option(
@@ -100,7 +101,7 @@ def compare(
     n: Number = 10_000,
     held_out: HeldOut = None,
     classifier: Judge = None,
-    seed: Annotated[int, typer.Option(help="Of the samples, and of the test pictures drawn.", metavar="N")] = 0,
+    seed: Seed = 0,
     data_dir: DataDir = None,
     device: Annotated[str, typer.Option(help="cpu, cuda, mps, or auto.", metavar="NAME")] = "auto",
     as_json: Annotated[bool, typer.Option("--json", help="JSON on standard output.")] = False,
@@ -112,7 +113,7 @@ def compare(
     import torch
 
     from impasto import models as families
-    from impasto import picture
+    from impasto import picture, provenance
     from impasto.evaluation.grids import grid
     from impasto.picture import Picture
 
@@ -120,6 +121,7 @@ def compare(
     if data is None and len(trained_on := {test_set(name) for name in models}) > 1:
         raise SettingsError(f"these were trained on {', '.join(sorted(trained_on))}; name one test set with --data")
     table, rows = [], []
+    weights: dict[str, str] = {}
     for name in models:
         table.append(
             measured(name, data, n, held_out, classifier, seed, None, data_dir, device, None, shown=not as_json)
@@ -128,8 +130,10 @@ def compare(
         if table[-1].get("samples"):
             labels = torch.arange(10) % drawer.config.classes if drawer.config.classes else None
             rows.append(drawer.sample(10, labels=labels, generator=torch.Generator().manual_seed(seed)).cpu())
+            weights[name] = families.sha256_of(name)
     if rows:
-        Picture(grid(torch.cat(rows), 10)).save(output)
+        recipe = provenance.drawn_recipe("compare", {"models": list(weights), "seed": seed}, weights)
+        Picture(grid(torch.cat(rows), 10), recipe=recipe).save(output)
     if as_json:
         print(json.dumps(table))
     else:

@@ -11,8 +11,8 @@ from impasto.cli.sample import Labels, Seed, Which
 def interpolate(
     model: Which,
     output: Annotated[Path, typer.Option("-o", "--output", help="The rows, a picture.", metavar="OUT")],
-    rows: Annotated[int, typer.Option(help="Ways, each between two other pictures.", min=1, metavar="N")] = 5,
-    steps: Annotated[int, typer.Option(help="Pictures of a way.", min=2, metavar="N")] = 10,
+    rows: Annotated[int, typer.Option(help="Ways, each between two other pictures.", min=1, max=1000, metavar="N")] = 5,
+    columns: Annotated[int, typer.Option(help="Pictures of a way.", min=2, max=1000, metavar="N")] = 10,
     labels: Labels = None,
     seed: Seed = 0,
     device: Annotated[str, typer.Option(help="cpu, cuda, mps, or auto.", metavar="NAME")] = "auto",
@@ -32,8 +32,8 @@ def interpolate(
     picture.check_writable(output)
     decoder = models.load(model, device)
     wanted = parse_labels(labels, decoder, model) if labels else None
-    pictures = interpolations(decoder, rows, steps, wanted, torch.Generator().manual_seed(seed))
-    settings = {"model": model, "rows": rows, "steps": steps, "labels": labels, "seed": seed}
+    pictures = interpolations(decoder, rows, columns, wanted, torch.Generator().manual_seed(seed))
+    settings = {"model": model, "rows": rows, "columns": columns, "labels": labels, "seed": seed}
     recipe = provenance.drawn_recipe("interpolate", settings, {model: models.sha256_of(model)})
-    Picture(grid(pictures.cpu(), steps), recipe=recipe).save(output)
+    Picture(grid(pictures.cpu(), columns), recipe=recipe).save(output)
     print(output)

@@ -5,7 +5,8 @@ from typing import Annotated, Any
 
 import typer
 
-from impasto.cli.sample import Which
+from impasto.cli.sample import Labels, Which, parse_labels
+from impasto.errors import SettingsError
 
 
 def latent(
@@ -16,12 +17,9 @@ def latent(
         typer.Option(help="Also draw where its test pictures lie, as OUT with -points in its name.", metavar="NAME"),
     ] = None,
     points: Annotated[
-        int, typer.Option(help="Test pictures, at most; drawn evenly with seed 0.", min=1, metavar="N")
+        int, typer.Option(help="Test pictures, at most; drawn evenly with seed 0.", min=1, max=10**9, metavar="N")
     ] = 10_000,
-    label: Annotated[
-        str | None,
-        typer.Option(help="The class of the map, for a model trained with classes: 7, or a name.", metavar="L"),
-    ] = None,
+    labels: Labels = None,
     data_dir: Annotated[
         Path | None, typer.Option(help="Where the data sets lie (default IMPASTO_DATA, or the cache).", metavar="DIR")
     ] = None,
@@ -36,7 +34,7 @@ def latent(
     import impasto.data
     from impasto import models, picture, provenance
     from impasto.cli.evaluate import check_classes
-    from impasto.cli.sample import class_names, parse_labels, view_of
+    from impasto.cli.sample import class_names, view_of
     from impasto.evaluation.grids import grid
     from impasto.evaluation.latent import SIDE, encoded, latent_map, scatter
     from impasto.files import replacing
@@ -44,18 +42,20 @@ def latent(
 
     picture.check_writable(output)
     decoder = models.load(model, device)
-    wanted = None if label is None else parse_labels(label, decoder, model)[:1]
+    wanted = parse_labels(labels, decoder, model) if labels else None
+    if wanted is not None and len(wanted) > 1:
+        raise SettingsError(f"a map is of one class: --labels {labels} has {len(wanted)}")
     test = None
     if data is not None:
         view: Any = asdict(view_of(model)) | {"class_names": class_names(model, decoder) or None}
         test = impasto.data.load(data, "test", **view, data_dir=data_dir)
         check_classes(model, decoder, test)
     pictures = latent_map(decoder, labels=wanted)
-    recipe = provenance.drawn_recipe("latent", {"model": model, "label": label}, {model: models.sha256_of(model)})
+    recipe = provenance.drawn_recipe("latent", {"model": model, "labels": labels}, {model: models.sha256_of(model)})
     Picture(grid(pictures.cpu(), SIDE), recipe=recipe).save(output)
     print(output)
     if test is not None:
         plot = output.with_name(f"{output.stem}-points.png")
         with replacing(plot) as part:
-            scatter(*encoded(decoder, test, points), test.class_names, part)
+            scatter(*encoded(decoder, test, points), test.class_names, part, recipe | {"data": data})
         print(plot)

@@ -3,16 +3,21 @@
 import json
 import sys
 import time
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from impasto.cli import terminal
-from impasto.cli.options import EVERYDAY, MACHINE, METHOD, OUTPUT, Label, option
+from impasto.cli import options, terminal
+from impasto.cli.options import EVERYDAY, METHOD, OUTPUT, Device, Label, option, setting
+from impasto.style.settings import SoundSettings
+
+sounding = partial(setting, of=SoundSettings)
 
 
 def music(
+    context: typer.Context,
     content: Annotated[Path, typer.Argument(metavar="CONTENT", help="The recording to play: its notes and rhythm.")],
     style: Annotated[Path, typer.Argument(metavar="STYLE", help="The recording that shows how it shall sound.")],
     output: Annotated[
@@ -20,41 +25,36 @@ def music(
     ],
     strength: Annotated[
         float | None,
-        option(EVERYDAY, "How hard the style presses, 0 to 1000; 0 gives the content back (default 1)", metavar="X"),
+        sounding(EVERYDAY, "strength", "How hard the style presses; 0 gives the content back", metavar="X"),
     ] = None,
     plot: Annotated[
         bool, option(EVERYDAY, "Also draw the three spectrograms side by side, as OUT with .png", "--plot")
     ] = False,
-    recipe: Annotated[
+    method: Annotated[
         str | None,
-        option(
-            METHOD,
-            "impasto, or ulyanov for that of Ulyanov and Lebedev (2016), to compare with (default impasto)",
-            metavar="NAME",
-            autocompletion=lambda: ["impasto", "ulyanov"],
-        ),
+        sounding(METHOD, "method", "Ours, or that of Ulyanov and Lebedev (2016) to compare with", metavar="NAME"),
     ] = None,
-    steps: Annotated[int | None, option(METHOD, "Steps of the optimiser (default 300)", metavar="N")] = None,
-    seed: Annotated[int | None, option(METHOD, "Of the random filters (default 0)", metavar="N")] = None,
+    steps: Annotated[int | None, sounding(METHOD, "steps", "Steps of the optimiser", metavar="N")] = None,
+    seed: Annotated[int | None, sounding(METHOD, "seed", "Of the random filters", metavar="N")] = None,
     label: Label = None,
     as_json: Annotated[bool, option(OUTPUT, "A JSON object per step, and one at the end", "--json")] = False,
-    device: Annotated[str | None, option(MACHINE, "cpu, cuda, cuda:1, mps, or auto (default)", metavar="NAME")] = None,
+    device: Device = None,
 ) -> None:
     """Play CONTENT with the sound of STYLE. Of videos, the sound track is heard.
 
     impasto music song.mp3 fire.wav -o burning.wav
     """
-    chosen = {"strength": strength, "recipe": recipe, "steps": steps, "seed": seed, "device": device}
+    settings = SoundSettings(**options.given(context.params, SoundSettings))
 
     from impasto import sound
     from impasto.files import check_place
-    from impasto.style.music import Settings, transferring
+    from impasto.style.music import transferring
 
     sound.check_writable(output)
     sound.warn_of_mixing(content, output)
     if plot:
         check_place(output.with_suffix(".png"))
-    run = transferring(content, style, Settings(**{n: v for n, v in chosen.items() if v is not None}))  # type: ignore[arg-type]
+    run = transferring(content, style, settings)
     begun, so_far, stopped = time.perf_counter(), None, False
     try:
         with terminal.bar(shown=not as_json) as show:
@@ -72,7 +72,8 @@ def music(
     if plot:
         from impasto.evaluation.spectrograms import draw
 
-        draw({"content": sound.read(content), "style": sound.read(style), "result": result}, output.with_suffix(".png"))
+        sounds = {"content": sound.read(content), "style": sound.read(style), "result": result}
+        draw(sounds, output.with_suffix(".png"), result.recipe or {})
     seconds = time.perf_counter() - begun
     if as_json:
         print(json.dumps({"output": str(output), "seconds": round(seconds, 3), "stopped": stopped}), flush=True)

@@ -13,7 +13,9 @@ def noise(
     model: Which,
     pictures: Annotated[list[Path], typer.Argument(metavar="PICTURE...", help="Pictures to drown in noise.")],
     output: Annotated[Path, typer.Option("-o", "--output", help="The rows, a picture.", metavar="OUT")],
-    film: Annotated[int, typer.Option(help="Levels of noise, from none to nothing else.", min=2, metavar="N")] = 8,
+    levels: Annotated[
+        int, typer.Option(help="Levels of noise, from none to nothing else.", min=2, max=1000, metavar="N")
+    ] = 8,
     seed: Seed = 0,
     device: Annotated[str, typer.Option(help="cpu, cuda, mps, or auto.", metavar="NAME")] = "auto",
 ) -> None:
@@ -23,7 +25,7 @@ def noise(
     """
     import torch
 
-    from impasto import models, picture
+    from impasto import models, picture, provenance
     from impasto.evaluation.grids import grid
     from impasto.picture import Picture
 
@@ -33,7 +35,10 @@ def noise(
         raise ModelError(f"the family {type(diffusion).__name__} does not work with noise; take a diffusion model")
     view = view_of(model)
     images = torch.cat([view.seen(path) for path in pictures])
-    noisy = diffusion.noising(images.to(diffusion.device), film, torch.Generator().manual_seed(seed))
-    rows = noisy.transpose(0, 1).flatten(0, 1)  # of [film, N, C, S, S]
-    Picture(grid(rows, film)).save(output)  # without a recipe, which would say that the model drew it
+    noisy = diffusion.noising(images.to(diffusion.device), levels, torch.Generator().manual_seed(seed))
+    rows = noisy.transpose(0, 1).flatten(0, 1)  # of [levels, N, C, S, S]
+    settings = {"model": model, "levels": levels, "seed": seed}
+    recipe = provenance.drawn_recipe("noise", settings, {model: models.sha256_of(model)})
+    recipe["content"] = [provenance.source(path) for path in pictures]
+    Picture(grid(rows, levels), recipe=recipe).save(output)
     print(output)

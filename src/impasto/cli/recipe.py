@@ -14,6 +14,8 @@ from impasto.cli.styles import BUNDLED
 from impasto.errors import PictureError, SettingsError
 from impasto.style.settings import Settings
 
+RENAMED = {"start": "init"}  # settings and roles of version 0.2
+
 
 @dataclasses.dataclass(frozen=True)
 class Recipe:
@@ -22,7 +24,7 @@ class Recipe:
     file: Path
     content: dict[str, Any]  # all of it
     settings: dict[str, Any]  # arguments of Settings
-    sources: dict[str, tuple[str, str]]  # name and SHA-256 by role: content, style 1, mask 1, protect, start
+    sources: dict[str, tuple[str, str]]  # name and SHA-256 by role: content, style 1, mask 1, protect, init
     label_cn: bool
 
     def files(self, given: Mapping[str, Path], without: str = "") -> dict[str, Path]:
@@ -70,8 +72,8 @@ def read(file: Path) -> Recipe:
         styles = {f"style {i}": style for i, style in enumerate(content["styles"], 1)}
         inputs = {"content": content["content"], **styles, **content["masks"]}
         # The last part only: a name must not lead into another folder.
-        sources = {role: (Path(source["name"]).name, source["sha256"]) for role, source in inputs.items()}
-        settings = dict(content["settings"])
+        sources = {_now(role): (Path(source["name"]).name, source["sha256"]) for role, source in inputs.items()}
+        settings = {_now(name): value for name, value in dict(content["settings"]).items()}
     except (KeyError, TypeError, ValueError) as error:
         raise PictureError(f"the recipe in {file} is damaged") from error
     hints = get_type_hints(Settings)
@@ -82,6 +84,10 @@ def read(file: Path) -> Recipe:
         if not _is(settings[name], hints[name]):
             raise SettingsError(f"the recipe in {file} sets {name} to {value!r}, which is of the wrong type")
     return Recipe(file, content, settings, sources, label_cn="AIGC" in found["labels"])
+
+
+def _now(name: str) -> str:
+    return RENAMED.get(name, name)
 
 
 def _is(value: Any, hint: Any) -> bool:

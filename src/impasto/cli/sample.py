@@ -28,7 +28,12 @@ Which = Annotated[
 Labels = Annotated[
     str | None, typer.Option(help="Classes to draw: 7, or 0-9, or 3,1,4, or names: cat,dog.", metavar="L")
 ]
-Seed = Annotated[int, typer.Option(help="Of the random numbers; the same seed draws the same pictures.", metavar="N")]
+Seed = Annotated[
+    int,
+    typer.Option(
+        help="Of the random numbers; the same seed draws the same pictures.", min=0, max=2**63 - 1, metavar="N"
+    ),
+]
 Options = Annotated[
     list[str] | None,
     typer.Option(
@@ -49,13 +54,13 @@ Output = Annotated[
 def sample(
     model: Which,
     output: Output,
-    n: Annotated[int, typer.Option("-n", help="How many.", min=1, metavar="N")] = 25,
+    n: Annotated[int, typer.Option("-n", help="How many.", min=1, max=10**6, metavar="N")] = 25,
     labels: Labels = None,
     seed: Seed = 0,
     options: Options = None,
     film: Annotated[
         int | None,
-        typer.Option(help="Instead of the grid: a row for each picture, of N moments.", min=2, metavar="N"),
+        typer.Option(help="Instead of the grid: a row for each picture, of N moments.", min=2, max=10**4, metavar="N"),
     ] = None,
     device: Annotated[str, typer.Option(help="cpu, cuda, mps, or auto.", metavar="NAME")] = "auto",
 ) -> None:
@@ -83,7 +88,7 @@ def inpaint(
         Path | None,
         typer.Option(help="Picture that is white where to draw anew (default the lower half).", metavar="FILE"),
     ] = None,
-    n: Annotated[int, typer.Option("-n", help="Completions of each picture.", min=1, metavar="N")] = 5,
+    n: Annotated[int, typer.Option("-n", help="Completions of each picture.", min=1, max=10**6, metavar="N")] = 5,
     labels: Labels = None,
     seed: Seed = 0,
     options: Options = None,
@@ -168,7 +173,7 @@ def draw(
     made = provenance.drawn_recipe("inpaint" if of else "sample", recipe, weights) | ({"content": of} if of else {})
     if moving:
         every = -(-len(frames) // FRAMES)
-        animation.save([*frames[::every], frames[-1]], output)
+        animation.save([*frames[::every], frames[-1]], output, made)
     elif folder:
         output.mkdir(parents=True, exist_ok=True)
         for index, single in enumerate(pictures.cpu()):

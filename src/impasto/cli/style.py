@@ -24,13 +24,14 @@ from impasto.cli.options import (
     Size,
     Strength,
     StyleScale,
-    StyleWeight,
+    StyleWeights,
     option,
     setting,
 )
 from impasto.cli.styles import BUNDLED, style_picture
+from impasto.configs import changed
 from impasto.errors import SettingsError
-from impasto.style.settings import NETWORKS, STARTS, Settings
+from impasto.style.settings import Settings
 
 
 def style(
@@ -61,7 +62,7 @@ def style(
     size: Size = None,
     strength: Strength = None,
     style_scale: StyleScale = None,
-    style_weight: StyleWeight = None,
+    style_weights: StyleWeights = None,
     recipe: Annotated[
         Path | None,
         option(
@@ -78,32 +79,19 @@ def style(
     protect: Annotated[
         Path | None, option(REGIONS, "Picture that is white where the content stays as it is", metavar="FILE")
     ] = None,
-    start: Annotated[
+    init: Annotated[
         str | None,
-        setting(
-            METHOD, "start", "Where the optimiser starts, a picture FILE or one of", metavar="WHAT", choices=STARTS
-        ),
+        setting(METHOD, "init", "Where the optimiser starts, a picture FILE or one of", metavar="WHAT"),
     ] = None,
     seed: Seed = None,
-    network: Annotated[
-        str | None, setting(METHOD, "network", "What looks at the pictures", metavar="NAME", choices=NETWORKS)
-    ] = None,
+    network: Annotated[str | None, setting(METHOD, "network", "What looks at the pictures", metavar="NAME")] = None,
     style_layers: Annotated[
-        str | None,
-        setting(
-            METHOD, "style_layers", "Layers that style is measured in, such as block1_conv1,block2_conv1", metavar="A,B"
-        ),
+        str | None, setting(METHOD, "style_layers", "Layers that style is measured in, with commas", metavar="A,B")
     ] = None,
     content_layers: Annotated[
-        str | None,
-        setting(METHOD, "content_layers", "Layers that content is measured in, such as block4_conv2", metavar="A,B"),
+        str | None, setting(METHOD, "content_layers", "Layers that content is measured in, with commas", metavar="A,B")
     ] = None,
-    style_loss: Annotated[
-        str | None,
-        setting(
-            METHOD, "style_loss", "How styles are compared", metavar="NAME", choices=("gram", "moments", "wasserstein")
-        ),
-    ] = None,
+    style_loss: Annotated[str | None, setting(METHOD, "style_loss", "How styles are compared", metavar="NAME")] = None,
     content_weight: Annotated[
         float | None, setting(METHOD, "content_weight", "Weight of the content loss", metavar="W")
     ] = None,
@@ -120,24 +108,13 @@ def style(
     ] = None,
     optimiser: Annotated[
         str | None,
-        setting(
-            METHOD,
-            "optimiser",
-            "What takes the steps",
-            "--optimiser",
-            "--optimizer",
-            metavar="NAME",
-            choices=("adam", "lbfgs"),
-        ),
+        setting(METHOD, "optimiser", "What takes the steps", "--optimiser", "--optimizer", metavar="NAME"),
     ] = None,
     steps: Annotated[
         int | None,
         setting(METHOD, "steps", "Steps at full size; those of smaller sizes keep their proportion", metavar="N"),
     ] = None,
-    pooling: Annotated[
-        str | None,
-        setting(METHOD, "pooling", "How VGG-19 halves its features", metavar="NAME", choices=("max", "average")),
-    ] = None,
+    pooling: Annotated[str | None, setting(METHOD, "pooling", "How VGG-19 halves its features", metavar="NAME")] = None,
     bits: Annotated[
         int | None, option(OUTPUT, "Bits per channel, 8, or 16 for PNG and TIFF (default 8)", metavar="N")
     ] = None,
@@ -145,14 +122,20 @@ def style(
     no_metadata: Annotated[bool, option(OUTPUT, "Leave out recipe and labels", "--no-metadata")] = False,
     save_every: Annotated[
         int | None,
-        option(OUTPUT, "Also write the picture every N steps, as OUT with the step in its name", metavar="N", min=1),
+        option(
+            OUTPUT,
+            "Also write the picture every N steps, as OUT with the step in its name",
+            metavar="N",
+            min=1,
+            max=10**6,
+        ),
     ] = None,
     as_json: Annotated[bool, option(OUTPUT, "A JSON object per step, and one at the end", "--json")] = False,
     device: Device = None,
     precision: Precision = None,
     memory: Memory = None,
     tile: Annotated[
-        int | None, setting(MACHINE, "tile", "Side of the tiles in pixels (default as memory allows)", metavar="PX")
+        int | None, setting(MACHINE, "tile", "Side of the tiles in pixels", unset="as memory allows", metavar="PX")
     ] = None,
     weights: Annotated[
         Path | None,
@@ -163,7 +146,7 @@ def style(
         ),
     ] = None,
     max_pixels: Annotated[
-        int | None, option(MACHINE, "Refuse input pictures with more pixels (default 200000000)", metavar="N", min=1)
+        int | None, option(MACHINE, "Refuse input pictures with more pixels (default 200000000)", metavar="N")
     ] = None,
 ) -> None:
     """Repaint CONTENT in the manner of STYLE.
@@ -175,22 +158,22 @@ def style(
     if save_style is not None:
         if content is None or styles or output is not None:
             raise SettingsError("one picture becomes one style: impasto style PICTURE --save-style NAME.style")
-        from impasto import picture
+        from impasto import picture, provenance
         from impasto.style import sample
 
         sizes = {} if style_scale is None else {"scale": style_scale}
-        sample.save(picture.read(style_picture(str(content))), save_style, size=size, **sizes)
+        file = style_picture(str(content))
+        sample.save(picture.read(file), save_style, size=size, source=provenance.source(file), **sizes)
         print(save_style)
         return
     if output is None:
         raise SettingsError("say where the picture goes: impasto style CONTENT STYLE -o OUT")
-    given = options.given(context.params, style_weight)
-    given |= {name: tuple(given[name].split(",")) for name in ("style_layers", "content_layers") if name in given}
+    given = options.given(context.params)
     files = {f"style {i}": style_picture(name) for i, name in enumerate(styles or (), 1)}
     files |= {f"mask {i}": file for i, file in enumerate(mask or (), 1)}
     files |= {role: file for role, file in (("content", content), ("protect", protect)) if file is not None}
-    if start is not None and start not in STARTS:
-        files["start"] = Path(given.pop("start"))
+    if init is not None and (Path(init).suffix or Path(init).is_file()):
+        files["init"] = Path(given.pop("init"))
     if no_metadata and label:
         raise SettingsError("--label is metadata: leave out --no-metadata")
     saving: dict[str, Any] = {"metadata": not no_metadata, "label_cn": label == "cn"}
@@ -202,7 +185,7 @@ def style(
         from impasto.cli.recipe import read
 
         made = read(recipe)
-        files = made.files(files, without="start" if "start" in given else "")
+        files = made.files(files, without="init" if "init" in given else "")
         given = made.settings | given
         saving["label_cn"] |= made.label_cn
     if "content" not in files or "style 1" not in files:
@@ -220,11 +203,11 @@ def style(
         numbered("style"),
         masks=numbered("mask"),
         protect=files.get("protect"),
-        start_from=files.get("start"),
+        init_from=files.get("init"),
         weights=weights,
         **limits,
     )
-    settings = Settings(**given)
+    settings = changed(Settings(), given)
     painted = paint(
         stylizing(job, settings),
         output,
@@ -234,7 +217,7 @@ def style(
         save_every=save_every,
         as_json=as_json,
     )
-    if made is not None and (changed := made.changed(painted.picture.recipe)):
-        print(f"note: not the run that made {recipe}: other {', '.join(changed)}", file=sys.stderr)
+    if made is not None and (others := made.changed(painted.picture.recipe)):
+        print(f"note: not the run that made {recipe}: other {', '.join(others)}", file=sys.stderr)
     if not as_json:
         print(f"{output}: {painted}" if sys.stdout.isatty() else output)

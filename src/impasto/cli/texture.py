@@ -1,6 +1,7 @@
 """`impasto texture`: more of what a sample shows, in any size, without an edge."""
 
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -16,12 +17,14 @@ from impasto.cli.options import (
     Label,
     Memory,
     Precision,
-    StyleWeight,
+    StyleWeights,
     option,
     setting,
 )
 from impasto.cli.styles import BUNDLED, style_picture
-from impasto.style.settings import Settings
+from impasto.style.settings import Settings, TextureSettings
+
+shape = partial(setting, of=TextureSettings)
 
 
 def texture(
@@ -37,22 +40,17 @@ def texture(
     output: Annotated[
         Path, option(EVERYDAY, "The picture to write: .png, .jpg, .webp or .tif", "-o", "--output", metavar="OUT")
     ],
-    size: Annotated[
-        tuple[int, int], typer.Option(help="Width and height in pixels", metavar="W H", rich_help_panel=EVERYDAY)
-    ] = (512, 512),
-    tile: Annotated[
-        Literal["no", "x", "y", "both"],
-        typer.Option(
-            help="Where it repeats without a seam: no, x (across), y (down) or both",
-            metavar="MODE",
-            rich_help_panel=EVERYDAY,
-        ),
-    ] = "no",
+    width: Annotated[int | None, shape(EVERYDAY, "width", "In pixels", metavar="PX")] = None,
+    height: Annotated[int | None, shape(EVERYDAY, "height", "In pixels", metavar="PX")] = None,
+    seamless: Annotated[
+        str | None,
+        shape(EVERYDAY, "seamless", "Where it repeats without a seam; x is across, y is down", metavar="MODE"),
+    ] = None,
     scale: Annotated[
         float | None,
-        option(EVERYDAY, "Size of the pattern, at most 1; 0.5 is half as large as in SAMPLE (default 1)", metavar="X"),
+        shape(EVERYDAY, "scale", "Size of the pattern; 0.5 is half as large as in SAMPLE", metavar="X"),
     ] = None,
-    style_weight: StyleWeight = None,
+    style_weights: StyleWeights = None,
     seed: Annotated[
         int | None, setting(EVERYDAY, "seed", "Another seed gives another piece of the same texture", metavar="N")
     ] = None,
@@ -62,7 +60,9 @@ def texture(
     ] = "fine",
     steps: Annotated[
         int | None,
-        option(METHOD, "Steps at full size; those of smaller sizes keep their proportion (default 39)", metavar="N"),
+        setting(
+            METHOD, "steps", "Steps at full size; those of smaller sizes keep their proportion", unset="39", metavar="N"
+        ),
     ] = None,
     bits: Annotated[
         int | None, option(OUTPUT, "Bits per channel, 8, or 16 for PNG and TIFF (default 8)", metavar="N")
@@ -78,19 +78,18 @@ def texture(
 ) -> None:
     """Make a texture of any size from SAMPLE, for cloth, game surfaces and backgrounds.
 
-    impasto texture mosaic -o tile.png --tile both
+    impasto texture mosaic -o tile.png --seamless both
     """
-    own = {name: value for name, value in context.params.items() if name not in ("size", "tile")}  # others' in Settings
-    given = options.given(own, style_weight)
-    if scale is not None:
-        given["style_scale"] = scale
+    given = options.given(context.params)
     saving: dict[str, Any] = {"label_cn": label == "cn"} | ({} if bits is None else {"bits": bits})
 
     from impasto.cli.paint import paint
     from impasto.style.texture import Job, synthesising
 
-    job = Job([style_picture(name) for name in samples], size, wrap=tile, weights=weights)
+    job = Job(
+        [style_picture(name) for name in samples], weights=weights, **options.given(context.params, TextureSettings)
+    )
     run = synthesising(job, Settings(**given))
-    painted = paint(run, output, long_side=max(size), saving=saving, as_json=as_json)
+    painted = paint(run, output, long_side=max(job.width, job.height), saving=saving, as_json=as_json)
     if not as_json:
         print(f"{output}: {painted}" if sys.stdout.isatty() else output)

@@ -40,14 +40,14 @@ def train(
         str | None, typer.Option(metavar="NAME", help=f"On what: {', '.join(NAMES)}.", autocompletion=lambda: [*NAMES])
     ] = None,
     content: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="anystyle: what to paint, a folder of pictures.")
+        Path | None, typer.Option("--contents", metavar="DIR", help="anystyle: what to paint, a folder of pictures.")
     ] = None,
     style: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="anystyle: how to paint it, a folder of pictures.")
+        Path | None, typer.Option("--styles", metavar="DIR", help="anystyle: how to paint it, a folder of pictures.")
     ] = None,
     output: Annotated[
         Path | None,
-        typer.Option("-o", "--output", metavar="RUN", help="The folder to fill (default runs/FAMILY-NAME)."),
+        typer.Option("-o", "--output", metavar="OUT", help="The folder to fill (default runs/FAMILY-NAME)."),
     ] = None,
     preset: Annotated[
         str | None,
@@ -59,7 +59,7 @@ def train(
     settings: Annotated[
         list[str] | None,
         typer.Option(
-            "--set", metavar="KEY=VALUE", help="Change a setting of the family or the trainer; may be repeated."
+            "--set", metavar="NAME=VALUE", help="Change a setting of the family or the trainer; may be repeated."
         ),
     ] = None,
     begin: Annotated[
@@ -71,10 +71,13 @@ def train(
             autocompletion=names,
         ),
     ] = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on with what is in RUN.")] = False,
-    seed: Annotated[int | None, typer.Option(metavar="N", help="Of all that is random (default 0).")] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with what is in OUT.")] = False,
+    seed: Annotated[
+        int | None, typer.Option(metavar="N", min=0, max=2**32 - 1, help="Of all that is random (default 0).")
+    ] = None,
     size: Annotated[
-        int | None, typer.Option(metavar="PX", help="Side of the pictures in pixels (default the data's own).")
+        int | None,
+        typer.Option(metavar="PX", min=1, max=100_000, help="Side of the pictures in pixels (default the data's own)."),
     ] = None,
     data_dir: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Where the data sets lie (default IMPASTO_DATA, or the cache).")
@@ -84,15 +87,15 @@ def train(
     ] = "auto",
     as_json: Annotated[bool, typer.Option("--json", help="A JSON object per record, and one at the end.")] = False,
 ) -> None:
-    """Train FAMILY on a data set. RUN gets weights, curves, samples, and all it takes to go on.
+    """Train FAMILY on a data set. OUT gets weights, curves, samples, and all it takes to go on.
 
     impasto train vae --data mnist --minutes 10
 
-    impasto train anystyle --content photos --style paintings
+    impasto train anystyle --contents photos --styles paintings
     """
     pairs = family == "anystyle"
     if pairs and (content is None or style is None or data is not None):
-        raise SettingsError("anystyle learns from two folders: impasto train anystyle --content DIR --style DIR")
+        raise SettingsError("anystyle learns from two folders: impasto train anystyle --contents DIR --styles DIR")
     if not pairs and (data is None or content is not None or style is not None):
         raise SettingsError(f"name the data: impasto train {family} --data NAME")
     values = terminal.settings(settings or ())
@@ -115,7 +118,7 @@ def train(
     first = PartialState(cpu=on.type == "cpu").is_main_process  # of several processes one speaks
     if resume:
         if begin is not None:
-            raise SettingsError("--resume goes on with the weights in RUN; leave out --from")
+            raise SettingsError("--resume goes on with the weights in OUT; leave out --from")
         before = checkpoint.read_config(run)
         size = size or before["data"]["size"]
     else:
@@ -159,7 +162,7 @@ def train(
     if last is None:
         print(f"{run} is at its end already; give it more --steps", file=sys.stderr)
     elif pressed and last.done < 1:
-        on_what = f"--data {data}" if data else f"--content {content} --style {style}"
+        on_what = f"--data {data}" if data else f"--contents {content} --styles {style}"
         again = f"impasto train {family} {on_what} -o {run} --resume"
         raise terminal.Stopped(f"{run} is at step {last.step} of {last.steps}; go on with: {again}")
     elif not as_json:

@@ -3,8 +3,9 @@
 import json
 import re
 import sys
+from functools import partial
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import typer
 
@@ -20,15 +21,16 @@ from impasto.cli.options import (
     Precision,
     Strength,
     StyleScale,
-    StyleWeight,
+    StyleWeights,
     option,
     setting,
 )
 from impasto.cli.styles import BUNDLED, style_picture
 from impasto.errors import SettingsError
-from impasto.style.settings import Settings
+from impasto.style.settings import ClipSettings, Settings
 
 TIME = "Time"
+moment = partial(setting, TIME, of=ClipSettings)
 
 
 def video(
@@ -64,28 +66,26 @@ def video(
     ] = False,
     resume: Annotated[bool, option(EVERYDAY, "Go on with what an interrupted run has left", "--resume")] = False,
     size: Annotated[
-        int | None, setting(EVERYDAY, "size", "Long side in pixels (default the clip's own)", metavar="PX")
+        int | None, setting(EVERYDAY, "size", "Long side in pixels", unset="the clip's own", metavar="PX")
     ] = None,
     strength: Strength = None,
     style_scale: StyleScale = None,
-    style_weight: StyleWeight = None,
+    style_weights: StyleWeights = None,
     steadiness: Annotated[
         float | None,
-        option(
-            TIME, "Share of the frame before in the next, below 1; 0 paints frame by frame (default 0.8)", metavar="X"
-        ),
+        moment("steadiness", "Share of the frame before in the next; 0 paints frame by frame", metavar="X"),
     ] = None,
     fade: Annotated[
-        float | None, option(TIME, "How long one style takes to become the next (default 1)", metavar="SECONDS")
+        float | None, moment("fade", "How long one style takes to become the next", metavar="SECONDS")
     ] = None,
-    start: Annotated[float | None, option(TIME, "Where to begin (default the first frame)", metavar="SECONDS")] = None,
-    end: Annotated[float | None, option(TIME, "Where to end (default the last frame)", metavar="SECONDS")] = None,
+    start: Annotated[
+        float | None, moment("start", "Where to begin", unset="the first frame", metavar="SECONDS")
+    ] = None,
+    end: Annotated[float | None, moment("end", "Where to end", unset="the last frame", metavar="SECONDS")] = None,
     fps: Annotated[
-        float | None, option(TIME, "Frames per second of the result (default the clip's)", metavar="N")
+        float | None, moment("fps", "Frames per second of the result", unset="the clip's", metavar="N")
     ] = None,
-    rate: Annotated[
-        float | None, option(TIME, "Frames per second of a folder of frames (default 24)", metavar="N")
-    ] = None,
+    rate: Annotated[float | None, moment("rate", "Frames per second of a folder of frames", metavar="N")] = None,
     colour: Annotated[
         Literal["style", "luminance"],
         typer.Option(
@@ -108,7 +108,8 @@ def video(
         ),
     ] = None,
     bits: Annotated[
-        int | None, option(OUTPUT, "Bits per channel of numbered frames, 8 or 16 (default 8)", metavar="N")
+        int | None,
+        setting(OUTPUT, "bits", "Bits per channel of numbered frames", of=ClipSettings, metavar="N"),
     ] = None,
     label: Label = None,
     as_json: Annotated[bool, option(OUTPUT, "A JSON object per frame, and one at the end", "--json")] = False,
@@ -126,7 +127,7 @@ def video(
 
     impasto video clip.mp4 swirl@0 mosaic@5s -o painted.mp4
     """
-    given = options.given(context.params, style_weight)
+    settings = Settings(**options.given(context.params))
     chosen = [*(styles or ()), *(style or ())]
     if not chosen:
         raise SettingsError("name a clip and a style: impasto video CLIP STYLE -o OUT")
@@ -134,25 +135,23 @@ def video(
     from impasto.style.video import Job, Style, stylizing
     from impasto.style.video import preview as previewed
 
-    named: dict[str, Any] = {
-        "steadiness": steadiness, "fade": fade, "start": start, "end": end, "fps": fps, "rate": rate,
-        "mask": mask, "weights": weights, "crf": crf, "bits": bits,
-    }  # fmt: skip
     job = Job(
         clip,
         [Style(style_picture(name), since) for name, since in map(_timed, chosen)],
         output,
+        mask=mask,
+        weights=weights,
         label_cn=label == "cn",
         resume=resume,
-        **{name: value for name, value in named.items() if value is not None},
+        **options.given(context.params, ClipSettings),
     )
     if preview:
         strip = output.with_name(f"{output.stem}.preview.png")
-        previewed(job, Settings(**given)).save(strip, label_cn=job.label_cn)
+        previewed(job, settings).save(strip, label_cn=job.label_cn)
         print(json.dumps({"output": str(strip)}) if as_json else strip)
         return
     last = None
-    frames = stylizing(job, Settings(**given))
+    frames = stylizing(job, settings)
     try:
         with terminal.bar(shown=not as_json) as show:
             for last in frames:

@@ -2,17 +2,22 @@
 
 import ipaddress
 import signal
+from functools import partial
 from typing import Annotated
 
 import typer
 
+from impasto.cli import options
+from impasto.cli.options import setting
 from impasto.errors import SettingsError
 from impasto.web.limits import Limits
 
 PASSWORD = "IMPASTO_AUTH"  # environment variable
+limit = partial(setting, None, of=Limits)
 
 
 def web(
+    context: typer.Context,
     host: Annotated[str, typer.Option(help="The address to answer on.", metavar="ADDRESS")] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="The port.", min=1, max=65535, metavar="N")] = 7860,
     auth: Annotated[
@@ -25,16 +30,12 @@ def web(
             show_envvar=False,
         ),
     ] = None,
-    max_upload: Annotated[float, typer.Option(help="MB of a file, at most.", min=1, metavar="MB")] = Limits.max_upload,
-    max_pixels: Annotated[
-        int, typer.Option(help="Pixels of a picture, at most.", min=1, metavar="N")
-    ] = Limits.max_pixels,
-    max_size: Annotated[
-        int, typer.Option(help="Long side of a result, at most.", min=256, metavar="PX")
-    ] = Limits.max_size,
+    max_upload: Annotated[float | None, limit("max_upload", "MB of a file, at most", metavar="MB")] = None,
+    max_pixels: Annotated[int | None, limit("max_pixels", "Pixels of a picture, at most", metavar="N")] = None,
+    max_size: Annotated[int | None, limit("max_size", "Long side of a result, at most", metavar="PX")] = None,
     max_seconds: Annotated[
-        float, typer.Option(help="Length of a clip or a sound, at most.", min=1, metavar="SECONDS")
-    ] = Limits.max_seconds,
+        float | None, limit("max_seconds", "Length of a clip or a sound, at most", metavar="SECONDS")
+    ] = None,
     device: Annotated[str, typer.Option(help="cpu, cuda, mps, or auto.", metavar="NAME")] = Limits.device,
     root_path: Annotated[
         str | None, typer.Option(help="The path that a proxy serves the page under.", metavar="/PATH")
@@ -44,6 +45,7 @@ def web(
 
     impasto web
     """
+    limits = Limits(**options.given(context.params, Limits))
     user, colon, password = (auth or "").partition(":")
     if auth is not None and not (user and password):
         raise SettingsError(f"--auth and {PASSWORD} take USER:PASSWORD")
@@ -59,7 +61,6 @@ def web(
             import gradio  # noqa: F401
         except ImportError as error:
             raise SettingsError("the page needs Gradio; install it with: pip install 'impasto[web]'") from error
-        limits = Limits(max_upload, max_pixels, max_size, max_seconds, device)
         page = app.serve(
             limits,
             server_name=host,

@@ -1,13 +1,15 @@
 """The latent space of a model to look at: a map of it, where pictures lie in it, and the way from one to another."""
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor, nn
 
 from impasto.data.dataset import Dataset, drawn
 from impasto.errors import ModelError, SettingsError
+from impasto.provenance import of_figure
 
 SIDE = 30  # of the map, pictures
 CHUNK = 500  # pictures encoded at a time
@@ -84,8 +86,10 @@ def encoded(model: nn.Module, data: Dataset, n: int, seed: int = 0) -> tuple[Ten
     return torch.cat(latents), torch.cat(labels) if labels else None
 
 
-def scatter(latents: Tensor, labels: Tensor | None, class_names: tuple[str, ...], path: Path) -> None:
-    """Draw latents [N, 2] as points, a colour for each class, and write the figure to `path`."""
+def scatter(
+    latents: Tensor, labels: Tensor | None, class_names: tuple[str, ...], path: Path, recipe: Mapping[str, Any]
+) -> None:
+    """Draw latents [N, 2] as points, a colour for each class, and write the figure to `path` with its `recipe`."""
     from matplotlib import colormaps
     from matplotlib.figure import Figure  # without pyplot there is no window and no state: Agg draws to the file
 
@@ -102,7 +106,7 @@ def scatter(latents: Tensor, labels: Tensor | None, class_names: tuple[str, ...]
         legend = figure.legend(markerscale=4, loc="outside right center")
         for text, name in zip(legend.get_texts(), class_names, strict=True):
             text.set(text=name, parse_math=False)  # a name is anyone's: "$" starts no formula, "_" hides no class
-    figure.savefig(path, dpi=120)
+    figure.savefig(path, dpi=120, metadata=of_figure(recipe))
 
 
 def between(start: Tensor, end: Tensor, steps: int) -> Tensor:

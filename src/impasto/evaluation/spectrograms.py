@@ -2,19 +2,21 @@
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
 
 from impasto.errors import SoundError
 from impasto.files import replacing
+from impasto.provenance import of_figure
 from impasto.sound import Sound
 
 WINDOW = 0.046  # seconds
 RANGE = 80.0  # decibels from black to white
 
 
-def draw(sounds: Mapping[str, Sound], path: Path) -> None:
-    """Draw the spectrograms of `sounds`, each under its name, into the picture file `path`.
+def draw(sounds: Mapping[str, Sound], path: Path, recipe: Mapping[str, Any]) -> None:
+    """Draw the spectrograms of `sounds`, each under its name, into the picture file `path`, which carries the `recipe`.
 
     Raises:
         SoundError: the file cannot be written.
@@ -33,6 +35,6 @@ def draw(sounds: Mapping[str, Sound], path: Path) -> None:
         axes.set(title=name, xlabel="seconds", ylabel="kHz")
     try:
         with replacing(path) as part:
-            figure.savefig(part, dpi=110)
+            figure.savefig(part, dpi=110, metadata=of_figure(recipe))
     except OSError as error:
         raise SoundError(f"{path} cannot be written: {error.strerror}") from error

@@ -20,15 +20,15 @@ from scipy.signal import resample_poly
 from torch import Tensor
 
 from impasto import device, provenance, sound
-from impasto.errors import SettingsError, SoundError
+from impasto.errors import SoundError
 from impasto.perception.ear import Ear, Notes, power_of_two, rhythm
 from impasto.sound import Sound
 from impasto.style import losses, ulyanov
+from impasto.style.settings import SoundSettings
 from impasto.style.statistics import StyleStatistics, measure, merge
 
 SoundLike = str | PathLike[str] | Sound
 
-RECIPES = ("impasto", "ulyanov")
 WINDOWS = (0.023, 0.046, 0.093)  # seconds, of the ears
 NOTES_WEIGHT, RHYTHM_WEIGHT = 0.3, 0.1
 STEP_SIZE = 0.2  # of Adam, in deviations of the coefficients
@@ -36,17 +36,6 @@ FRAME = 0.046  # seconds, of the transform whose coefficients are optimised
 LOUDNESS = 0.1  # root mean square at which sounds are looked at
 PIECE, OVERLAP = 12.0, 1.0  # seconds: long sounds are worked on in pieces that fade into each other
 SHORTEST = 0.5  # seconds
-
-
-@dataclass(frozen=True)
-class Settings:
-    """What a user can set."""
-
-    recipe: str = "impasto"  # or "ulyanov", the one of 2016
-    strength: float = 1.0  # of the style; 0 gives the content back
-    steps: int = 300
-    seed: int = 0
-    device: str = "auto"
 
 
 @dataclass(frozen=True)
@@ -63,18 +52,17 @@ class Progress:
 
 
 def transfer(content: SoundLike, style: SoundLike, **settings: Any) -> Sound:
-    """Play `content` with the sound of `style`; `settings` are fields of `Settings`.
+    """Play `content` with the sound of `style`; `settings` are fields of `SoundSettings`.
 
     Raises:
         SoundError, SettingsError: what a user can mend; the message says how.
     """
-    *_, last = transferring(content, style, Settings(**settings))
+    *_, last = transferring(content, style, SoundSettings(**settings))
     return last.result()
 
 
-def transferring(content: SoundLike, style: SoundLike, settings: Settings) -> Iterator[Progress]:
+def transferring(content: SoundLike, style: SoundLike, settings: SoundSettings) -> Iterator[Progress]:
     """Do what `transfer` does, yielding one `Progress` a step. Closing the generator ends the work."""
-    _check(settings)
     device.configure_threads()
     processor = device.pick_device(settings.device)
     first, second = _opened(content), _opened(style)
@@ -85,7 +73,7 @@ def transferring(content: SoundLike, style: SoundLike, settings: Settings) -> It
 
     if settings.strength == 0:
         run: Iterator[tuple[float, dict[str, float], Callable[[], Tensor]]] = iter([(1.0, {}, lambda: samples)])
-    elif settings.recipe == "ulyanov":
+    elif settings.method == "ulyanov":
         run = ulyanov.optimise(samples, wanted, settings.steps, settings.strength, settings.seed)
     else:
         run = _in_pieces(samples, wanted, first.rate, settings)
@@ -96,17 +84,6 @@ def transferring(content: SoundLike, style: SoundLike, settings: Settings) -> It
             return dataclasses.replace(first, samples=samples, recipe=recipe)
 
         yield Progress(done, terms, result)
-
-
-def _check(settings: Settings) -> None:
-    if settings.recipe not in RECIPES:
-        raise SettingsError(f"recipe is one of {', '.join(RECIPES)}, not {settings.recipe!r}")
-    if not 0 <= settings.strength <= 1000:
-        raise SettingsError(f"strength goes from 0 to 1000, not {settings.strength}")
-    if settings.steps < 1:
-        raise SettingsError(f"steps goes from 1, not {settings.steps}")
-    if not 0 <= settings.seed < 2**63:
-        raise SettingsError(f"seed goes from 0 to 2^63 - 1, not {settings.seed}")
 
 
 def _opened(given: SoundLike) -> Sound:
@@ -132,7 +109,7 @@ def _resampled(given: Sound, rate: int) -> Tensor:
 
 
 def _in_pieces(
-    content: Tensor, style: Tensor, rate: int, settings: Settings
+    content: Tensor, style: Tensor, rate: int, settings: SoundSettings
 ) -> Iterator[tuple[float, dict[str, float], Callable[[], Tensor]]]:
     """Piece after piece of `content` [channels, T]. What is not worked on yet is as it was."""
     listener = _Listener(style, rate, settings.seed)
@@ -244,7 +221,7 @@ def _name(given: SoundLike) -> str:
     return "the sound" if isinstance(given, Sound) else str(given)
 
 
-def _recipe(content: SoundLike, style: SoundLike, settings: Settings) -> dict[str, Any]:
+def _recipe(content: SoundLike, style: SoundLike, settings: SoundSettings) -> dict[str, Any]:
     def source(given: SoundLike) -> dict[str, str]:
         if isinstance(given, Sound):
             return provenance.unnamed(given.samples.cpu().numpy().tobytes())

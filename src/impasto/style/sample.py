@@ -10,6 +10,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
+from impasto import provenance, weights
 from impasto.errors import SettingsError
 from impasto.files import replacing
 from impasto.perception import registry
@@ -80,12 +81,20 @@ class Saved:
 Sample = Painting | Saved
 
 
-def save(painting: Picture, path: Path, *, size: int | None = None, scale: float = 1.0) -> None:
+def save(
+    painting: Picture,
+    path: Path,
+    *,
+    size: int | None = None,
+    scale: float = 1.0,
+    source: dict[str, str] | None = None,
+) -> None:
     """Write the statistics of a style picture to `path`, about 300 kB.
 
     Args:
         size: long side in pixels of the results it is meant for; by default the picture's own, at most 1024.
         scale: how broad the brush will be in them.
+        source: what `provenance.source` says of the picture, for the recipe.
 
     Raises:
         SettingsError: another extension, or a place that cannot be written.
@@ -101,9 +110,13 @@ def save(painting: Picture, path: Path, *, size: int | None = None, scale: float
     named = {f"{i}/{name}": s for i, octave in enumerate(eye.statistics(sized)) for name, s in octave.items()}
     named["colours"] = measure(sized)
     tensors = {f"{name}/{part}": getattr(s, part) for name, s in named.items() for part in ("mean", "second", "weight")}
+    recipe = provenance.drawn_recipe(
+        "style", {"size": size, "style_scale": scale}, {"compact": weights.sha256_of("compact")}
+    )
+    recipe["content"] = source or provenance.unnamed(pixels.cpu().numpy().tobytes())
     try:
         with replacing(path) as part:
-            save_file(tensors, part, {"format": FORMAT})
+            save_file(tensors, part, {"format": FORMAT, provenance.XMP: provenance.packet(recipe).decode()})
     except (OSError, SafetensorError) as error:
         raise SettingsError(f"{path} cannot be written: {error}") from error
 

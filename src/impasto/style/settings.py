@@ -1,52 +1,79 @@
-"""The quality ladder of style transfer, and what a user can set beside it. Every default stands here, once."""
+"""The quality ladder of style transfer, and what a user can set beside it. Every default and range stands here, once.
+
+A setting that the chosen quality does not use is refused by name. Four hold for every quality, and change nothing where
+there is nothing for them to change: `seed`, `memory`, `tile` and `device`.
+"""
 
 import dataclasses
-import re
 from collections.abc import Collection
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Annotated, Any
 
+from impasto.configs import OneOf, Within, check
 from impasto.errors import SettingsError
 
-NETWORKS = ("compact", "vgg19")
+INITS = ("content", "noise", "style", "draft")
 COLOURS = ("style", "luminance", "histogram", "covariance")
 DEFAULT_MEMORY = 3.5  # GB, taken unless asked for more: larger tiles are hardly faster
-STARTS = ("content", "noise", "style", "draft")
+LAYERS = {  # that style and content can be measured in, by network
+    "compact": ("block1_conv1", "block2_conv1", "block3_conv1", "block3_conv4"),
+    "vgg19": tuple(f"block{b}_conv{i}" for b, n in enumerate((2, 2, 4, 4, 4), 1) for i in range(1, n + 1)),
+}
 BLOCKS_1_TO_3 = ("block1_conv1", "block2_conv1", "block3_conv1")
 BLOCKS_1_TO_5 = (*BLOCKS_1_TO_3, "block4_conv1", "block5_conv1")
+
+Layer = Annotated[str, OneOf(LAYERS["vgg19"])]
+Network = Annotated[str, OneOf(tuple(LAYERS))]
+Init = Annotated[str, OneOf(INITS)]
+StyleLoss = Annotated[str, OneOf(("gram", "moments", "wasserstein"))]
+Optimiser = Annotated[str, OneOf(("adam", "lbfgs"))]
+Precision = Annotated[str, OneOf(("auto", "float32"))]
+Weight = Annotated[float, Within(0, 1e9)]
+Strength = Annotated[float, Within(0, 1000)]
+Steps = Annotated[int, Within(1, 1_000_000)]
+Seed = Annotated[int, Within(0, 2**63 - 1)]
+Pixels = Annotated[int, Within(32, 100_000)]
+Seconds = Annotated[float, Within(0, 1e7)]
+Rate = Annotated[float, Within(0.001, 1000)]  # frames per second
+MaxPixels = Annotated[int, Within(1, 10**12)]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Quality:
     """A rung of the ladder: which network looks, at what, and how long the pixels are optimised."""
 
-    network: str
-    style_layers: tuple[str, ...] = ()
-    content_layers: tuple[str, ...] = ()
-    levels: int = 3  # reductions of the picture at which style is measured
+    network: str  # one of LAYERS, or "anystyle", which only draft has
+    style_layers: tuple[Layer, ...] = ()
+    content_layers: tuple[Layer, ...] = ()
+    levels: Annotated[int, Within(1, 16)] = 3  # reductions of the picture at which style is measured
     padding: str = "replicate"
-    style_loss: str = "wasserstein"
-    style_weight: float = 1.0
-    content_weight: float = 0.0
-    variation_weight: float = 0.0
-    variation_power: int = 2
-    start: str = "style"
-    optimiser: str = "adam"
+    style_loss: str = "wasserstein"  # or "classic", which only gatys has
+    style_weight: Weight = 1.0
+    content_weight: Weight = 0.0
+    variation_weight: Weight = 0.0
+    variation_power: Annotated[int, Within(1, 2)] = 2
+    init: Init = "style"
+    optimiser: Optimiser = "adam"
     adam: dict[str, Any] = field(default_factory=dict)  # arguments of optimise.adam
     coarse_to_fine: bool = True  # double the size from about 100 pixels on; else full size only
-    steps: tuple[int, ...] = ()  # at full size, at half, ...; the last holds for all smaller sizes; none: the start
-    precision: str = "auto"
+    steps: tuple[
+        Annotated[int, Within(1, 10**8)], ...
+    ] = ()  # at full size, at half, ...; the last holds for all smaller sizes; none: the init
+    precision: Precision = "auto"
+
+    def __post_init__(self) -> None:
+        check(self)
 
 
 QUALITIES = {
-    "draft": Quality(network="anystyle", start="draft"),
+    "draft": Quality(network="anystyle", init="draft"),
     "fine": Quality(
         network="compact",
         style_layers=BLOCKS_1_TO_3,
         content_layers=("block3_conv4",),
         levels=4,
         content_weight=0.08,
-        start="draft",
+        init="draft",
         steps=(30, 40),
     ),
     "gallery": Quality(
@@ -70,7 +97,7 @@ QUALITIES = {
         content_weight=1e3,
         variation_weight=30.0,
         variation_power=1,
-        start="content",
+        init="content",
         adam={"rate": 5 / 255, "decay": 0.0, "betas": (0.99, 0.999), "epsilon": 0.1 * 255, "average": 0.0},
         coarse_to_fine=False,
         steps=(1000,),
@@ -81,80 +108,121 @@ QUALITIES = {
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """What a user can set. None stands for "as the quality has it"."""
+    """What a user can set of a picture. None stands for "as the quality has it".
 
-    quality: str = "fine"
-    size: int | None = None  # long side of the result in pixels; None: the content's own, at most 1024
-    strength: float = 1.0  # of the style; 0 gives the content back, 2 presses twice as hard
-    style_scale: float = 1.0  # brush size: long side of the style picture over that of the result
-    style_weights: tuple[float, ...] | None = None  # shares of several styles, of any sum; None: equal
-    colour: str = "style"  # one of COLOURS: the style's, or in one of three ways the content's
-    start: str | None = None  # one of STARTS; "style" is the content in the style's colours, "draft" what draft gives
-    seed: int = 0
-    network: str | None = None  # "compact" or "vgg19"
-    style_layers: tuple[str, ...] | None = None
-    content_layers: tuple[str, ...] | None = None
-    style_loss: str | None = None  # "gram", "moments" or "wasserstein"
-    content_weight: float | None = None
-    variation_weight: float | None = None
-    optimiser: str | None = None  # "adam" or "lbfgs"
-    steps: int | None = None  # at full size; those of smaller ones, before it, keep their proportion to it
-    pooling: str = "max"  # of VGG-19; or "average"
-    precision: str | None = None  # "auto" (bfloat16 where the processor computes in it) or "float32"
-    memory: float | None = None  # GB that may be used; None: DEFAULT_MEMORY, or 70 % of what is free where that is less
-    tile: int | None = None  # side in pixels of the tiles; None: as memory allows
+    Raises:
+        SettingsError: a value out of its range; the message names it.
+    """
+
+    quality: Annotated[str, OneOf(tuple(QUALITIES))] = "fine"
+    size: Annotated[int, Within(16, 100_000)] | None = None  # long side in pixels; None: the content's, at most 1024
+    strength: Strength = 1.0  # of the style; 0 gives the content back, 2 presses twice as hard
+    style_scale: Annotated[float, Within(0.05, 20)] = 1.0  # brush size: long side of the style over the result's
+    style_weights: tuple[Weight, ...] | None = None  # shares of several styles, of any sum; None: equal
+    colour: Annotated[str, OneOf(COLOURS)] = "style"  # the style's, or in one of three ways the content's
+    init: Init | None = None  # "style" is the content in the style's colours, "draft" what draft gives
+    seed: Seed = 0
+    network: Network | None = None
+    style_layers: tuple[Layer, ...] | None = None
+    content_layers: tuple[Layer, ...] | None = None
+    style_loss: StyleLoss | None = None
+    content_weight: Weight | None = None
+    variation_weight: Weight | None = None
+    optimiser: Optimiser | None = None
+    steps: Steps | None = None  # at full size; those of smaller ones, before it, keep their proportion to it
+    pooling: Annotated[str, OneOf(("max", "average"))] = "max"  # of VGG-19
+    precision: Precision | None = None  # "auto": bfloat16 where the processor computes in it
+    memory: Annotated[float, Within(0.1, 1e6)] | None = None  # GB; None: DEFAULT_MEMORY, or 70 % of what is free
+    tile: Annotated[int, Within(256, 1_000_000)] | None = None  # side in pixels; None: as memory allows
     device: str = "auto"
+
+    def __post_init__(self) -> None:
+        check(self)
 
     def chosen(self) -> Quality:
         """The quality, with what the user set otherwise.
 
         Raises:
-            SettingsError: a value that makes no sense; the message names those that do.
+            SettingsError: settings that do not go together.
         """
-        _one_of("quality", self.quality, QUALITIES)
         quality = QUALITIES[self.quality]
         shared = {f.name for f in dataclasses.fields(Quality)} & {f.name for f in dataclasses.fields(self)}
         own = {name: getattr(self, name) for name in shared if getattr(self, name) is not None}
-        if not quality.steps and (useless := sorted(own.keys() - {"precision"})):
-            raise SettingsError(f"quality {self.quality} is one pass of one network: leave out {', '.join(useless)}")
+        if not quality.steps:
+            unused = {*shared, "pooling"} - {"precision"}
+            self.check_unused(f"quality {self.quality} is one pass of one network", unused)
         if self.steps is not None:
-            _within("steps", self.steps, 1, 1_000_000)
             own["steps"] = in_proportion(quality.steps, self.steps)
         if quality.style_loss == "classic" and (self.style_loss or self.network):
             raise SettingsError("quality gatys is the classic recipe: style_loss and network are not its to choose")
         quality = dataclasses.replace(quality, **own)
-        if quality.steps and not quality.style_layers:
+        if not quality.steps:
+            return quality
+        if quality.network != "vgg19":
+            self.check_unused(f"pooling is VGG-19's, not of the network {quality.network}", {"pooling"})
+        if not quality.style_layers:
             raise SettingsError("give at least one of style_layers")
         for layer in (*quality.style_layers, *quality.content_layers):
-            if not re.fullmatch(r"block[1-5]_conv[1-4]", layer):
-                raise SettingsError(f"layers are called block1_conv1 to block5_conv4, not {layer!r}")
-        _one_of("network", quality.network, NETWORKS if quality.steps else ("anystyle",))
-        _one_of("colour", self.colour, COLOURS)
-        _one_of("start", quality.start, STARTS)
-        _one_of("style_loss", quality.style_loss, ("gram", "moments", "wasserstein", "classic"))
-        _one_of("optimiser", quality.optimiser, ("adam", "lbfgs"))
-        _one_of("precision", quality.precision, ("auto", "float32"))
-        _within("strength", self.strength, 0, 1000)
-        _within("style_scale", self.style_scale, 0.05, 20)
-        _within("content_weight", quality.content_weight, 0, 1e9)
-        _within("variation_weight", quality.variation_weight, 0, 1e9)
-        _within("size", 16 if self.size is None else self.size, 16, 100_000)
-        _within("seed", self.seed, 0, 2**63 - 1)
-        _within("memory", 1 if self.memory is None else self.memory, 0.1, 1e6)
-        _within("tile", 256 if self.tile is None else self.tile, 256, 1_000_000)
+            if layer not in LAYERS[quality.network]:
+                has = ", ".join(LAYERS[quality.network])
+                raise SettingsError(f"the network {quality.network} has the layers {has}, not {layer!r}")
         return quality
+
+    def check_unused(self, why: str, names: Collection[str]) -> None:
+        """Refuse what has no meaning here, if it was set.
+
+        Raises:
+            SettingsError: one of `names` is not as it is by default.
+        """
+        defaults = {f.name: f.default for f in dataclasses.fields(self)}
+        if useless := sorted(name for name in names if getattr(self, name) != defaults[name]):
+            raise SettingsError(f"{why}: leave out {', '.join(useless)}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClipSettings:
+    """What a user can set of a clip."""
+
+    start: Seconds | None = None  # what of the clip is wanted; None: from the first frame
+    end: Annotated[float, Within(0.001, 1e7)] | None = None  # None: to the last frame
+    fps: Rate | None = None  # of the result, frames per second; None: every frame at its own time
+    rate: Rate = 24  # of a folder of frames, which does not say, frames per second
+    crf: Annotated[int, Within(0, 63)] | None = None  # how hard to compress; None: as the format has it
+    bits: Annotated[int, Within(8, 16)] = 8  # per channel of numbered frames
+    steadiness: Annotated[float, Within(0, 1, open=True)] = 0.8  # share of the frame before, where it can be trusted
+    fade: Seconds = 1.0  # from one style to the next
+
+    def __post_init__(self) -> None:
+        check(self)
+
+
+@dataclass(frozen=True, kw_only=True)
+class TextureSettings:
+    """What a user can set of a texture beside `Settings`."""
+
+    width: Pixels = 512
+    height: Pixels = 512
+    scale: Annotated[float, Within(0.05, 1)] = 1.0  # size of the pattern: 1 is as in the sample
+    seamless: Annotated[str, OneOf(("no", "x", "y", "both"))] = "no"  # where it goes on at the other side
+
+    def __post_init__(self) -> None:
+        check(self)
+
+
+@dataclass(frozen=True, kw_only=True)
+class SoundSettings:
+    """What a user can set of a sound."""
+
+    method: Annotated[str, OneOf(("impasto", "ulyanov"))] = "impasto"  # or the one of 2016
+    strength: Strength = 1.0  # of the style; 0 gives the content back
+    steps: Steps = 300
+    seed: Seed = 0
+    device: str = "auto"
+
+    def __post_init__(self) -> None:
+        check(self)
 
 
 def in_proportion(steps: tuple[int, ...], first: int) -> tuple[int, ...]:
     """`steps` of all sizes, more or fewer, so that there are `first` at full size."""
     return tuple(max(1, round(first * n / steps[0])) for n in steps)
-
-
-def _one_of(name: str, value: str, choices: Collection[str]) -> None:
-    if value not in choices:
-        raise SettingsError(f"{name} is one of {', '.join(choices)}, not {value!r}")
-
-
-def _within(name: str, value: float, lowest: float, highest: float) -> None:
-    if not lowest <= value <= highest:  # NaN is not
-        raise SettingsError(f"{name} goes from {lowest} to {highest}, not {value}")

@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 
 from impasto import device, picture, provenance, weights
+from impasto.configs import check
 from impasto.errors import PictureError, SettingsError
 from impasto.perception import registry
 from impasto.picture import SHORTEST_SIDE, Picture, fit, resize
@@ -24,7 +25,7 @@ from impasto.style import colour, draft, losses, optimise, regions
 from impasto.style.objective import Eye, Goal, Moments, Region, total
 from impasto.style.sample import EXTENSION, Painting, Sample
 from impasto.style.sample import load as load_sample
-from impasto.style.settings import DEFAULT_MEMORY, Quality, Settings
+from impasto.style.settings import DEFAULT_MEMORY, MaxPixels, Quality, Settings
 from impasto.style.statistics import measure
 from impasto.style.transport import monge
 
@@ -66,16 +67,19 @@ class Job:
     styles: Sequence[PictureLike]  # one, several that blend, or as many as masks
     masks: Sequence[PictureLike] = ()  # where each style goes (white); the rest keeps its content
     protect: PictureLike | None = None  # what stays as it is (white)
-    start_from: PictureLike | None = None  # picture to start from, instead of what the settings say
+    init_from: PictureLike | None = None  # picture to start from, instead of what the settings say
     weights: str | PathLike[str] | None = None  # file to use instead of the quality's own network
-    max_pixels: int = picture.MAX_PIXELS  # larger input pictures are refused
+    max_pixels: MaxPixels = picture.MAX_PIXELS  # larger input pictures are refused
+
+    def __post_init__(self) -> None:
+        check(self)
 
 
 def stylize(content: PictureLike, style: PictureLike | Sequence[PictureLike], **options: Any) -> Picture:
     """Repaint `content` in the manner of `style` (one, or several that blend).
 
     Args:
-        options: any other field of `Job` (masks, protect, start_from, ...) or of `Settings` (quality, size, ...).
+        options: any other field of `Job` (masks, protect, init_from, ...) or of `Settings` (quality, size, ...).
 
     Raises:
         SettingsError, PictureError, WeightsError: what a user can mend; the message says how.
@@ -178,7 +182,7 @@ def _scene(job: Job, settings: Settings, processor: torch.device) -> _Scene:
     kept = None if job.protect is None else regions.mask(opened(job.protect), height, width).to(processor)
     if areas or kept is not None:
         areas = regions.shared_out(areas or [torch.ones_like(whole[:, :1])], kept)
-    first = None if job.start_from is None else resize(opened(job.start_from).pixels, height, width).to(processor)
+    first = None if job.init_from is None else resize(opened(job.init_from).pixels, height, width).to(processor)
     alpha = None if photo.alpha is None else resize(photo.alpha, height, width)
 
     source = colour.lightness(whole) if settings.colour == "luminance" else whole
@@ -303,9 +307,9 @@ def _start(
     height, width = target.shape[2:]
     if scene.first is not None:
         return resize(scene.first, height, width)
-    if quality.start == "content":
+    if quality.init == "content":
         return target
-    if quality.start == "draft":
+    if quality.init == "draft":
         model = draft.load(None if weights_file is None else Path(weights_file)).to(target.device)
         dtype = dtype_for(quality, target)
         sides = max(height, width), max(scene.whole.shape[2:])
@@ -320,7 +324,7 @@ def _start(
         ]
         return canvas.painted(list(zip(moves, areas, strict=True)), settings.strength)
     noise = torch.randn(target.shape, generator=torch.Generator().manual_seed(settings.seed)).to(target.device)
-    if quality.start == "noise":
+    if quality.init == "noise":
         return (0.5 + 0.2 * noise).clamp(0, 1)
     if not scene.areas:
         own = measure(target)
@@ -340,9 +344,9 @@ def _finished(scene: _Scene, pixels: Tensor, colours: str, recipe: dict[str, Any
 
 def _recipe(job: Job, settings: Settings, quality: Quality) -> dict[str, Any]:
     roles = {f"mask {i}": m for i, m in enumerate(job.masks, 1)}
-    roles |= {role: p for role, p in (("protect", job.protect), ("start", job.start_from)) if p is not None}
+    roles |= {role: p for role, p in (("protect", job.protect), ("init", job.init_from)) if p is not None}
     used = {quality.network: provenance.sha256(job.weights) if job.weights else weights.sha256_of(quality.network)}
-    for name in ("anystyle", "compact") if quality.start == "draft" else ():
+    for name in ("anystyle", "compact") if quality.init == "draft" else ():
         used.setdefault(name, weights.sha256_of(name))
     return provenance.make_recipe(
         source(job.content),

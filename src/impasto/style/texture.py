@@ -23,11 +23,12 @@ from impasto.picture import Picture, resize
 from impasto.style import optimise, stylize
 from impasto.style.objective import Eye, Goal, Moments, Region
 from impasto.style.sample import Painting, Sample
-from impasto.style.settings import Settings, in_proportion
+from impasto.style.settings import MaxPixels, Settings, TextureSettings, in_proportion
 from impasto.style.stylize import PictureLike, Progress
 from impasto.style.tiles import span
 
 QUALITIES = ("fine", "gallery")
+UNUSED = ("size", "style_scale", "colour", "init", "content_layers", "content_weight")  # of `Settings`
 WRAPS = {"no": (False, False), "x": (False, True), "y": (True, False), "both": (True, True)}  # down, across
 LEVELS = 4  # reductions at which a texture is measured: there is no content to give it large forms
 STEPS = (39, 60, 88)  # at full size, at half, at all smaller ones
@@ -38,43 +39,34 @@ GRID = 16  # pixels: sides of every scale are multiples, or its features would n
 
 
 @dataclass(frozen=True)
-class Job:
+class Job(TextureSettings):
     """What the texture is made from, and what it shall be."""
 
     samples: Sequence[PictureLike]  # pictures or saved styles; several blend
-    size: tuple[int, int]  # width and height, pixels
-    wrap: str = "no"  # one of WRAPS: the sides on which the texture goes on at the other
     weights: str | PathLike[str] | None = None  # file to use instead of the quality's own network
-    max_pixels: int = picture.MAX_PIXELS  # larger samples are refused
+    max_pixels: MaxPixels = picture.MAX_PIXELS  # larger samples are refused
 
 
 def synthesising(job: Job, settings: Settings) -> Iterator[Progress]:
     """Make a texture, yielding one `Progress` a step; the last has the result. Closing the generator ends the work.
-
-    Of the settings, `style_scale` is the size of the pattern: 1 is as in the sample, larger is not possible.
 
     Raises:
         ImpastoError: what a user can mend, as `stylize.stylizing` says it.
     """
     if settings.quality not in QUALITIES:
         raise SettingsError(f"a texture is made with quality {' or '.join(QUALITIES)}, not {settings.quality!r}")
-    if job.wrap not in WRAPS:
-        raise SettingsError(f"a texture tiles {', '.join(WRAPS)}, not {job.wrap!r}")
-    if not all(32 <= side <= 100_000 for side in job.size):
-        raise SettingsError(f"a texture is 32 to 100000 pixels wide and high, not {job.size[0]}x{job.size[1]}")
-    if settings.style_scale > 1:
-        raise SettingsError("a pattern cannot be larger than in the sample: give a scale of at most 1")
+    settings.check_unused("a texture has no content", UNUSED)
     steps = STEPS if settings.steps is None else in_proportion(STEPS, settings.steps)
     quality = replace(settings.chosen(), levels=LEVELS, content_layers=(), steps=steps)
     shares = stylize.shares_of(len(job.samples), settings.style_weights)
     device.configure_threads()
 
-    sizes = scales(job.size[1], job.size[0])
+    sizes = scales(job.height, job.width)
     whole = torch.empty(1, 3, *sizes[-1], device=device.pick_device(settings.device))
     tile = settings.tile or stylize.tile_for(quality.network, settings.memory, whole)
     flat = stylize.eye_for(settings, quality, whole, tile, job.weights)  # samples do not wrap round
-    eye = replace(flat, wrap=WRAPS[job.wrap])
-    samples = [_in_proportion(s, settings, whole, job.max_pixels) for s in job.samples]
+    eye = replace(flat, wrap=WRAPS[job.seamless])
+    samples = [_in_proportion(s, job, settings, whole) for s in job.samples]
     recipe = _recipe(job, replace(settings, memory=None, tile=tile), quality.network)
 
     def goal(height: int, width: int) -> Goal:
@@ -133,12 +125,12 @@ def noise(samples: Sequence[Sample], shares: Sequence[float], height: int, width
     return result.clamp(0, 1).to(samples[0].colours.mean.device)
 
 
-def _in_proportion(given: PictureLike, settings: Settings, whole: Tensor, max_pixels: int) -> Sample:
+def _in_proportion(given: PictureLike, job: Job, settings: Settings, whole: Tensor) -> Sample:
     """The sample, a picture of it in its own size at the scale of the whole texture."""
-    sample = stylize.sample_of(given, settings, whole, max_pixels)
+    sample = stylize.sample_of(given, settings, whole, job.max_pixels)
     if isinstance(sample, Painting):
         own = max(sample.pixels.shape[2:]) / max(whole.shape[2:])
-        sample = replace(sample, scale=own * settings.style_scale)
+        sample = replace(sample, scale=own * job.scale)
     return sample
 
 
@@ -156,13 +148,12 @@ def _levels(sample: Sample, eye: Eye, side: int, whole: int) -> list[Moments]:
 
 
 def _finished(pixels: Tensor, job: Job, recipe: dict[str, Any]) -> Picture:
-    width, height = job.size
-    return Picture(periodic(pixels, height, width, WRAPS[job.wrap]).clamp(0, 1).cpu(), recipe=recipe)
+    return Picture(periodic(pixels, job.height, job.width, WRAPS[job.seamless]).clamp(0, 1).cpu(), recipe=recipe)
 
 
 def _recipe(job: Job, settings: Settings, network: str) -> dict[str, Any]:
     chosen = {name: value for name, value in dataclasses.asdict(settings).items() if value is not None}
-    made = {"width": job.size[0], "height": job.size[1], "wrap": job.wrap, **chosen}
+    made = {"width": job.width, "height": job.height, "scale": job.scale, "seamless": job.seamless, **chosen}
     used = provenance.sha256(job.weights) if job.weights else weights.sha256_of(network)
     samples = [stylize.source(sample) for sample in job.samples]
     return {"command": "texture", **provenance.make_recipe({}, samples, made, {network: used})}

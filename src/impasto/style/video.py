@@ -21,14 +21,16 @@ from torch import Tensor
 
 from impasto import clip as clips
 from impasto import device, picture, provenance, weights
+from impasto.configs import check
 from impasto.errors import ClipError, PictureError, SettingsError
 from impasto.perception.flow import consistent, dense, is_cut, warp
 from impasto.picture import SHORTEST_SIDE, Picture
 from impasto.style import colour, draft, optimise, regions, stylize
 from impasto.style.objective import Anchor, Eye, Moments, Region, total
-from impasto.style.settings import Settings
+from impasto.style.settings import ClipSettings, Seconds, Settings
 
 QUALITIES = ("draft", "fine")
+UNUSED = ("init", "network", "optimiser", "steps")  # of `Settings`
 COLOURS = ("style", "luminance")  # the others look at the content as a whole, and would flicker with it
 CONTENT_PACE = 0.1  # share of a new frame in the running statistics of the content
 REMEMBERED = 30  # frames after which a frame's share in them has fallen to a twentieth
@@ -45,26 +47,21 @@ class Style:
     """A picture that shows how, and from which second on; None: all along."""
 
     picture: stylize.PictureLike
-    since: float | None = None
+    since: Seconds | None = None
+
+    def __post_init__(self) -> None:
+        check(self)
 
 
 @dataclass(frozen=True)
-class Job:
-    """The files of a run, and what of the clip is wanted."""
+class Job(ClipSettings):
+    """The files of a run, and what is wanted of the clip."""
 
     clip: str | PathLike[str]
     styles: Sequence[Style]
     output: Path
     mask: str | PathLike[str] | None = None  # where the style goes (white): a picture, or a clip of its own
     weights: str | PathLike[str] | None = None  # of the any-style network, instead of the bundled ones
-    start: float | None = None  # seconds
-    end: float | None = None
-    fps: float | None = None  # of the result; None: every frame at its own time
-    rate: float = 24  # of a folder of frames
-    crf: int | None = None
-    bits: int = 8  # of numbered frames
-    steadiness: float = 0.8  # share of the frame before where it can be trusted; 0 paints frame by frame
-    fade: float = 1.0  # seconds from one style to the next
     label_cn: bool = False
     resume: bool = False
 
@@ -137,10 +134,8 @@ def _opened(job: Job, settings: Settings) -> clips.Clip:
         raise SettingsError(f"a clip is painted with quality {' or '.join(QUALITIES)}, not {settings.quality!r}")
     if settings.colour not in COLOURS:
         raise SettingsError(f"the colour of a clip is {' or '.join(COLOURS)}, not {settings.colour!r}")
-    if not 0 <= job.steadiness < 1:
-        raise SettingsError(f"steadiness goes from 0 to less than 1, not {job.steadiness}")
-    if not 0 <= job.fade < math.inf:
-        raise SettingsError(f"a fade takes 0 seconds or more, not {job.fade}")
+    settings.check_unused("a clip has a method of its own", UNUSED)
+    settings.chosen()
     times = [style.since for style in job.styles if style.since is not None]
     if times and (len(times) < len(job.styles) or settings.style_weights):
         raise SettingsError("give every style its second, or none; styles that take turns have no weights")

@@ -3,6 +3,7 @@
 import json
 import logging
 import warnings
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +12,7 @@ from safetensors import SafetensorError
 from safetensors.torch import save_file
 from torch import Tensor
 
+from impasto import provenance
 from impasto.errors import ModelError
 from impasto.files import replacing
 from impasto.training.checkpoint import plain
@@ -20,7 +22,8 @@ if TYPE_CHECKING:  # models stand above this floor; here one is handed in
 
 
 def weights(config: dict[str, Any], weights: dict[str, Tensor], path: Path, *, half: bool = False) -> None:
-    """Write weights as safetensors, with `config` as JSON in the file's own metadata.
+    """Write weights as safetensors, with `config` as JSON in the file's own metadata, and the packet that says how
+    the model was trained, and that what it draws is drawn by an AI.
 
     Args:
         half: floating point numbers as float16.
@@ -32,7 +35,7 @@ def weights(config: dict[str, Any], weights: dict[str, Tensor], path: Path, *, h
         weights = {name: t.half() if t.is_floating_point() else t for name, t in weights.items()}
     try:
         with replacing(path) as part:
-            save_file(plain(weights), part, {"config": json.dumps(config)})
+            save_file(plain(weights), part, {"config": json.dumps(config), provenance.XMP: _packet(config)})
     except (OSError, SafetensorError) as error:
         raise ModelError(f"{path} cannot be written ({error})") from error
 
@@ -49,7 +52,8 @@ def network(model: "Model", path: Path) -> None:
     if not hasattr(model, "onnx_module"):
         raise ModelError(f"the family {type(model).__name__} has no network to export as ONNX; take --safetensors")
     try:
-        import onnxscript  # noqa: F401  # torch's exporter needs it, and with it onnx
+        import onnx
+        import onnxscript  # noqa: F401  # torch's exporter needs it
     except ImportError as error:
         raise ModelError("ONNX needs further packages; install them with: pip install 'impasto[onnx]'") from error
     module, inputs, input_names, output_names = model.onnx_module()  # type: ignore[operator]
@@ -68,5 +72,13 @@ def network(model: "Model", path: Path) -> None:
                 external_data=False,
                 verbose=False,
             )
+            made = onnx.load(part)
+            onnx.helper.set_model_props(made, {provenance.XMP: _packet({"config": asdict(model.config)})})
+            onnx.save(made, part)
     except OSError as error:
         raise ModelError(f"{path} cannot be written ({error})") from error
+
+
+def _packet(config: dict[str, Any]) -> str:
+    """How the model came about, and that what it draws is drawn by an AI."""
+    return provenance.packet(provenance.drawn_recipe("train", config, {})).decode()

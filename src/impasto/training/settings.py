@@ -53,17 +53,18 @@ class Limit:
     """When training ends: one of these, or by none of them after `Training.steps`.
 
     Raises:
-        SettingsError: two of them, or one that is not above 0.
+        SettingsError: two of them, or one out of its range.
     """
 
-    steps: int | None = None
-    epochs: float | None = None
-    minutes: float | None = None  # of wall clock, over all resumed parts; the rate falls with time, not with steps
+    steps: Annotated[int, Within(1, 10**9)] | None = None
+    epochs: Annotated[float, Within(1e-6, 1e9)] | None = None
+    # Of wall clock, over all resumed parts; the rate falls with time, not with steps.
+    minutes: Annotated[float, Within(1e-6, 1e9)] | None = None
 
     def __post_init__(self) -> None:
-        given = [value for value in astuple(self) if value is not None]
-        if len(given) > 1 or not all(0 < value < math.inf for value in given):
-            raise SettingsError("give one of steps, epochs and minutes, and more than 0")
+        check(self)
+        if len([value for value in astuple(self) if value is not None]) > 1:
+            raise SettingsError("give one of steps, epochs and minutes")
 
     def total(self, pictures: int, settings: Training) -> int | None:
         """The number of steps in all; None where time decides."""

@@ -84,7 +84,7 @@ def _sample(load: Any) -> None:
             made = provenance.drawn_recipe("sample", recipe, {model: models.sha256_of(model)})
             Picture(sheets[-1], recipe=made).save(folder / f"{model}.png")
             if len(sheets) > 1:
-                animation.save([*sheets[:: -(-len(sheets) // FRAMES)], sheets[-1]], folder / f"{model}.mp4")
+                animation.save([*sheets[:: -(-len(sheets) // FRAMES)], sheets[-1]], folder / f"{model}.mp4", made)
         yield {
             view: None,
             drawn: str(folder / f"{model}.png"),
@@ -180,7 +180,7 @@ def _interpolate(load: Any) -> None:
             wanted = parse_labels(labels, decoder, model) if labels else None
             generator = torch.Generator().manual_seed(int(seed or 0))
             pictures = work.computed(interpolations, decoder, int(rows), int(columns), wanted, generator)
-            settings = {"model": model, "rows": int(rows), "steps": int(columns), "labels": labels or None,
+            settings = {"model": model, "rows": int(rows), "columns": int(columns), "labels": labels or None,
                         "seed": int(seed or 0)}  # fmt: skip
             recipe = provenance.drawn_recipe("interpolate", settings, {model: models.sha256_of(model)})
             file = work.new_folder(request) / f"{model}-interpolated.png"

@@ -8,7 +8,8 @@ from typing import Any
 import gradio as gr
 
 from impasto import sound
-from impasto.style.music import Settings, transferring
+from impasto.style.music import transferring
+from impasto.style.settings import SoundSettings
 from impasto.web import work
 from impasto.web.limits import Limits
 from impasto.web.text import t
@@ -17,7 +18,7 @@ from impasto.web.work import PRIVATE, QUEUE
 
 def tab(limits: Limits) -> None:
     """Build the tab, inside of a `gr.Blocks`."""
-    defaults = Settings()
+    defaults = SoundSettings()
     with gr.Row(equal_height=False):
         with gr.Column(scale=5, min_width=300):
             content = gr.Audio(
@@ -53,7 +54,7 @@ def tab(limits: Limits) -> None:
         with work.one_line():
             for given in (content, style):
                 work.computed(sound.read, given, limits.max_seconds)
-            settings = Settings(strength=strength, steps=int(steps), seed=int(seed or 0), device=limits.device)
+            settings = SoundSettings(strength=strength, steps=int(steps), seed=int(seed or 0), device=limits.device)
             run = transferring(content, style, settings)
             for now, shown in work.watched(run, lambda p: (p.done, None), request):  # noqa: B007
                 if shown:

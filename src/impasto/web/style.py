@@ -51,9 +51,9 @@ def tab(limits: Limits) -> None:
                 size = work.size(limits, 768)
                 with gr.Row():
                     seed = work.seed()
-                    start = gr.Dropdown(
-                        [(str(t(f"start {name or 'quality'}")), name) for name in ("", "content", "noise", "style")],
-                        value="", label=t("start"), info=t("start info"),
+                    init = gr.Dropdown(
+                        [(str(t(f"init {name or 'quality'}")), name) for name in ("", "content", "noise", "style")],
+                        value="", label=t("init"), info=t("init info"),
                     )  # fmt: skip
             with gr.Accordion(t("mask"), open=False) as mask_part:
                 where = work.choice("mask what", "mask", ("protect", "only"), "protect")
@@ -84,7 +84,7 @@ def tab(limits: Limits) -> None:
         colour: str,
         size: float,
         seed: float,
-        start: str,
+        init: str,
         mask_means: str,
         mask: dict[str, Any] | None = None,
         own_styles: list[str] | None = None,
@@ -113,7 +113,7 @@ def tab(limits: Limits) -> None:
                 size=int(size),
                 seed=int(seed or 0),
                 device=limits.device,
-                start=start or None,
+                init=init or None,
                 content_weight=content * rung.content_weight if rung and rung.steps and content != 1 else None,
             )
             for now, shown in work.watched(stylizing(job, settings), lambda p: (p.done, p.result().pixels), request):  # noqa: B007
@@ -141,17 +141,17 @@ def tab(limits: Limits) -> None:
             small = fit(pixels, min(EDITOR_SIDE, max(pixels.shape[2:])))
             return {"background": work.image(small), "layers": [], "composite": None}
 
-    def another(quality: str, start: str, request: gr.Request) -> tuple[int, str]:
+    def another(quality: str, init: str, request: gr.Request) -> tuple[int, str]:
         if quality == "draft":
             raise gr.Error(said(request, "draft has no seed"), duration=10, print_exception=False)
-        return random.randrange(1, 10**6), start or SEEDED.get(quality, "")
+        return random.randrange(1, 10**6), init or SEEDED.get(quality, "")
 
-    inputs = [photo, styles, quality, strength, brush, content, colour, size, seed, start, where, mask, own_styles]
+    inputs = [photo, styles, quality, strength, brush, content, colour, size, seed, init, where, mask, own_styles]
     outputs = [both, download, mask_file, view]
     painting = go.click(
         paint, inputs, outputs, api_name="style", show_progress="full", show_progress_on=view, **QUEUE
     )  # fmt: skip
-    reseeded = again.click(another, [quality, start], [seed, start], **PRIVATE)
+    reseeded = again.click(another, [quality, init], [seed, init], **PRIVATE)
     repainting = reseeded.success(paint, inputs, outputs, show_progress_on=view, **QUEUE, **PRIVATE)
     for run in (painting, repainting):
         run.success(lambda file: gr.update(visible=bool(file)), mask_file, mask_file, show_progress="hidden", **PRIVATE)

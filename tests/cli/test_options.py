@@ -1,0 +1,156 @@
+"""Every option of every command: one name has one meaning, and a number that makes no sense is refused by name."""
+
+import math
+import re
+import typing
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import NoneType
+from typing import Any, NamedTuple
+
+import pytest
+from typer.main import get_command
+
+from impasto import configs
+from impasto.cli import app
+from impasto.style.settings import ClipSettings, Settings, SoundSettings, TextureSettings
+from impasto.training.settings import Limit
+from impasto.web.limits import Limits
+
+Impasto = Callable[..., Any]  # the fixture in conftest.py
+
+
+class Option(NamedTuple):
+    command: str
+    names: tuple[str, ...]
+    field: str  # what the command's function calls it
+    kind: type
+    metavar: str | None
+    limits: tuple[float, float] | None  # both ends
+
+    @property
+    def name(self) -> str:
+        return self.names[-1]
+
+
+def plain(annotation: Any) -> type:
+    """What one value of an option is: int of `int | None`, str of a Literal."""
+    if typing.get_origin(annotation) is typing.Literal:
+        return str
+    inner = [kind for kind in typing.get_args(annotation) if kind is not NoneType]
+    return plain(inner[0]) if inner else annotation
+
+
+def walk(group: Any, words: str = "") -> Iterator[tuple[str, Any]]:
+    for name, command in group.commands.items():
+        if hasattr(command, "commands"):
+            yield from walk(command, f"{words}{name} ")
+        else:
+            yield f"{words}{name}", command
+
+
+def limits(parameter: Any, command: str) -> tuple[float, float] | None:
+    """From the field that an option is for, or from the option, where no class of settings has it."""
+    if parameter.min is not None:
+        return parameter.min, parameter.max
+    for kind in TAKEN.get(command, ()):
+        found = configs.limit(typing.get_type_hints(kind, include_extras=True).get(parameter.name))
+        if isinstance(found, configs.Within):
+            return found.lowest, math.nextafter(found.highest, 0) if found.open else found.highest
+    return None
+
+
+# What a command takes out of its parameters by the names of the fields: `impasto video --start 3` was once taken for
+# a setting `start` of the optimiser.
+TAKEN: dict[str, tuple[type, ...]] = {
+    "style": (Settings,), "batch": (Settings,), "video": (Settings, ClipSettings), "music": (SoundSettings,),
+    "texture": (Settings, TextureSettings), "web": (Limits,), "demo": (Settings,), "train": (Limit,),
+}  # fmt: skip
+COMMANDS = dict(walk(get_command(app)))
+OPTIONS = [
+    Option(command, tuple(p.opts), p.name, plain(p.type_descriptor.annotation), p.metavar, limits(p, command))
+    for command, found in COMMANDS.items()
+    for p in found.params
+    if p.opts[0].startswith("-") and p.name != "help"
+]
+NUMBERS = [option for option in OPTIONS if option.kind in (int, float)]
+
+
+def test_options_of_one_name_are_of_one_kind() -> None:
+    """Those that share a name mean the same: the output, how many pictures a model draws, steps of an optimiser, ..."""
+    kinds = defaultdict(lambda: defaultdict(list))
+    for option in OPTIONS:
+        for name in option.names:
+            kinds[name][option.kind, option.metavar].append(option.command)
+    assert len(kinds) > 60
+    assert {name: dict(found) for name, found in kinds.items() if len(found) > 1} == {}
+
+
+@pytest.mark.parametrize("command", TAKEN)
+def test_an_option_with_the_name_of_a_setting_is_that_setting(command: str) -> None:
+    fields: dict[str, Any] = {}
+    for kind in TAKEN[command]:
+        hints = typing.get_type_hints(kind)
+        assert not fields.keys() & hints.keys(), "one parameter would be taken for two settings"
+        fields |= hints
+    words = {"style_layers", "content_layers"}  # with commas
+    for option in OPTIONS:
+        if option.command == command and option.field in fields:
+            assert option.kind is (str if option.field in words else plain(fields[option.field])), option
+    own = {option.field: option for option in OPTIONS if option.command == "style"}
+    for option in OPTIONS:
+        if option.command == command and option.field in typing.get_type_hints(Settings):
+            assert option[3:5] == own[option.field][3:5]
+
+
+# What is typed for a command beside the option. No file of it exists: whoever names the option has done no work before.
+LINES = {
+    "style": "none.png none.jpg -o out.png", "batch": "none.csv -o out", "video": "none.mp4 none.jpg -o out.mp4",
+    "music": "none.wav none.mp3 -o out.wav", "texture": "none.png -o out.png", "web": "--host 192.0.2.1",
+    "demo": "-o none/out.png", "sample": "none -o out.png", "inpaint": "none none.png -o out.png",
+    "interpolate": "none -o out.png", "latent": "none -o out.png", "noise": "none none.png -o out.png",
+    "train": "vae --data none -o out", "evaluate": "none", "compare": "none -o out.png",
+}  # fmt: skip
+
+
+def names(option: Option, line: str) -> bool:
+    return any(re.search(rf"(?<![\w-]){name}\b", line) for name in (*option.names, option.field))
+
+
+def bad(option: Option) -> list[str]:
+    return ["nan", "inf", "-inf", "many", "-1", "9" * 400, *(["1.5"] if option.kind is int else [])]
+
+
+@pytest.mark.parametrize("option", NUMBERS, ids=lambda option: f"{option.command} {option.name}")
+def test_a_number_that_makes_no_sense_is_refused_by_name_before_any_work(
+    option: Option, impasto: Impasto, folder: Path
+) -> None:
+    before = sorted(folder.rglob("*"))
+    for value in bad(option):
+        code, out, err = impasto(option.command, *LINES[option.command].split(), option.name, value)
+        assert (code, out, err.count("\n")) == (2, "", 1), (value, err)
+        assert names(option, err), (value[:9], err)
+    assert sorted(folder.rglob("*")) == before
+
+
+@pytest.mark.parametrize(
+    "option", [o for o in NUMBERS if o.limits], ids=lambda option: f"{option.command} {option.name}"
+)
+def test_both_ends_of_a_range_are_in_it_and_nothing_beyond(option: Option, impasto: Impasto, folder: Path) -> None:
+    assert option.limits is not None
+    lowest, highest = map(option.kind, option.limits)
+    beyond = [lowest - 1, highest + 1] if option.kind is int else [lowest - 1e-3, highest * 1.01]
+
+    def refused(value: float) -> bool:
+        code, _, err = impasto(option.command, *LINES[option.command].split(), option.name, str(value))
+        assert (code, err.count("\n")) == (2, 1), err
+        return names(option, err)
+
+    assert [refused(value) for value in beyond] == [True, True]
+    assert [refused(value) for value in (lowest, highest)] == [False, False]
+
+
+def test_all_numbers_have_a_range() -> None:
+    """But those that depend on the format of the output, which `picture.check_writable` and others look at."""
+    assert {o.name for o in NUMBERS if o.limits is None} == {"--bits", "--max-pixels"}
