@@ -103,6 +103,7 @@ def compare(
 
     from impasto import models as families
     from impasto import picture
+    from impasto.device import seeded
     from impasto.evaluation.grids import grid
     from impasto.picture import Picture
 
@@ -115,7 +116,7 @@ def compare(
         drawer = families.load(name, device)
         if table[-1].get("samples"):
             labels = torch.arange(10) % drawer.config.classes if drawer.config.classes else None
-            rows.append(drawer.sample(10, labels=labels, generator=torch.Generator().manual_seed(seed)).cpu())
+            rows.append(drawer.sample(10, labels=labels, generator=seeded(seed)).cpu())
     if rows:
         Picture(grid(torch.cat(rows), 10)).save(output)
     if as_json:

@@ -24,6 +24,7 @@ def noise(
     import torch
 
     from impasto import models, picture
+    from impasto.device import seeded
     from impasto.evaluation.grids import grid
     from impasto.picture import Picture
 
@@ -32,7 +33,7 @@ def noise(
     if not hasattr(diffusion, "noising"):
         raise ModelError(f"the family {type(diffusion).__name__} does not work with noise; take a diffusion model")
     images = torch.cat([square(path, diffusion.config.size, diffusion.config.channels) for path in pictures])
-    noisy = diffusion.noising(images.to(diffusion.device), film, torch.Generator().manual_seed(seed))
+    noisy = diffusion.noising(images.to(diffusion.device), film, seeded(seed))
     rows = noisy.transpose(0, 1).flatten(0, 1)  # of [film, N, C, S, S]
     Picture(grid(rows, film)).save(output)  # without a recipe, which would say that the model drew it
     print(output)

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from impasto.data.dataset import Dataset
 from impasto.data.levels import brightness, quantise
+from impasto.device import seeded
 
 if TYPE_CHECKING:  # models stand above this floor; here one is handed in
     from impasto.models.base import Model
@@ -46,8 +47,8 @@ def measuring(
     for everyone. *dynamic*: a draw of its own for every `seed`.
     """
     levels, nats = model.config.levels, []
+    latents = seeded(seed)  # for bounds that draw at random
     drawing = torch.Generator().manual_seed(FIXED_SEED if protocol == "fixed" else seed + 1)
-    latents = torch.Generator().manual_seed(seed)  # for bounds that draw at random
     count = min(len(data), pictures or len(data))
     for first in range(0, count, batch):
         shown = data.batch(torch.arange(first, min(first + batch, count)))
