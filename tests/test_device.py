@@ -192,3 +192,10 @@ def test_freed_memory_goes_back_to_the_system() -> None:
     before = resident()
     device.release_memory()
     assert resident() < before - 100e6
+
+
+@pytest.mark.parametrize("seed", [-1, 2**63, 99999999999999999999])
+def test_a_seed_that_no_generator_takes_is_refused(seed: int) -> None:
+    with pytest.raises(SettingsError, match="seed"):
+        device.seeded(seed)
+    assert device.seeded(2**63 - 1).initial_seed() == 2**63 - 1

@@ -88,14 +88,27 @@ def changed(settings: T, values: Mapping[str, Any]) -> T:
 
 
 def arguments(function: Callable[..., Any], values: Mapping[str, Any], kind: str = "setting") -> dict[str, Any]:
-    """Those keyword arguments of `function` that have a default, read and checked as `changed` does with fields.
+    """Keyword arguments of `function` that a user can name, read and checked as `changed` does with fields.
+
+    Those are the ones that have a default and are numbers, text or the like: no tensors.
 
     Raises:
         SettingsError: as `changed`.
     """
+    return _read_all(values, nameable(function), kind)
+
+
+def nameable(function: Callable[..., Any]) -> dict[str, Any]:
+    """The type of each argument that `arguments` takes, by its name."""
     defaults = {p.name for p in inspect.signature(function).parameters.values() if p.default is not p.empty}
     hints = typing.get_type_hints(function, include_extras=True)
-    return _read_all(values, {name: hint for name, hint in hints.items() if name in defaults}, kind)
+    return {name: hint for name, hint in hints.items() if name in defaults and _plain(hint)}
+
+
+def _plain(kind: Any) -> bool:
+    """Whether `read` reads text as this type."""
+    inside = [each for each in typing.get_args(kind) if each not in (types.NoneType, ...)]
+    return kind in (int, float, bool, str) if not inside else _plain(inside[0])
 
 
 def _read_all(values: Mapping[str, Any], hints: Mapping[str, Any], kind: str) -> dict[str, Any]:

@@ -107,6 +107,19 @@ def seed_everything(seed: int) -> None:
     torch.manual_seed(seed)
 
 
+def seeded(seed: int) -> "torch.Generator":
+    """A generator on the CPU, whose numbers are the same on every machine.
+
+    Raises:
+        SettingsError: the seed is outside of 0 to 2^63 - 1.
+    """
+    import torch
+
+    if not 0 <= seed < 2**63:
+        raise SettingsError(f"the seed {seed} is out of range; take one from 0 to {2**63 - 1}")
+    return torch.Generator().manual_seed(seed)
+
+
 def _cgroup_folders(controller: str) -> list[Path]:
     """List the control groups, own and parents, that may limit "cpu" or "memory" here; none outside Linux."""
     if not PROCESS_CGROUPS.exists():

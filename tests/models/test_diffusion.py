@@ -12,12 +12,13 @@ from torch import Tensor, nn
 
 from impasto.data.dataset import Batch
 from impasto.data.levels import brightness
-from impasto.errors import SettingsError
+from impasto.errors import ModelError, SettingsError
 from impasto.models.base import Given
-from impasto.models.diffusion import LEVELS, SAMPLERS, Diffusion, DiffusionConfig, log_gaussian
+from impasto.models.diffusion import LEVELS, SAMPLERS, SCHEDULES, Diffusion, DiffusionConfig, log_gaussian
 
 TINY = DiffusionConfig(size=8, patch=1, widths=(8, 16), layers=1)
 OBJECTIVES = list(SAMPLERS)
+LEVELLED = [("flow", "cosine"), *itertools.product(("v", "epsilon"), SCHEDULES)]  # every way to mix in noise
 EVERY_SAMPLER = [(objective, sampler) for objective in OBJECTIVES for sampler in SAMPLERS[objective]]
 
 
@@ -58,6 +59,24 @@ def trained(objective: str) -> Diffusion:
         loss.backward()
         optimiser.step()
     return model.eval()
+
+
+MEAN, DEVIATION = 0.2, 0.3
+
+
+class Gaussian(Diffusion):
+    """Knows the data, pixels from N(MEAN, DEVIATION^2), so its estimate is the best there is; and is asked when."""
+
+    def predict(self, x: Tensor, times: Tensor, labels: Tensor | None = None, guidance: float = 1.0) -> Tensor:
+        self.asked = [*getattr(self, "asked", []), times[0].item()]
+        alpha, sigma = (rate.double() for rate in self.rates(times))
+        pull = alpha * DEVIATION**2 / (alpha**2 * DEVIATION**2 + sigma**2)
+        x0 = MEAN + pull * (x - alpha * MEAN)  # E[x0 | x]
+        return self.target(x0, (x - alpha * x0) / sigma, alpha, sigma).float()
+
+
+def gaussian(objective: str, schedule: str = "cosine") -> Gaussian:
+    return Gaussian(replace(TINY, objective=objective, schedule=schedule, size=16, widths=(8,)))
 
 
 class Known(Diffusion):
@@ -207,6 +226,110 @@ def test_every_sampler_finds_the_distribution_that_the_network_knows(objective: 
     assert white.float().mean().item() == pytest.approx(0.5, abs=0.03)
 
 
+@pytest.mark.parametrize(("objective", "schedule"), LEVELLED)
+def test_the_network_is_asked_once_a_step_from_the_last_level_down(objective: str, schedule: str) -> None:
+    model = tiny(objective=objective, schedule=schedule)
+    for steps in range(1, LEVELS):
+        times = model.times(steps)
+        assert len(times) == steps
+        assert times[0] == (LEVELS if objective == "flow" else LEVELS - 1)
+        assert (times.diff() < 0).all()
+        assert times[-1] > 0 if objective == "flow" else times[-1] >= 0
+        if steps > 1:  # evenly, but for the rounding
+            assert times.diff().max() - times.diff().min() <= 1.001
+
+
+@pytest.mark.parametrize(("objective", "schedule"), LEVELLED)
+def test_every_sampler_tends_to_the_truth_with_more_steps(objective: str, schedule: str) -> None:
+    # Many counts divide LEVELS badly: the old samplers of diffusers were asked at -1, or stepped to other levels.
+    model = gaussian(objective, schedule)
+    ways = [(sampler, {}) for sampler in SAMPLERS[objective]]
+    ways += [("ddim", {"eta": eta}) for eta in (0.5, 1.0) if "ddim" in SAMPLERS[objective]]
+    for sampler, options in ways:
+        errors = []
+        for steps in (2, 10, 33, 61, 222, 333):
+            model.asked = []
+            x = model.sample(32, generator=seeded(), steps=steps, sampler=sampler, **options) * 2 - 1
+            assert len(set(model.asked)) == len(model.asked) == steps
+            # Last levels that still hold a little of the picture ("scaled_linear": alpha = 0.07) cost a little.
+            assert x.mean().item() == pytest.approx(MEAN, abs=0.015)
+            errors.append(abs(x.std().item() - DEVIATION))
+        found = [f"{sampler} {options}", *errors]
+        assert errors[0] > errors[1] > errors[2], found
+        assert max(errors[2:]) < 0.07, found
+        assert max(errors[4:]) < 0.025, found
+
+
+@pytest.mark.parametrize(("objective", "sampler"), EVERY_SAMPLER)
+def test_the_last_count_of_steps_finds_the_truth(objective: str, sampler: str) -> None:
+    x = gaussian(objective).sample(8, generator=seeded(), steps=LEVELS - 1, sampler=sampler) * 2 - 1
+    assert x.mean().item() == pytest.approx(MEAN, abs=0.02)
+    assert x.std().item() == pytest.approx(DEVIATION, abs=0.012)
+
+
+def test_ddim_takes_the_mean_and_the_deviation_where_its_formula_says() -> None:
+    # Every step is linear in x, so the deviation has a closed form: a product over the steps really made.
+    model = gaussian("v")
+    for steps in (7, 61, 222):
+        deviation = 1.0
+        rates = [tuple(rate.item() for rate in model.rates(time.view(1))) for time in model.times(steps)]
+        for (alpha, sigma), (next_alpha, next_sigma) in itertools.pairwise([*rates, (1.0, 0.0)]):
+            pull = alpha * DEVIATION**2 / (alpha**2 * DEVIATION**2 + sigma**2)
+            deviation *= next_alpha * pull + next_sigma * (1 - alpha * pull) / sigma
+        noise = model.latents(64, seeded())
+        x = model.sample(64, generator=seeded(), steps=steps, sampler="ddim") * 2 - 1
+        assert x.std().item() == pytest.approx(deviation * noise.std().item(), rel=5e-3)
+
+
+@pytest.mark.parametrize("objective", OBJECTIVES)
+@pytest.mark.parametrize("steps", [20, 61, 225])
+def test_pixels_beside_known_ones_have_their_own_distribution(objective: str, steps: int) -> None:
+    known = torch.arange(16).expand(1, 1, 16, 16) < 8
+    images = (MEAN + DEVIATION * torch.randn(64, 1, 16, 16, generator=seeded(9)) + 1) / 2
+    x = gaussian(objective).sample(64, given=Given(images, known), steps=steps, generator=seeded()) * 2 - 1
+    assert x[..., 8:].mean().item() == pytest.approx(MEAN, abs=0.01)
+    assert x[..., 8:].std().item() == pytest.approx(DEVIATION, abs=0.08 if steps == 20 else 0.02)
+    assert torch.allclose(x[..., :8], images[..., :8] * 2 - 1, atol=1e-6)
+
+
+class Halves(Diffusion):
+    """Knows pictures that are one grey all over, -0.5 or 0.5 with probability 1/4 and 3/4."""
+
+    def predict(self, x: Tensor, times: Tensor, labels: Tensor | None = None, guidance: float = 1.0) -> Tensor:
+        alpha, sigma = (rate.double() for rate in self.rates(times))
+        brighter = (alpha * x / sigma**2).sum((1, 2, 3), keepdim=True) + math.log(3)
+        x0 = (brighter.sigmoid() - 0.5).expand_as(x)
+        return self.target(x0, (x - alpha * x0) / sigma, alpha, sigma).float()
+
+
+@pytest.mark.parametrize("objective", OBJECTIVES)
+def test_a_picture_is_completed_as_the_known_part_says(objective: str) -> None:
+    model = Halves(replace(TINY, objective=objective, widths=(8,)))
+    alone = model.sample(400, steps=33, generator=seeded()).mean((1, 2, 3))
+    assert torch.allclose((alone - 0.5).abs(), torch.full((400,), 0.25), atol=0.02)
+    assert (alone > 0.5).float().mean().item() == pytest.approx(0.75, abs=0.08)
+    known = torch.zeros(1, 1, 8, 8, dtype=torch.bool)
+    known[..., :4, :] = True
+    images = torch.where(torch.arange(400) % 2 == 0, 0.25, 0.75).view(-1, 1, 1, 1).expand(400, 1, 8, 8)
+    by_default, without_noise = (
+        ((model.sample(400, given=Given(images, known), generator=seeded(), **way) - images).abs() > 0.05)
+        .flatten(1).any(1).float().mean()
+        for way in ({"steps": 33}, {"steps": 33, "sampler": "dpm++"})
+    )  # fmt: skip
+    assert by_default < 0.05  # of 400 pictures; replacing the known part is no exact conditioning
+    assert without_noise > 2 * by_default  # why the default is another one
+
+
+@pytest.mark.parametrize("objective", OBJECTIVES)
+@pytest.mark.parametrize("schedule", SCHEDULES)
+def test_few_steps_and_much_noise_stay_finite(objective: str, schedule: str) -> None:
+    model = tiny(objective=objective, schedule=schedule, classes=2)
+    for steps, sampler in itertools.product((1, 2, 5), SAMPLERS[objective]):
+        eta = {"eta": 1.0} if sampler == "ddim" else {}
+        x = model.sample(2, steps=steps, sampler=sampler, guidance=3.0, generator=seeded(), **eta)
+        assert x.isfinite().all()
+
+
 @pytest.mark.parametrize(("objective", "sampler"), EVERY_SAMPLER)
 def test_sampling_yields_once_a_step_and_repeats_with_its_seed(objective: str, sampler: str) -> None:
     model = tiny(objective=objective)
@@ -214,6 +337,15 @@ def test_sampling_yields_once_a_step_and_repeats_with_its_seed(objective: str, s
         first = list(model.sampling(2, steps=steps, sampler=sampler, generator=seeded()))
         assert len(first) == steps
         assert torch.equal(first[-1], model.sample(2, steps=steps, sampler=sampler, generator=seeded()))
+
+
+@pytest.mark.parametrize("objective", OBJECTIVES)
+def test_a_network_that_answers_with_nan_draws_no_picture(objective: str) -> None:
+    model = tiny(objective=objective)
+    nn.init.constant_(model.unet.conv_out.bias, math.nan)
+    for draw in (lambda: model.sample(1), lambda: model.decode(model.latents(1))):
+        with pytest.raises(ModelError, match="NaN"):
+            draw()
 
 
 def test_decoding_is_sampling_from_chosen_noise() -> None:
@@ -257,6 +389,7 @@ def test_unknown_pixels_fit_the_known_ones(objective: str) -> None:
         ({}, {"sampler": "ddim"}, "sampler"),
         ({}, {"eta": 0.5}, "eta"),
         ({}, {"steps": 0}, "steps"),
+        ({}, {"guidance": 2.0}, "without classes"),
         ({"objective": "v"}, {"steps": 1000}, "steps"),
     ],
 )
@@ -268,10 +401,16 @@ def test_options_that_make_no_sense_are_refused(
 
 
 @pytest.mark.parametrize(
-    "changes", [{"objective": "x0"}, {"schedule": "cosin"}, {"times": "never"}, {"size": 28, "widths": (8,) * 4}]
+    ("changes", "message"),
+    [
+        ({"size": 28, "widths": (8,) * 4}, "8 equal parts"),
+        ({"widths": ()}, "widths"),
+        ({"attention": (2,)}, "positions 0 to 1"),
+        ({"patch": 3}, "6 equal parts"),
+    ],
 )
-def test_settings_that_make_no_sense_are_refused(changes: dict[str, object]) -> None:
-    with pytest.raises(SettingsError):
+def test_settings_that_cannot_work_together_are_refused(changes: dict[str, object], message: str) -> None:
+    with pytest.raises(SettingsError, match=message):
         Diffusion(replace(TINY, **changes))  # type: ignore[arg-type]
 
 

@@ -217,7 +217,7 @@ def test_likelihood_depends_on_the_class_and_asks_for_it() -> None:
 
 
 def test_a_temperature_of_nothing_is_refused() -> None:
-    with pytest.raises(SettingsError, match="temperature is above 0"):
+    with pytest.raises(SettingsError, match="temperature goes from"):
         network().sample(2, temperature=0.0)
 
 

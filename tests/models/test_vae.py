@@ -276,7 +276,6 @@ def test_encoding_gives_the_latents_that_decoding_takes(layers):
     [
         ({"network": "dens"}, "did you mean dense"),
         ({"likelihood": "gauss"}, "bernoulli, logistic"),
-        ({"latent": 0}, "latent is at least 1"),
         ({"latent": 5, "layers": 2}, "split over 2 layers"),
         ({"network": "convolutional", "size": 30}, "4 divides"),
     ],

@@ -114,6 +114,7 @@ def compare(
 
     from impasto import models as families
     from impasto import picture, provenance
+    from impasto.device import seeded
     from impasto.evaluation.grids import grid
     from impasto.picture import Picture
 
@@ -129,7 +130,7 @@ def compare(
         drawer = families.load(name, device)
         if table[-1].get("samples"):
             labels = torch.arange(10) % drawer.config.classes if drawer.config.classes else None
-            rows.append(drawer.sample(10, labels=labels, generator=torch.Generator().manual_seed(seed)).cpu())
+            rows.append(drawer.sample(10, labels=labels, generator=seeded(seed)).cpu())
             weights[name] = families.sha256_of(name)
     if rows:
         recipe = provenance.drawn_recipe("compare", {"models": list(weights), "seed": seed}, weights)

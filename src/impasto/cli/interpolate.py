@@ -21,10 +21,9 @@ def interpolate(
 
     impasto interpolate mnist-vae -o rows.png
     """
-    import torch
-
     from impasto import models, picture, provenance
     from impasto.cli.sample import parse_labels
+    from impasto.device import seeded
     from impasto.evaluation.grids import grid
     from impasto.evaluation.latent import interpolations
     from impasto.picture import Picture
@@ -32,7 +31,7 @@ def interpolate(
     picture.check_writable(output)
     decoder = models.load(model, device)
     wanted = parse_labels(labels, decoder, model) if labels else None
-    pictures = interpolations(decoder, rows, columns, wanted, torch.Generator().manual_seed(seed))
+    pictures = interpolations(decoder, rows, columns, wanted, seeded(seed))
     settings = {"model": model, "rows": rows, "columns": columns, "labels": labels, "seed": seed}
     recipe = provenance.drawn_recipe("interpolate", settings, {model: models.sha256_of(model)})
     Picture(grid(pictures.cpu(), columns), recipe=recipe).save(output)

@@ -26,6 +26,7 @@ def noise(
     import torch
 
     from impasto import models, picture, provenance
+    from impasto.device import seeded
     from impasto.evaluation.grids import grid
     from impasto.picture import Picture
 
@@ -35,7 +36,7 @@ def noise(
         raise ModelError(f"the family {type(diffusion).__name__} does not work with noise; take a diffusion model")
     view = view_of(model)
     images = torch.cat([view.seen(path) for path in pictures])
-    noisy = diffusion.noising(images.to(diffusion.device), levels, torch.Generator().manual_seed(seed))
+    noisy = diffusion.noising(images.to(diffusion.device), levels, seeded(seed))
     rows = noisy.transpose(0, 1).flatten(0, 1)  # of [levels, N, C, S, S]
     settings = {"model": model, "levels": levels, "seed": seed}
     recipe = provenance.drawn_recipe("noise", settings, {model: models.sha256_of(model)})

@@ -1,6 +1,5 @@
 """`impasto sample`: pictures drawn by a trained model; `impasto inpaint`: pictures completed by one."""
 
-import inspect
 import re
 import time
 from pathlib import Path
@@ -10,7 +9,7 @@ import typer
 
 from impasto.cli.models import names
 from impasto.cli.terminal import bar, settings
-from impasto.configs import nearest, read
+from impasto.configs import arguments
 from impasto.errors import OutputError, SettingsError
 
 if TYPE_CHECKING:
@@ -143,6 +142,7 @@ def draw(
     import torch
 
     from impasto import animation, models, picture, provenance
+    from impasto.device import seeded
     from impasto.evaluation.grids import grid
     from impasto.picture import Picture
 
@@ -158,7 +158,7 @@ def draw(
         n,
         labels=labels,
         given=given,
-        generator=torch.Generator().manual_seed(seed),
+        generator=seeded(seed),
         **sampler_options(drawer, options or ()),
     )
     with torch.no_grad(), bar() as show:
@@ -237,17 +237,9 @@ def view_of(model: str) -> "Square":
 
 
 def sampler_options(drawer: "Model", given: "list[str] | tuple[str, ...]") -> dict[str, Any]:
-    """The options of this family's `sampling`, read from text as the types of their defaults.
+    """The options of this family's `sampling`, read from text.
 
     Raises:
-        SettingsError: an option that the family does not have, or text that does not read.
+        SettingsError: an option that the family does not have, text that does not read, or a value out of range.
     """
-    contract = ("self", "n", "labels", "given", "generator")
-    parameters = inspect.signature(drawer.sampling).parameters
-    defaults = {name: p.default for name, p in parameters.items() if name not in contract and p.default is not p.empty}
-    found: dict[str, Any] = {}
-    for name, text in settings(given).items():
-        if name not in defaults:
-            raise nearest(name, defaults, "setting of this sampler")
-        found[name] = read(name, text, type(defaults[name]))
-    return found
+    return arguments(drawer.sampling, settings(given), "setting of this sampler")

@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 
 FAMILIES = ("cnn", "gan", "vae", "pixelcnn", "pixelrnn", "diffusion", "anystyle")  # without importing their modules
 PAIR_SIZE = 192  # pixels: side of the pictures that anystyle learns from where --size says nothing
-OF_THE_DATA = ("channels", "size", "classes")  # settings of a model that follow from what it learns
 SHEET = 50  # painted pairs in a sheet of samples
 
 
@@ -106,7 +105,7 @@ def train(
     from accelerate import PartialState
 
     from impasto.device import pick_device, seed_everything
-    from impasto.models import configure, fill
+    from impasto.models import OF_THE_DATA, configure, fill
     from impasto.training import checkpoint
     from impasto.training.trainer import Limit, train
 

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from impasto.data.dataset import Dataset, drawn
+from impasto.device import seeded
 from impasto.errors import DataError
 from impasto.evaluation import likelihood, samples
 
@@ -67,7 +68,7 @@ def evaluating(
         pictures: list[Tensor] = []
         labels: list[Tensor] = []
         start = time.perf_counter()
-        generator = torch.Generator().manual_seed(seed)
+        generator = seeded(seed)
         while (done := sum(len(part) for part in pictures)) < n:
             yield Progress("samples", done, n, {})
             wanted = model.classes_for(min(AT_A_TIME, n - done), None, generator)

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from impasto.data.dataset import Dataset, drawn
 from impasto.data.levels import brightness, quantise
+from impasto.device import seeded
 from impasto.errors import DataError
 
 if TYPE_CHECKING:  # models stand above this floor; here one is handed in
@@ -52,8 +53,8 @@ def measuring(
         DataError: a single picture, of which there is no error of the mean.
     """
     levels, nats = model.config.levels, []
+    latents = seeded(seed)  # for bounds that draw at random
     drawing = torch.Generator().manual_seed(FIXED_SEED if protocol == "fixed" else seed + 1)
-    latents = torch.Generator().manual_seed(seed)  # for bounds that draw at random
     chosen = drawn(data, pictures, seed).sort().values
     if len(chosen) < 2:
         raise DataError(f"{data.name} has {len(data)} pictures to measure a likelihood on; it takes 2")

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from impasto.configs import changed, nearest
 from impasto.data.dataset import Dataset
 from impasto.device import pick_device
-from impasto.errors import ImpastoError, ModelError
+from impasto.errors import ImpastoError, ModelError, SettingsError
 from impasto.models.base import Config, Model
 from impasto.provenance import sha256
 from impasto.weights import ASSETS
@@ -27,6 +27,7 @@ FAMILIES = {
     "pixelrnn": "PixelRNN",
     "diffusion": "Diffusion",
 }  # name, also of the module: class
+OF_THE_DATA = ("channels", "size", "classes")  # settings of a model that follow from what it learns
 
 
 def family(name: str) -> type[Model]:
@@ -51,11 +52,16 @@ def configure(
         values: of settings of either; text is read as the setting's type.
 
     Raises:
-        SettingsError: there is no such preset or setting, or a value makes no sense.
+        SettingsError: there is no such preset or setting, a value makes no sense, or it would say what the data say.
     """
     from impasto.training.settings import Training
 
-    config = kind.settings(channels=data.channels, size=data.size, classes=len(data.class_names))
+    for name in OF_THE_DATA:
+        if name in (values or {}):
+            remedy = "take --size" if name == "size" else "leave it out"
+            raise SettingsError(f"{name} follows from the data, which have {_of(data)[name]}; {remedy}")
+
+    config = kind.settings(**_of(data))
     preset = preset or kind.preset_for(config)
     if preset not in kind.presets:
         raise nearest(preset, kind.presets, "preset")
@@ -65,20 +71,27 @@ def configure(
     return rechanged(config, training, values or {})
 
 
+def _of(data: Dataset) -> dict[str, int]:
+    return {"channels": data.channels, "size": data.size, "classes": len(data.class_names)}
+
+
 def rechanged(config: Config, training: "Training", values: Mapping[str, Any]) -> tuple[Config, "Training"]:
     """Both with `values`, each taking those that it has a field for.
 
     Raises:
-        SettingsError: as `configs.changed`; the names offered are those of both.
+        SettingsError: as `configs.changed`; the names offered are those of both. Or batches too small for the model.
     """
     own, general = ({field.name for field in dataclasses.fields(settings)} for settings in (config, training))
     for name in values:
         if name not in own | general:
             raise nearest(name, sorted(own | general), "setting")
-    return (
-        changed(config, {name: value for name, value in values.items() if name in own}),
-        changed(training, {name: value for name, value in values.items() if name in general}),
-    )
+    config = changed(config, {name: value for name, value in values.items() if name in own})
+    training = changed(training, {name: value for name, value in values.items() if name in general})
+    if training.batch < (least := getattr(config, "smallest_batch", 1)):  # anystyle's, of the other wing, has none
+        raise SettingsError(
+            f"this network learns from {least} pictures a step or more, not a batch of {training.batch}"
+        )
+    return config, training
 
 
 def load(name: str | Path, device: str = "cpu") -> Model:

@@ -7,15 +7,17 @@ its levels of brightness, knowing only those before it, and the product of all o
 import copy
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
+from typing import Annotated
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from impasto.configs import Within
 from impasto.data.dataset import Batch
 from impasto.data.levels import brightness, quantise
 from impasto.errors import SettingsError
-from impasto.models.base import Config, Given, Model, Update
+from impasto.models.base import Given, Model, Update, drawing, finite, judging
 
 
 class Autoregressive(Model, ABC):
@@ -25,11 +27,6 @@ class Autoregressive(Model, ABC):
     """
 
     likelihood = "exact"
-
-    def __init__(self, config: Config):
-        super().__init__(config)
-        if not 2 <= self.config.levels <= 256:
-            raise SettingsError(f"levels go from 2 to 256, not {self.config.levels}")
 
     @abstractmethod
     def cached(self, n: int, labels: Tensor | None) -> Callable[[Tensor, int, int], Tensor]:
@@ -56,18 +53,18 @@ class Autoregressive(Model, ABC):
         bits = nats.detach() / batch.images[0].numel() / torch.tensor(2.0).log()
         yield Update("model", nats, {"nats": nats.detach(), "bits/dim": bits})
 
-    @torch.no_grad()
+    @judging
     def log_likelihood(
         self, images: Tensor, labels: Tensor | None = None, generator: torch.Generator | None = None
     ) -> Tensor:
         """Exact log-likelihood in nats [N] of `images` [N, C, S, S] that have the model's levels.
 
         Raises:
-            SettingsError: no labels for a conditional model.
+            SettingsError: no labels for a conditional model, or as `judging`.
         """
         return -self.nats(images, labels)
 
-    @torch.no_grad()
+    @drawing
     def sampling(  # type: ignore[override]  # the contract's **options, by name
         self,
         n: int,
@@ -75,7 +72,7 @@ class Autoregressive(Model, ABC):
         labels: Tensor | None = None,
         given: Given | None = None,
         generator: torch.Generator | None = None,
-        temperature: float = 1.0,
+        temperature: Annotated[float, Within(1e-4, 1e4)] = 1.0,
         cached: bool = True,
     ) -> Iterator[Tensor]:
         """Draw pictures in raster order, yielding them after each row; pixels still to come are black.
@@ -88,11 +85,9 @@ class Autoregressive(Model, ABC):
 
         Raises:
             SettingsError: a label out of range, labels for a model without classes, given pixels of another size,
-                or a temperature that is not above 0.
+                or a temperature out of range.
         """
         channels, size, levels = self.config.channels, self.config.size, self.config.levels
-        if temperature <= 0:
-            raise SettingsError(f"the temperature is above 0, not {temperature}")
         given = self.checked(given, n)
         classes = self.classes_for(n, labels, generator)
         numbers = torch.rand(n, channels, size, size, generator=generator).to(self.device)
@@ -108,7 +103,7 @@ class Autoregressive(Model, ABC):
         for i in range(size):
             for j in range(size):
                 for channel in range(channels):
-                    logits = pixel(pictures, i, j)[:, channel]
+                    logits = finite(pixel(pictures, i, j)[:, channel])
                     below = torch.softmax(logits / temperature, 1).cumsum(1)
                     drawn = (below <= numbers[:, channel, i, j, None]).sum(1).clamp(max=levels - 1)
                     pictures[:, channel, i, j] = torch.where(

@@ -1,13 +1,15 @@
 """The contract between a model family and everything around it: trainer, sampler, evaluation, faces."""
 
 import dataclasses
-from collections.abc import Iterator
+import functools
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar
 
 import torch
 from torch import Tensor, nn
 
+from impasto.configs import Within, arguments, check
 from impasto.data.dataset import Batch
 from impasto.errors import ModelError, SettingsError
 from impasto.training.update import Update as Update
@@ -15,12 +17,26 @@ from impasto.training.update import Update as Update
 
 @dataclass(frozen=True, kw_only=True)
 class Config:
-    """What pictures a model is for. Each family adds its own settings; the trainer fills these in from the data."""
+    """What pictures a model is for. Each family adds its own settings, with their ranges.
 
-    channels: int = 1
-    size: int = 28  # side, pixels
-    classes: int = 0  # of the pictures; 0: they have none
+    What cannot be built although each value is in its range, the model's `__init__` refuses.
+
+    Raises:
+        SettingsError: a value out of its range.
+    """
+
+    # These three follow from the data.
+    channels: Annotated[int, Within(1, 16)] = 1
+    size: Annotated[int, Within(1, 4096)] = 28  # side, pixels
+    classes: Annotated[int, Within(0, 10**6)] = 0  # of the pictures; 0: they have none
     conditional: bool = True  # on the class, where there are classes
+
+    __post_init__ = check
+
+    @property
+    def smallest_batch(self) -> int:
+        """Pictures that a step of training needs at least."""
+        return 1
 
 
 @dataclass(frozen=True)
@@ -29,6 +45,79 @@ class Given:
 
     images: Tensor  # [N or 1, C, S, S], in [0, 1]
     known: Tensor  # [N or 1, 1, S, S], bool
+
+
+def drawing(sampling: Callable[..., Iterator[Tensor]]) -> Any:
+    """What every family's `sampling` promises: its options are in their ranges before it begins, and no graph is kept.
+
+    Raises:
+        SettingsError: an option that this sampler does not have, or out of its range.
+    """
+
+    @functools.wraps(sampling)
+    def checked(
+        self: "Model",
+        n: int,
+        *,
+        labels: Tensor | None = None,
+        given: Given | None = None,
+        generator: torch.Generator | None = None,
+        **options: Any,
+    ) -> Iterator[Tensor]:
+        if isinstance(n, bool) or not isinstance(n, int) or n < 1:
+            raise SettingsError(f"the number of pictures is 1 or more, not {n!r}")
+        options = arguments(sampling, options, "setting of this sampler")
+        return torch.no_grad()(sampling)(self, n, labels=labels, given=given, generator=generator, **options)
+
+    return checked
+
+
+def judging(method: Callable[..., Tensor]) -> Any:
+    """What every method that looks at pictures promises: they, and their labels, fit the model, and no graph is kept.
+
+    Raises:
+        SettingsError: pictures of another shape or out of [0, 1], labels of another number or out of range, or an
+            option out of its range.
+    """
+
+    @functools.wraps(method)
+    def checked(
+        self: "Model",
+        images: Tensor,
+        labels: Tensor | None = None,
+        generator: torch.Generator | None = None,
+        **options: Any,
+    ) -> Tensor:
+        shape = (self.config.channels, self.config.size, self.config.size)
+        if not images.is_floating_point() or images.ndim != 4 or images.shape[1:] != shape or not len(images):
+            found = f"{tuple(images.shape)}, {str(images.dtype).removeprefix('torch.')}"
+            raise SettingsError(f"the pictures are [N, {', '.join(map(str, shape))}] in floats, not {found}")
+        if not ((images >= 0) & (images <= 1)).all():  # NaN is not either
+            raise SettingsError("the pictures have values outside of [0, 1]")
+        if not self.config.classes:
+            labels = None  # data may have classes that the model does not ask for
+        elif labels is not None:
+            if labels.shape != (len(images),):
+                raise SettingsError(f"the labels are {tuple(labels.shape)}, not ({len(images)},): one for each picture")
+            labels = self.classes_for(len(images), labels)
+        options = arguments(method, options)
+        if generator is not None:
+            options["generator"] = generator
+        with torch.no_grad():
+            return method(self, images.to(self.device), labels, **options)
+
+    return checked
+
+
+def finite(numbers: Tensor) -> Tensor:
+    """What a network says, `numbers`, if they are numbers: NaN would end as black pixels in a picture.
+
+    Raises:
+        ModelError: some are not.
+    """
+    if not numbers.isfinite().all():
+        raise ModelError("the network answers with NaN or infinity; its weights are damaged, or its training failed")
+    return numbers
 
 
 class Model(nn.Module):
@@ -70,11 +159,10 @@ class Model(nn.Module):
     ) -> Iterator[Tensor]:
         """Draw `n` pictures [n, C, S, S] in [0, 1], yielding them while they take shape; the last is the result.
 
-        Families name their own options, with defaults, in place of `**options`.
+        Families name their own options, with defaults and ranges, in place of `**options`, and are `drawing`.
         """
         raise ModelError(f"the family {type(self).__name__} does not draw pictures")
 
-    @torch.no_grad()
     def sample(self, n: int, **options: Any) -> Tensor:
         """The last of `sampling`, with the same arguments."""
         pictures = torch.empty(0)
@@ -85,7 +173,10 @@ class Model(nn.Module):
     def log_likelihood(
         self, images: Tensor, labels: Tensor | None = None, generator: torch.Generator | None = None
     ) -> Tensor:
-        """Log-likelihood in nats [N], or a lower bound of it, of `images` whose pixels have the model's levels."""
+        """Log-likelihood in nats [N], or a lower bound of it, of `images` whose pixels have the model's levels.
+
+        Families that have one are `judging`.
+        """
         raise ModelError(f"the family {type(self).__name__} has no likelihood")
 
     @property
@@ -96,7 +187,7 @@ class Model(nn.Module):
         """Labels [n] for `n` samples: those asked for, repeated as needed, or random ones; None without classes.
 
         Raises:
-            SettingsError: a label out of range, or labels for a model without classes.
+            SettingsError: labels that are no whole numbers, or out of range, or for a model without classes.
         """
         classes = self.config.classes
         if labels is None:
@@ -104,9 +195,18 @@ class Model(nn.Module):
             return None if drawn is None else drawn.to(self.device)
         if not classes:
             raise SettingsError("this model was trained without classes; leave the labels out")
+        if labels.ndim != 1 or not len(labels) or labels.is_floating_point() or labels.dtype == torch.bool:
+            found = f"{tuple(labels.shape)}, {str(labels.dtype).removeprefix('torch.')}"
+            raise SettingsError(f"labels are a row of whole numbers, not {found}")
         if labels.min() < 0 or labels.max() >= classes:
             raise SettingsError(f"labels go from 0 to {classes - 1}, not {labels.min()} to {labels.max()}")
-        return labels.repeat(-(-n // len(labels)))[:n].to(self.device)
+        return labels.repeat(-(-n // len(labels)))[:n].to(self.device, torch.int64)
+
+    def check_latents(self, latents: Tensor) -> None:
+        """Raises SettingsError for latents of another shape than this model's `latents` gives."""
+        shape = tuple(self.latents(1).shape[1:])
+        if tuple(latents.shape[1:]) != shape or latents.ndim != len(shape) + 1:
+            raise SettingsError(f"the latents are {tuple(latents.shape)}; this takes {(len(latents), *shape)}")
 
     def exported(
         self, inputs: dict[str, Tensor], output: str
@@ -120,7 +220,7 @@ class Model(nn.Module):
         """The known pixels of `n` pictures, on the model's device.
 
         Raises:
-            SettingsError: they are not for pictures of this size, or not for `n`.
+            SettingsError: they are not for pictures of this size, or not for `n`, or no pictures.
         """
         if given is None:
             return None
@@ -128,4 +228,6 @@ class Model(nn.Module):
         for tensor, name, depth in ((given.images, "images", self.config.channels), (given.known, "known", 1)):
             if tensor.shape not in ((1, depth, size, size), (n, depth, size, size)):
                 raise SettingsError(f"the given {name} are {tuple(tensor.shape)}, not {(n, depth, size, size)}")
+        if given.known.dtype != torch.bool or not given.images.isfinite().all():
+            raise SettingsError("the given images are numbers in [0, 1], and known is True or False")
         return Given(given.images.to(self.device), given.known.to(self.device))

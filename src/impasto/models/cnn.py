@@ -6,13 +6,13 @@ Beside classes they give *features*, the space in which `evaluation.samples` com
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from impasto.configs import nearest
+from impasto.configs import OneOf, Within
 from impasto.data.dataset import Batch
 from impasto.errors import ModelError, SettingsError
 from impasto.models.base import Config, Model, Update
@@ -24,11 +24,17 @@ NOISE = 5e-4  # variance added to that of the patches, or whitening would blow u
 class CNNConfig(Config):
     """Settings of a classifier."""
 
-    network: str = "airbench"  # "airbench" | "classic"
-    widths: tuple[int, ...] = (64, 128, 128)  # airbench: channels of the blocks, each half as large as the one before
-    patch: int = 2  # airbench: side of the patches that are whitened, pixels
-    smoothing: float = 0.2  # share of each label that is spread evenly over all classes
+    network: Annotated[str, OneOf(("airbench", "classic"))] = "airbench"
+    # airbench: channels of the blocks, each half as large as the one before.
+    widths: tuple[Annotated[int, Within(1, 4096)], ...] = (64, 128, 128)
+    patch: Annotated[int, Within(1, 64)] = 2  # airbench: side of the patches that are whitened, pixels
+    # Share of each label that is spread evenly over all classes.
+    smoothing: Annotated[float, Within(0, 1, open=True)] = 0.2
     mirror: bool = False  # classify by the mean over a picture, its mirror image, and both moved; not for digits
+
+    @property
+    def smallest_batch(self) -> int:
+        return 2 if self.network == "airbench" else 1  # batch norm compares pictures
 
 
 class Whitening(nn.Module):
@@ -78,6 +84,8 @@ class Largest(nn.Module):
 
 def airbench(config: CNNConfig) -> tuple[nn.Module, int]:
     """Whitening, then blocks of two convolutions, each at half the size; and the number of features."""
+    if not config.widths:
+        raise SettingsError("widths need at least one number, the channels of the first block")
     first = 2 * config.channels * config.patch**2
     layers: list[nn.Module] = [Whitening(config.channels, config.patch), nn.GELU()]
     for before, width in pairwise((first, *config.widths)):
@@ -156,10 +164,6 @@ class CNN(Model):
         super().__init__(config)
         if not config.classes:
             raise ModelError("a CNN learns to tell classes apart; take data that have some")
-        if config.network not in NETWORKS:
-            raise nearest(config.network, NETWORKS, "network")
-        if not config.widths or min(config.widths) < 1 or config.patch < 1 or not 0 <= config.smoothing < 1:
-            raise SettingsError("widths and patch must be 1 or more, and smoothing from 0 to less than 1")
         self.body, features = NETWORKS[config.network](config)
         self.head = nn.Linear(features, config.classes)
         # Convolutions are twice as fast so on a CPU. (The annotations of torch do not know this argument.)

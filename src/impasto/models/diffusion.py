@@ -1,31 +1,24 @@
 """Diffusion (Ho et al. 2020, "Denoising Diffusion Probabilistic Models") and rectified flow (Liu et al. 2022).
 
 Pictures x0 in [-1, 1] are mixed with Gaussian noise, x_t = alpha_t x0 + sigma_t noise, and a U-Net learns to tell the
-two apart; drawing walks from pure noise to a picture. The network and the samplers are those of diffusers.
+two apart; drawing walks from pure noise to a picture. The network is that of diffusers.
 """
 
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar, NamedTuple
 
 import torch
-from diffusers import (
-    DDIMScheduler,
-    DDPMPipeline,
-    DDPMScheduler,
-    DPMSolverMultistepScheduler,
-    FlowMatchEulerDiscreteScheduler,
-    UNet2DModel,
-)
+from diffusers import DDPMPipeline, DDPMScheduler, FlowMatchEulerDiscreteScheduler, UNet2DModel
 from torch import Tensor
 from torch.nn import functional as F
 
-from impasto.configs import nearest
+from impasto.configs import OneOf, Within, nearest
 from impasto.data.dataset import Batch
 from impasto.errors import SettingsError
-from impasto.models.base import Config, Given, Model, Update
+from impasto.models.base import Config, Given, Model, Update, drawing, finite, judging
 
 LEVELS = 1000  # T, of noise; time runs from 0, the picture, to LEVELS
 SCHEDULES: dict[str, dict[str, Any]] = {
@@ -37,10 +30,21 @@ SCHEDULES: dict[str, dict[str, Any]] = {
         "beta_end": 0.012,
     },  # Rombach et al. 2022
 }
+
+
+class Sampler(NamedTuple):
+    """How to go from one level of noise to the next; see `stepped`."""
+
+    order: int  # 2: the estimate of the picture is carried on along its last change
+    eta: float  # noise that is drawn anew, from 0, none, to 1, as much as the chain of levels has between the two
+
+
+SECOND, FIRST = Sampler(2, 0.0), Sampler(1, 0.0)  # DPM-Solver++ 2M (Lu et al. 2022); DDIM (Song et al. 2021)
+FRESH, ANCESTRAL = Sampler(2, 1.0), Sampler(1, 1.0)  # SDE-DPM-Solver++ 2M (Lu et al. 2022); DDPM (Ho et al. 2020)
 SAMPLERS = {
-    "flow": ("dpm++", "euler", "stochastic"),
-    "v": ("dpm++", "ddim", "ddpm"),
-    "epsilon": ("dpm++", "ddim", "ddpm"),
+    "flow": {"dpm++": SECOND, "euler": FIRST, "stochastic": FRESH},  # of a flow, DDIM is Euler's method
+    "v": {"dpm++": SECOND, "ddim": FIRST, "ddpm": ANCESTRAL, "stochastic": FRESH},
+    "epsilon": {"dpm++": SECOND, "ddim": FIRST, "ddpm": ANCESTRAL, "stochastic": FRESH},
 }
 # Noise of a flow's first level in `log_likelihood`, about half the distance of two brightness levels: below that a
 # network has nothing to learn, above it the decoder's Gaussian is wider than a level. Any chain gives a bound.
@@ -51,19 +55,19 @@ FLOW_START = 0.004
 class DiffusionConfig(Config):
     """What a diffusion model is made of, and what it learns to predict."""
 
-    objective: str = (
-        "flow"  # "flow": noise - x0 | "v": alpha noise - sigma x0 (Salimans and Ho 2022) | "epsilon": noise
-    )
-    schedule: str = "cosine"  # of noise, for "v" and "epsilon": one of SCHEDULES
-    times: str = (
-        "logit-normal"  # how "flow" draws the times it learns (Esser et al. 2024) | "uniform", as the others do
-    )
-    patch: int = 2  # the U-Net sees squares of patch x patch pixels as channels: 4 times cheaper at 2
-    widths: tuple[int, ...] = (64, 128)  # channels at each size; each size is half of the one before
-    layers: int = 1  # residual blocks at each size, one more on the way up
-    attention: tuple[int, ...] = ()  # positions in `widths` with self-attention
-    dropout: float = 0.0
-    label_dropout: float = 0.1  # share of labels hidden in training, for guidance (Ho and Salimans 2022)
+    # "flow": noise - x0 | "v": alpha noise - sigma x0 (Salimans and Ho 2022) | "epsilon": noise
+    objective: Annotated[str, OneOf(tuple(SAMPLERS))] = "flow"
+    schedule: Annotated[str, OneOf(tuple(SCHEDULES))] = "cosine"  # of noise, for "v" and "epsilon"
+    # How "flow" draws the times it learns (Esser et al. 2024), or "uniform", as the others do.
+    times: Annotated[str, OneOf(("logit-normal", "uniform"))] = "logit-normal"
+    patch: Annotated[int, Within(1, 64)] = 2  # the U-Net sees patch x patch pixels as channels: 4 times cheaper at 2
+    # Channels at each size; each size is half of the one before.
+    widths: tuple[Annotated[int, Within(1, 4096)], ...] = (64, 128)
+    layers: Annotated[int, Within(1, 100)] = 1  # residual blocks at each size, one more on the way up
+    attention: tuple[Annotated[int, Within(0, 100)], ...] = ()  # positions in `widths` with self-attention
+    dropout: Annotated[float, Within(0, 1, open=True)] = 0.0
+    # Share of labels hidden in training, for guidance (Ho and Salimans 2022).
+    label_dropout: Annotated[float, Within(0, 1)] = 0.1
 
     @property
     def levels(self) -> int:
@@ -86,12 +90,13 @@ class Diffusion(Model):
     kept: Tensor  # [LEVELS], alpha^2 of "v" and "epsilon"
 
     def __init__(self, config: DiffusionConfig):
-        """Raises SettingsError for names that do not exist, or a size that cannot be halved often enough."""
+        """Raises SettingsError for sizes that no network can be built from."""
         super().__init__(config)
         config = self.config
-        for name, choices in (("objective", SAMPLERS), ("schedule", SCHEDULES), ("times", ("logit-normal", "uniform"))):
-            if getattr(config, name) not in choices:
-                raise nearest(getattr(config, name), choices, name)
+        if not config.widths:
+            raise SettingsError("widths need at least one number, the channels at the full size")
+        if config.attention and max(config.attention) >= len(config.widths):
+            raise SettingsError(f"attention is at positions 0 to {len(config.widths) - 1} of widths")
         unit = config.patch * 2 ** (len(config.widths) - 1)
         if config.size % unit:
             raise SettingsError(
@@ -116,7 +121,7 @@ class Diffusion(Model):
         # Silent at first: the loss starts at the mean square of the target, whatever the widths.
         torch.nn.init.zeros_(self.unet.conv_out.weight)
         if config.objective != "flow":
-            self.register_buffer("kept", self.scheduler("ddpm").alphas_cumprod, persistent=False)
+            self.register_buffer("kept", self.scheduler().alphas_cumprod, persistent=False)
 
     def rates(self, times: Tensor) -> tuple[Tensor, Tensor]:
         """alpha and sigma, the shares of picture and noise at `times` [N], as [N, 1, 1, 1].
@@ -198,37 +203,25 @@ class Diffusion(Model):
         loss = F.mse_loss(predicted, self.target(x0, noise, alpha, sigma))
         yield Update("model", loss, {"mse": loss.detach()})
 
-    def scheduler(self, sampler: str, steps: int | None = None) -> Any:
-        """The scheduler of diffusers behind `sampler`, with its times set if `steps` are given.
-
-        Raises:
-            SettingsError: no such sampler for this objective, or a number of steps out of range.
-        """
-        if sampler not in SAMPLERS[self.config.objective]:
-            raise nearest(
-                sampler, SAMPLERS[self.config.objective], f"sampler for the objective {self.config.objective}"
-            )
-        if steps is not None and not 1 <= steps < LEVELS:
-            raise SettingsError(f"steps go from 1 to {LEVELS - 1}, not {steps}")
-        if sampler in ("euler", "stochastic"):
-            scheduler = FlowMatchEulerDiscreteScheduler(stochastic_sampling=sampler == "stochastic")
-            if steps is not None:
-                scheduler.set_timesteps(sigmas=[1 - step / steps for step in range(steps)])
-            return scheduler
+    def scheduler(self) -> Any:
+        """The scheduler of diffusers with this model's levels of noise."""
         if self.config.objective == "flow":
-            scheduler = DPMSolverMultistepScheduler(prediction_type="flow_prediction", use_flow_sigmas=True)
-        else:
-            predicts = "v_prediction" if self.config.objective == "v" else "epsilon"
-            noises = {**SCHEDULES[self.config.schedule], "prediction_type": predicts, "timestep_spacing": "trailing"}
-            if sampler == "dpm++":
-                # Cosine's last levels have almost no picture in them: Lu et al. (2022, DPM-Solver) leave them out.
-                scheduler = DPMSolverMultistepScheduler(lambda_min_clipped=-5.1, **noises)
-            else:
-                scheduler = (DDIMScheduler if sampler == "ddim" else DDPMScheduler)(**noises)
-        if steps is not None:
-            scheduler.set_timesteps(steps)
-        return scheduler
+            return FlowMatchEulerDiscreteScheduler()
+        predicts = "v_prediction" if self.config.objective == "v" else "epsilon"
+        schedule = SCHEDULES[self.config.schedule]
+        return DDPMScheduler(**schedule, prediction_type=predicts, timestep_spacing="trailing")
 
+    def times(self, steps: int) -> Tensor:
+        """The times [steps] at which the network is asked, all different, at equal distances from the last level down.
+
+        The step after the last of them goes to the picture itself ("trailing" in Lin et al. 2023, arXiv:2305.08891).
+        """
+        left = torch.arange(steps, 0, -1, device=self.device)
+        if self.config.objective == "flow":
+            return left * LEVELS / steps
+        return (2 * left * LEVELS + steps) // (2 * steps) - 1  # rounded in whole numbers, so the last is never below 0
+
+    @drawing
     def sampling(  # type: ignore[override]  # names its own options
         self,
         n: int,
@@ -236,10 +229,10 @@ class Diffusion(Model):
         labels: Tensor | None = None,
         given: Given | None = None,
         generator: torch.Generator | None = None,
-        steps: int = 20,
+        steps: Annotated[int, Within(1, LEVELS - 1)] = 20,
         sampler: str = "",
-        guidance: float = 1.0,
-        eta: float = 0.0,
+        guidance: Annotated[float, Within(0, 100)] = 1.0,
+        eta: Annotated[float, Within(0, 1)] = 0.0,
     ) -> Iterator[Tensor]:
         """Walk from noise to `n` pictures, yielding at each step what the network takes the picture to be.
 
@@ -248,9 +241,9 @@ class Diffusion(Model):
 
         Args:
             steps: evaluations of the network; twice the work where `guidance` is not 1.
-            sampler: one of SAMPLERS[objective]. "dpm++" (Lu et al. 2022, DPM-Solver++ 2M), "ddim" (Song et al. 2021)
-                and "euler" are deterministic, "ddpm" (Ho et al. 2020) and "stochastic" (fresh noise after each step)
-                are not. "": a stochastic one where pixels are given, which fits the rest to them better, else "dpm++".
+            sampler: one of SAMPLERS[objective]. "dpm++", "ddim" and "euler" are deterministic, "ddpm" and "stochastic"
+                draw fresh noise after each step. "": "stochastic" where pixels are given, for the noise lets the rest
+                fit itself to them, else "dpm++".
             guidance: see `predict`.
             eta: noise of "ddim", from 0, none, to 1, as much as "ddpm".
 
@@ -259,7 +252,7 @@ class Diffusion(Model):
         """
         given = self.checked(given, n)
         labels = self.classes_for(n, labels, generator)
-        sampler = sampler or ("dpm++" if given is None else SAMPLERS[self.config.objective][-1])
+        sampler = sampler or ("dpm++" if given is None else "stochastic")
         yield from self._walk(self.latents(n, generator), labels, sampler, steps, guidance, eta, given, generator)
 
     def latents(self, n: int, generator: torch.Generator | None = None) -> Tensor:
@@ -269,9 +262,10 @@ class Diffusion(Model):
 
     def decode(self, latents: Tensor, labels: Tensor | None = None, steps: int = 20, guidance: float = 1.0) -> Tensor:
         """The pictures in [0, 1] that `latents` [N, C, S, S] become, always the same; without labels, of no class."""
+        self.check_latents(latents)
         labels = None if labels is None else self.classes_for(len(latents), labels)
         pictures = latents
-        for pictures in self._walk(latents, labels, "dpm++", steps, guidance):  # noqa: B007
+        for pictures in self._walk(latents.to(self.device), labels, "dpm++", steps, guidance):  # noqa: B007
             pass
         return pictures
 
@@ -287,20 +281,29 @@ class Diffusion(Model):
         given: Given | None = None,
         generator: torch.Generator | None = None,
     ) -> Iterator[Tensor]:
-        scheduler = self.scheduler(sampler, steps)
+        samplers = SAMPLERS[self.config.objective]
+        if sampler not in samplers:
+            raise nearest(sampler, samplers, f"sampler for the objective {self.config.objective}")
         if eta and sampler != "ddim":
             raise SettingsError(f"eta is for the sampler ddim, not {sampler}")
-        noise = {"eta": eta} if sampler == "ddim" else {}
-        flow = self.config.objective == "flow"
-        for step, time in enumerate(scheduler.timesteps):
-            # DPM-Solver++ rounds the times of a flow; its sigmas are exact.
-            times = (scheduler.sigmas[step] * LEVELS if flow else time).expand(len(x)).to(x.device)
-            alpha, sigma = self.rates(times)
-            x0 = self.clean(x, self.predict(x, times, labels, guidance), alpha, sigma)
+        if guidance != 1 and not self.config.classes:
+            raise SettingsError("guidance is towards a class, and this model was trained without classes")
+        order, fresh = samplers[sampler]
+        times = self.times(steps)
+        alphas, sigmas = (rate.flatten().double().tolist() for rate in self.rates(times))
+        levels = [*zip(alphas, sigmas, strict=True), (1.0, 0.0)]
+        before = None
+        for step, time in enumerate(times):
+            alpha, sigma = self.rates(time.expand(len(x)))
+            predicted = finite(self.predict(x, time.expand(len(x)), labels, guidance))
+            x0 = self.clean(x, predicted, alpha, sigma)
             if given is not None:
                 x0 = torch.where(given.known, given.images * 2 - 1, x0)
-            predicted = self.target(x0, (x - alpha * x0) / sigma, alpha, sigma)  # in line with the x0 that was changed
-            x = scheduler.step(predicted, time, x, generator=generator, **noise).prev_sample
+            ahead = x0
+            if order == 2 and before is not None and step + 1 < steps:
+                ahead = x0 + carried(*levels[step - 1 : step + 2]) * (x0 - before)
+            before = x0
+            x = stepped(x, ahead, levels[step], levels[step + 1], fresh or eta, generator)
             yield x0 / 2 + 0.5  # the last step goes all the way to its x0
 
     def noising(self, images: Tensor, levels: int = 8, generator: torch.Generator | None = None) -> Tensor:
@@ -313,13 +316,13 @@ class Diffusion(Model):
         noise = torch.randn(images.shape, generator=generator).to(images.device)
         return ((alpha * (images * 2 - 1) + sigma * noise) / 2 + 0.5).clamp(0, 1)
 
-    @torch.no_grad()
+    @judging
     def log_likelihood(
         self,
         images: Tensor,
         labels: Tensor | None = None,
         generator: torch.Generator | None = None,
-        terms: int = 16,
+        terms: Annotated[int, Within(1, 10**6)] = 16,
     ) -> Tensor:
         """The variational bound in nats [N] of pictures with 256 levels (Ho et al. 2020, eq. 5).
 
@@ -364,8 +367,40 @@ class Diffusion(Model):
         `DDPMPipeline.from_pretrained(folder)` draws pictures where the model has no classes and patch = 1. Else the
         U-Net wants class_labels (the last one: no class) and pictures folded by torch's pixel_unshuffle.
         """
-        sampler = "euler" if self.config.objective == "flow" else "ddpm"
-        DDPMPipeline(self.unet, self.scheduler(sampler)).save_pretrained(folder)
+        DDPMPipeline(self.unet, self.scheduler()).save_pretrained(folder)
+
+
+def stepped(
+    x: Tensor,
+    x0: Tensor,
+    level: tuple[float, float],
+    following: tuple[float, float],
+    eta: float,
+    generator: torch.Generator | None = None,
+) -> Tensor:
+    """From the noisy `x` at one (alpha, sigma) to the next, if the picture is `x0` (Song et al. 2021, DDIM, eq. 12).
+
+    Written for any alpha and sigma: going back from `following` to `level` adds noise, and given x0 what is known of
+    `following` has the variance sigma'^2 (1 - SNR / SNR'), of which the share eta^2 is drawn and the rest carried on.
+    """
+    (alpha, sigma), (next_alpha, next_sigma) = level, following
+    gone = (alpha * next_sigma / (next_alpha * sigma)) ** 2  # SNR / SNR'
+    drawn = eta * next_sigma * math.sqrt(max(0.0, 1 - gone))
+    x = next_alpha * x0 + math.sqrt(next_sigma**2 - drawn**2) / sigma * (x - alpha * x0)
+    if drawn:
+        x = x + drawn * torch.randn(x.shape, generator=generator).to(x.device)
+    return x
+
+
+def carried(before: tuple[float, float], level: tuple[float, float], following: tuple[float, float]) -> float:
+    """How much of its last change the estimate is carried on by, halfway to the next level (Lu et al. 2022, 2M).
+
+    Half the ratio of the two distances in log(alpha / sigma), in which the estimate changes evenly; 0 from pure noise.
+    """
+    first, second, third = (
+        math.log(alpha / sigma) if alpha else -math.inf for alpha, sigma in (before, level, following)
+    )
+    return (third - second) / (second - first) / 2
 
 
 def log_gaussian(x0: Tensor, means: Tensor, scale: float) -> Tensor:

@@ -7,19 +7,17 @@ projection (Miyato and Koyama 2018, arXiv:1802.05637).
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from impasto.configs import nearest
+from impasto.configs import OneOf, Within
 from impasto.data.dataset import Batch
-from impasto.errors import ModelError, SettingsError
-from impasto.models.base import Config, Given, Model, Update
+from impasto.errors import ModelError
+from impasto.models.base import Config, Given, Model, Update, drawing, finite
 
-NETWORKS = ("convolutional", "dense")
-LOSSES = ("logistic", "relativistic")
 SLOPE = 0.2  # of the leaky ReLU below zero (Radford et al. 2016, arXiv:1511.06434)
 COARSEST = 7  # side of the smallest maps, at most
 
@@ -28,13 +26,21 @@ COARSEST = 7  # side of the smallest maps, at most
 class GANConfig(Config):
     """What a GAN is made of, and how its discriminator is kept smooth."""
 
-    network: str = "convolutional"  # "convolutional" | "dense"
-    loss: str = "logistic"  # "logistic": non-saturating | "relativistic": real against fake, with R1 and R2
-    latent: int = 64  # numbers that a picture is made from
-    width: int = 16  # convolutional: channels at half the pictures' size; twice as many at a quarter, at most 4 times
-    depth: int = 1  # convolutional: residual blocks at each size from a quarter down
-    gamma: float = 0.5  # weight of the gradient penalty, for pictures in [-1, 1]; 0: none
-    penalty_every: int = 8  # steps; the penalty then weighs that many times more (Karras et al. 2020, arXiv:1912.04958)
+    network: Annotated[str, OneOf(("convolutional", "dense"))] = "convolutional"
+    # "logistic": non-saturating | "relativistic": real against fake, with R1 and R2
+    loss: Annotated[str, OneOf(("logistic", "relativistic"))] = "logistic"
+    latent: Annotated[int, Within(1, 65536)] = 64  # numbers that a picture is made from
+    # Convolutional: channels at half the pictures' size; twice as many at a quarter, at most 4 times.
+    width: Annotated[int, Within(1, 4096)] = 16
+    depth: Annotated[int, Within(0, 100)] = 1  # convolutional: residual blocks at each size from a quarter down
+    # Weight of the gradient penalty, for pictures in [-1, 1]; 0: none.
+    gamma: Annotated[float, Within(0, 1e6)] = 0.5
+    # Steps; the penalty then weighs that many times more (Karras et al. 2020, arXiv:1912.04958).
+    penalty_every: Annotated[int, Within(1, 10**9)] = 8
+
+    @property
+    def smallest_batch(self) -> int:
+        return 2 if self.network == "dense" else 1  # batch norm compares pictures
 
 
 class DenseGenerator(nn.Module):
@@ -228,14 +234,6 @@ class GAN(Model):
     def __init__(self, config: GANConfig):
         super().__init__(config)
         config = self.config
-        if config.network not in NETWORKS:
-            raise nearest(config.network, NETWORKS, "network")
-        if config.loss not in LOSSES:
-            raise nearest(config.loss, LOSSES, "loss")
-        if config.penalty_every < 1:
-            raise SettingsError(
-                f"penalty_every counts steps, from 1, not {config.penalty_every}; gamma=0 is no penalty"
-            )
         dense = config.network == "dense"
         self.generator = DenseGenerator(config) if dense else Generator(config)
         self.discriminator = DenseDiscriminator(config) if dense else Discriminator(config)
@@ -302,8 +300,10 @@ class GAN(Model):
 
     @torch.no_grad()
     def decode(self, latents: Tensor, labels: Tensor | None = None) -> Tensor:
-        """The same, with labels that are checked, and random where left out."""
-        return self(latents, self.classes_for(len(latents), labels))
+        """The same, with latents and labels that are checked; labels are random where left out."""
+        self.check_latents(latents)
+        pictures: Tensor = finite(self(latents.to(self.device), self.classes_for(len(latents), labels)))
+        return pictures
 
     def onnx_module(self) -> tuple[nn.Module, tuple[Tensor, ...], list[str], list[str]]:
         """Latents [N, latent] from N(0, 1) and, with classes, labels [N] (int64) -> pictures [N, C, S, S] in [0, 1].
@@ -313,6 +313,7 @@ class GAN(Model):
         inputs = {"latents": self.latents(2)}
         return self.exported(inputs, "pictures")
 
+    @drawing
     def sampling(  # type: ignore[override]  # names its own options
         self,
         n: int,
@@ -320,25 +321,18 @@ class GAN(Model):
         labels: Tensor | None = None,
         given: Given | None = None,
         generator: torch.Generator | None = None,
-        truncation: float = 1.0,
-        latents: Tensor | None = None,
+        truncation: Annotated[float, Within(0, 100)] = 1.0,
     ) -> Iterator[Tensor]:
         """Draw `n` pictures [n, C, S, S] in [0, 1], in one go.
 
         Args:
             truncation: factor on the latents: less variety and safer pictures towards 0, which is the mean latent.
-            latents: [n, latent], instead of random ones.
 
         Raises:
             ModelError: `given`, for which a GAN has no way.
-            SettingsError: latents of another shape, a negative truncation, labels that do not exist.
+            SettingsError: a truncation out of range, labels that do not exist.
         """
         if given is not None:
             raise ModelError("a GAN cannot complete a picture; take pixelcnn or diffusion")
-        if truncation < 0:
-            raise SettingsError(f"truncation is 0 or more, not {truncation}")
-        if latents is None:
-            latents = self.latents(n, generator)
-        if latents.shape != (n, self.config.latent):
-            raise SettingsError(f"the latents are {tuple(latents.shape)}; this takes {(n, self.config.latent)}")
-        yield self.decode(truncation * latents.to(self.device), self.classes_for(n, labels, generator))
+        latents = truncation * self.latents(n, generator)
+        yield self.decode(latents, self.classes_for(n, labels, generator))

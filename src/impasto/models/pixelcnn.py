@@ -11,12 +11,13 @@ too, and gives the horizontal one its features after the gates; and the network 
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from impasto.configs import Within
 from impasto.errors import SettingsError
 from impasto.models.autoregressive import Autoregressive, ranks
 from impasto.models.base import Config
@@ -26,11 +27,11 @@ REACH = 3  # pixels that the first layer sees to each side; each further layer a
 
 @dataclass(frozen=True, kw_only=True)
 class PixelCNNConfig(Config):
-    levels: int = 2  # of brightness, 2 to 256
-    width: int = 32  # features of each stack
-    gates: int = 16  # gated units of each layer
-    layers: int = 12
-    head: int = 64  # features between the stacks and the logits
+    levels: Annotated[int, Within(2, 256)] = 2  # of brightness
+    width: Annotated[int, Within(1, 4096)] = 32  # features of each stack
+    gates: Annotated[int, Within(1, 4096)] = 16  # gated units of each layer
+    layers: Annotated[int, Within(1, 1000)] = 12
+    head: Annotated[int, Within(1, 4096)] = 64  # features between the stacks and the logits
 
 
 class Masked(nn.Conv2d):

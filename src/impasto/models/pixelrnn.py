@@ -12,24 +12,16 @@ network does not see from most of the row (only the rows further down see it).
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, ClassVar, NamedTuple
+from typing import Annotated, Any, ClassVar, NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from impasto.configs import nearest
+from impasto.configs import OneOf, Within
 from impasto.errors import SettingsError
 from impasto.models.autoregressive import Autoregressive, ranks
 from impasto.models.base import Config
-
-
-@dataclass(frozen=True, kw_only=True)
-class PixelRNNConfig(Config):
-    kind: str = "diagonal"  # "diagonal": sees all earlier pixels; "row": a triangle above
-    levels: int = 2  # of brightness, 2 to 256
-    layers: int = 2
-    hidden: int = 32  # features of an LSTM's state; between the layers there are twice as many
 
 
 class Kind(NamedTuple):
@@ -44,6 +36,15 @@ KINDS = {
     "row": Kind(1, 2, ((-1, 0), (-1, -1), (-1, 1))),
     "diagonal": Kind(2, 1, ((0, -1), (-1, 0))),
 }
+
+
+@dataclass(frozen=True, kw_only=True)
+class PixelRNNConfig(Config):
+    kind: Annotated[str, OneOf(tuple(KINDS))] = "diagonal"  # sees all earlier pixels; "row": a triangle above
+    levels: Annotated[int, Within(2, 256)] = 2  # of brightness
+    layers: Annotated[int, Within(1, 1000)] = 2
+    # Features of an LSTM's state; between the layers there are twice as many.
+    hidden: Annotated[int, Within(1, 4096)] = 32
 
 
 class Front(NamedTuple):
@@ -276,8 +277,6 @@ class PixelRNN(Autoregressive):
 
     def __init__(self, config: PixelRNNConfig):
         super().__init__(config)
-        if config.kind not in KINDS:
-            raise nearest(config.kind, KINDS, "kind")
         if config.hidden < config.channels:
             raise SettingsError(f"hidden needs at least one feature for each of {config.channels} channels")
         config = self.config

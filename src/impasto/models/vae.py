@@ -3,17 +3,17 @@
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, ClassVar, NamedTuple
+from typing import Annotated, Any, ClassVar, NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from impasto.configs import nearest
+from impasto.configs import OneOf, Within
 from impasto.data.dataset import Batch
 from impasto.data.levels import brightness, quantise
 from impasto.errors import SettingsError
-from impasto.models.base import Config, Given, Model, Update
+from impasto.models.base import Config, Given, Model, Update, drawing, finite, judging
 
 LOG_SCALES = (-7.0, 3.0)  # bounds of posterior and pixel log scales: beyond them exp() ruins a training
 DECODED_AT_ONCE = 1 << 22  # numbers in the pictures that `log_likelihood` decodes in one pass: 16 MB
@@ -27,16 +27,20 @@ class VAEConfig(Config):
     and the 2-D map shows all classes; `impasto train vae --set conditional=true` gives one that draws what it is told.
     """
 
-    latent: int = 40  # numbers that describe a picture, over all stochastic layers
-    layers: int = 1  # stochastic layers that share the latent; 1 is the paper's VAE
-    network: str = "dense"  # "dense" | "convolutional"
-    width: int = 400  # of the hidden vectors
-    depth: int = 1  # residual blocks of the encoder and of the decoder, at each size of the convolutional ones
-    filters: int = 32  # convolutional: at half the picture's size; twice as many at a quarter of it
-    likelihood: str = "bernoulli"  # "bernoulli": binarised pixels | "logistic": discretised logistic, 256 levels
+    latent: Annotated[int, Within(1, 65536)] = 40  # numbers that describe a picture, over all stochastic layers
+    layers: Annotated[int, Within(1, 1000)] = 1  # stochastic layers that share the latent; 1 is the paper's VAE
+    network: Annotated[str, OneOf(("dense", "convolutional"))] = "dense"
+    width: Annotated[int, Within(1, 16384)] = 400  # of the hidden vectors
+    # Residual blocks of the encoder and of the decoder, at each size of the convolutional ones.
+    depth: Annotated[int, Within(0, 100)] = 1
+    # Convolutional: at half the picture's size; twice as many at a quarter of it.
+    filters: Annotated[int, Within(1, 4096)] = 32
+    # "bernoulli": binarised pixels | "logistic": discretised logistic, 256 levels
+    likelihood: Annotated[str, OneOf(("bernoulli", "logistic"))] = "bernoulli"
     conditional: bool = False  # tell encoder and decoder the class
-    importance_samples: int = 1  # above 1: train with the importance-weighted bound (Burda et al. 2016)
-    kl_warmup: int = 300  # steps over which the weight of the KL divergence rises to 1
+    # Above 1: train with the importance-weighted bound (Burda et al. 2016).
+    importance_samples: Annotated[int, Within(1, 10_000)] = 1
+    kl_warmup: Annotated[int, Within(0, 10**9)] = 300  # steps over which the weight of the KL divergence rises to 1
 
     @property
     def levels(self) -> int:
@@ -108,6 +112,7 @@ class VAE(Model):
             metrics["bits/dim"] = -elbo / (images[0].numel() * math.log(2))
         yield Update("model", -bound.mean(), metrics)
 
+    @drawing
     def sampling(  # type: ignore[override]
         self,
         n: int,
@@ -116,7 +121,7 @@ class VAE(Model):
         given: Given | None = None,
         generator: torch.Generator | None = None,
         binary: bool = False,
-        rounds: int = 50,
+        rounds: Annotated[int, Within(1, 100_000)] = 50,
     ) -> Iterator[Tensor]:
         """Draw pictures.
 
@@ -139,7 +144,7 @@ class VAE(Model):
                 pictures = torch.where(given.known, given.images, pictures)
                 yield pictures
                 drawn = brightness(quantise(pictures, self.config.levels, generator), self.config.levels)
-                pictures = self._pictures(self._infer(drawn, labels, generator=generator).state)
+                pictures = finite(self._pictures(self._infer(drawn, labels, generator=generator).state))
         if binary:
             pictures = quantise(pictures, 2, generator).float()
         yield pictures if given is None else torch.where(given.known, given.images, pictures)
@@ -157,8 +162,11 @@ class VAE(Model):
 
     @torch.no_grad()
     def decode(self, latents: Tensor, labels: Tensor | None = None) -> Tensor:
-        """The same, without a graph."""
-        return self(latents, labels)
+        """The same, with latents and labels that are checked, and without a graph."""
+        self.check_latents(latents)
+        labels = None if labels is None else self.classes_for(len(latents), labels)
+        pictures: Tensor = finite(self(latents.to(self.device), labels))
+        return pictures
 
     def onnx_module(self) -> tuple[nn.Module, tuple[Tensor, ...], list[str], list[str]]:
         """The decoder, as `training.export.network` takes it.
@@ -168,24 +176,24 @@ class VAE(Model):
         inputs = {"latents": self.latents(2)}
         return self.exported(inputs, "pictures")
 
-    @torch.no_grad()
+    @judging
     def encode(self, images: Tensor, labels: Tensor | None = None) -> Tensor:
         """Where pictures [N, C, S, S] in [0, 1] lie: the means of their posteriors, [N, latent]."""
         return self._infer(images, labels, spread=0.0).latents
 
-    @torch.no_grad()
+    @judging
     def elbo(self, images: Tensor, labels: Tensor | None = None, generator: torch.Generator | None = None) -> Tensor:
         """The evidence lower bound in nats [N], from one draw of the latents and the exact KL divergence."""
         encoding = self._infer(images, labels, generator=generator)
         return self._reconstruction(images, encoding.state) - kl_divergence(encoding.means, encoding.log_scales)
 
-    @torch.no_grad()
+    @judging
     def log_likelihood(
         self,
         images: Tensor,
         labels: Tensor | None = None,
         generator: torch.Generator | None = None,
-        samples: int = 128,
+        samples: Annotated[int, Within(1, 10**6)] = 128,
     ) -> Tensor:
         """A lower bound of the log-likelihood in nats [N], the tighter the more `samples` (Burda et al. 2016)."""
         at_once = max(1, DECODED_AT_ONCE // images[0].numel())
@@ -378,14 +386,7 @@ def _posterior(width: int, latent: int) -> nn.Module:
 
 
 def _check(config: VAEConfig) -> None:
-    """Refuse settings that no network can be built from."""
-    if config.network not in NETWORKS:
-        raise nearest(config.network, NETWORKS, "network")
-    if config.likelihood not in LIKELIHOODS:
-        raise nearest(config.likelihood, LIKELIHOODS, "likelihood")
-    for name in ("latent", "layers", "width", "filters", "importance_samples"):
-        if getattr(config, name) < 1:
-            raise SettingsError(f"{name} is at least 1, not {getattr(config, name)}")
+    """Refuse settings that no network can be built from together."""
     if config.latent % config.layers:
         raise SettingsError(f"a latent of {config.latent} does not split over {config.layers} layers evenly")
     if config.network == "convolutional" and config.size % 4:

@@ -15,6 +15,7 @@ from impasto import animation, models, provenance
 from impasto.cli.classify import TOP, best_classes
 from impasto.cli.models import names
 from impasto.cli.sample import FRAMES, parse_labels, view_of
+from impasto.device import seeded
 from impasto.evaluation.grids import columns_for, grid
 from impasto.evaluation.latent import SIDE, interpolations, latent_map, latents_at
 from impasto.models.base import Given, Model
@@ -178,7 +179,7 @@ def _interpolate(load: Any) -> None:
         with work.one_line():
             decoder = work.computed(load, model)
             wanted = parse_labels(labels, decoder, model) if labels else None
-            generator = torch.Generator().manual_seed(int(seed or 0))
+            generator = seeded(int(seed or 0))
             pictures = work.computed(interpolations, decoder, int(rows), int(columns), wanted, generator)
             settings = {"model": model, "rows": int(rows), "columns": int(columns), "labels": labels or None,
                         "seed": int(seed or 0)}  # fmt: skip
@@ -251,7 +252,7 @@ def _drawn(name: str) -> gr.Image:
 @torch.no_grad()
 def _drawing(drawer: Model, n: int, labels: Tensor | None, seed: int, given: Given | None = None) -> Iterator[Tensor]:
     """The sheet [1, 3, H, W] of `n` pictures, while they take shape."""
-    for pictures in drawer.sampling(n, labels=labels, given=given, generator=torch.Generator().manual_seed(seed)):
+    for pictures in drawer.sampling(n, labels=labels, given=given, generator=seeded(seed)):
         yield grid(pictures, columns_for(n))
 
 
