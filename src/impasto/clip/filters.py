@@ -26,11 +26,12 @@ def pulled(sink: FilterContext) -> Iterator[VideoFrame]:
 
 def deinterlaced(frames: Iterator[VideoFrame], tick: Fraction) -> Iterator[VideoFrame]:
     """The same frames at the same times, in ticks, those that are two fields made whole by bwdif."""
-    graph, entry, sink = None, None, None
+    entry: FilterContext | None = None
+    sink: FilterContext | None = None
     shape: tuple[int, int, str] | None = None
     for frame in frames:
         now = frame.width, frame.height, frame.format.name
-        if entry is not None and now != shape:  # joined clips may change their size
+        if entry is not None and sink is not None and now != shape:  # joined clips may change their size
             entry.push(None)
             yield from _at(pulled(sink), tick)
             entry = None
@@ -38,13 +39,13 @@ def deinterlaced(frames: Iterator[VideoFrame], tick: Fraction) -> Iterator[Video
             graph, shape = Graph(), now
             entry, sink = source(graph, frame, tick), graph.add("buffersink")
             graph.link_nodes(entry, graph.add("bwdif", "mode=send_frame:deint=interlaced"), sink).configure()
-        if entry is None:
+        if entry is None or sink is None:
             yield frame
             continue
         frame.time_base = tick
         entry.push(frame)
         yield from _at(pulled(sink), tick)
-    if entry is not None:
+    if entry is not None and sink is not None:
         entry.push(None)
         yield from _at(pulled(sink), tick)
 

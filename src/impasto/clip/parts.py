@@ -57,7 +57,10 @@ def packets(file: Path, settings: str, tick: Fraction) -> Iterator[av.Packet]:
         for packet in container.demux(video=0):
             if packet.size and packet.pts is not None and not packet.is_corrupt:
                 scale = packet.time_base / tick
-                packet.pts, packet.duration = about["first"] + round(packet.pts * scale), round(packet.duration * scale)
+                packet.pts, packet.duration = (
+                    about["first"] + round(packet.pts * scale),
+                    round((packet.duration or 0) * scale),
+                )
                 packet.dts, packet.time_base = packet.pts, tick
                 yield packet
 

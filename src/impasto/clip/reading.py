@@ -330,7 +330,9 @@ def _decoder(stream: VideoStream) -> VideoCodecContext:
     tags = {name.lower(): text for name, text in stream.metadata.items()}
     if tags.get("alpha_mode") == "1" and codec.name in names:
         with suppress(UnknownCodecError):
-            return VideoCodecContext.create(names[codec.name], "r")
+            other = VideoCodecContext.create(names[codec.name], "r")
+            assert isinstance(other, VideoCodecContext)
+            return other
     return codec
 
 

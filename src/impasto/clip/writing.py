@@ -303,7 +303,7 @@ class VideoWriter:
         with _writing(target), replacing(target) as file:
             if target.suffix.lower() == ".gif":
                 *_, last = self._durations()
-                gif.save(self._frames, file, last.duration * self.tick)
+                gif.save(self._frames, file, (last.duration or 0) * self.tick)
                 if self.recipe is not None:
                     tags.add_to_gif(file, self.recipe, self.label_cn)
                 return
