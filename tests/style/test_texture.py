@@ -130,7 +130,7 @@ def test_the_start_has_the_samples_colours_and_no_order() -> None:
 
 
 def test_a_texture_has_its_samples_statistics(eye: Eye, tile: Tensor) -> None:
-    picture = sample.Painting(registry_sample("mosaic")).at(640)
+    picture = sample.Painting(registry_sample("mosaic")).fitted(640)[0]
     wanted, found = eye.statistics(picture)[0], eye.statistics(tile)[0]
     start = eye.statistics(noise([sample.Painting(picture)], [1.0], 64, 128, 0))[0]
     for name in LAYERS:

@@ -36,8 +36,10 @@ def histogram_matched(
     for channel, wanted in zip(picture[0], reference[0], strict=True):
         _, places, shares = _distribution(channel, weight)
         levels, _, wanted_shares = _distribution(wanted, reference_weight)
-        matched.append(np.interp(shares, wanted_shares, levels)[places].reshape(channel.shape))
-    return torch.from_numpy(np.stack(matched).astype(np.float32))[None].to(picture.device).clamp(0, 1)
+        there = np.diff(wanted_shares, prepend=0) > 0  # levels of no weight are none
+        matched.append(np.interp(shares, wanted_shares[there], levels[there])[places].reshape(channel.shape))
+    result = torch.from_numpy(np.stack(matched, -1).astype(np.float32))
+    return result.permute(2, 0, 1)[None].to(picture.device).clamp(0, 1)
 
 
 def _distribution(values: Tensor, weight: Tensor | None) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

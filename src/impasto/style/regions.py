@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from impasto.errors import PictureError, SettingsError
+from impasto.errors import SettingsError
 from impasto.picture import Picture, resize, spread
 
 NOTHING = 1e-4  # share of a picture below which a mask, or what is visible, is as good as empty
@@ -17,18 +17,9 @@ def mask(picture: Picture, height: int, width: int) -> Tensor:
     return resize(grey.double(), height, width).float()  # in float32 white would become a little less than 1
 
 
-def visible(picture: Picture) -> Tensor | None:
-    """How much each pixel counts, [1, 1, H, W] in [0, 1]: its alpha. None where all pixels do, wholly.
-
-    Raises:
-        PictureError: (nearly) nothing of it can be seen.
-    """
-    alpha = picture.alpha
-    if alpha is None or bool((alpha == 1).all()):
-        return None
-    if alpha.mean() < NOTHING:
-        raise PictureError("the content picture is wholly transparent, or nearly so: there is nothing to paint")
-    return alpha
+def visible(alpha: Tensor | None) -> Tensor | None:
+    """How much each pixel counts, [1, 1, H, W] in [0, 1]: its `alpha`. None where all pixels do, wholly."""
+    return None if alpha is None or bool((alpha == 1).all()) else alpha
 
 
 def opaque(pixels: Tensor, alpha: Tensor | None) -> Tensor:

@@ -18,7 +18,7 @@ from impasto.picture import SHORTEST_SIDE, Picture, fit
 from impasto.style.anystyle import LAYERS, LEVELS, SMALLEST, AnyStyle, flat
 from impasto.style.draft import Canvas
 from impasto.style.objective import Eye, Moments
-from impasto.style.regions import opaque
+from impasto.style.regions import opaque, visible
 from impasto.style.statistics import StyleStatistics, measure
 
 EXTENSION = ".style"
@@ -104,7 +104,7 @@ def painting(picture: Picture, scale: float = 1.0) -> Painting:
         pixels, alpha = pixels[..., down, across], alpha[..., down, across]
         if not alpha.numel() or alpha.mean() < FAINT:
             raise PictureError("the style picture is wholly transparent, or nearly so: it shows no style")
-        alpha = None if bool((alpha == 1).all()) else alpha
+        alpha = visible(alpha)
     check_wide("style", pixels)
     return Painting(opaque(pixels, alpha), scale, alpha)
 
@@ -134,13 +134,13 @@ def save(style: Picture, path: Path, *, size: int | None = None, scale: float = 
     if path.suffix.lower() != EXTENSION:
         raise SettingsError(f"{path}: a saved style ends in {EXTENSION}")
     sample = painting(style, scale)
-    sized, visible = sample.at(size or min(max(sample.pixels.shape[2:]), LARGEST))
+    sized, weight = sample.at(size or min(max(sample.pixels.shape[2:]), LARGEST))
     if min(sized.shape[2:]) < SMALLEST:  # all octaves that the any-style network looks at must be there
         side = math.ceil(SMALLEST * max(sized.shape[2:]) / min(sized.shape[2:]))
-        sized, visible = Painting(sized, visible=visible).fitted(side)
+        sized, weight = Painting(sized, visible=weight).fitted(side)
     eye = Eye(registry.load("compact"), dict.fromkeys(LAYERS, 1.0), (), levels=16)
-    named = {f"{i}/{name}": s for i, octave in enumerate(eye.statistics(sized, visible)) for name, s in octave.items()}
-    named["colours"] = measure(sized, visible)
+    named = {f"{i}/{name}": s for i, octave in enumerate(eye.statistics(sized, weight)) for name, s in octave.items()}
+    named["colours"] = measure(sized, weight)
     tensors = {f"{name}/{part}": getattr(s, part) for name, s in named.items() for part in ("mean", "second", "weight")}
     try:
         with replacing(path) as part:

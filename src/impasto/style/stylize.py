@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from impasto import device, picture, provenance, weights
-from impasto.errors import SettingsError
+from impasto.errors import PictureError, SettingsError
 from impasto.perception import registry
 from impasto.picture import SHORTEST_SIDE, Picture, fit, resize
 from impasto.style import colour, draft, losses, optimise, regions
@@ -173,8 +173,11 @@ def _scene(job: Job, settings: Settings, processor: torch.device) -> _Scene:
 
     photo = opened(job.content)
     photo = photo.fitted(settings.size or min(max(photo.pixels.shape[2:]), LONGEST_DEFAULT))
-    whole, visible = photo.pixels.to(processor), regions.visible(photo)
-    visible = None if visible is None else visible.to(processor)
+    whole, visible = photo.pixels.to(processor), regions.visible(photo.alpha)
+    if visible is not None:
+        if visible.mean() < regions.NOTHING:
+            raise PictureError("the content picture is wholly transparent, or nearly so: there is nothing to paint")
+        visible = visible.to(processor)
     height, width = whole.shape[2:]
     check_wide("content", whole)
     areas = [regions.mask(opened(m), height, width).to(processor) for m in job.masks]
