@@ -61,8 +61,9 @@ class Picture:
             return Picture(pixels, None if self.alpha is None else torch.ones_like(pixels[:, :1]), self.recipe)
         if self.pixels.shape[2:] == (height, width):
             return Picture(spread(self.pixels, (self.alpha > 0).float()), self.alpha, self.recipe)
-        multiplied, alpha = (_resampled(x, height, width) for x in (self.pixels * self.alpha, self.alpha))
-        pixels = multiplied / alpha.clamp_min(1e-6)
+        channels = _resampled(torch.cat([self.pixels * self.alpha, self.alpha], 1), height, width)
+        alpha = channels[:, 3:]
+        pixels = channels[:, :3] / alpha.clamp_min(1e-6)
         sure = (16 * alpha).clamp(0, 1)  # the filter has negative lobes: the quotient of two small sums is noise
         return Picture(spread(pixels.clamp(0, 1), sure), alpha.clamp(0, 1), self.recipe)
 
