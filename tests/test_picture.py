@@ -905,9 +905,9 @@ def test_a_white_disc_on_transparent_black_stays_white_to_its_edge() -> None:
     alpha = torch.from_numpy(((x - 150) ** 2 + (y - 100) ** 2 < 80**2).astype(np.float32))[None, None]
     small = Picture(alpha.expand(1, 3, 200, 300), alpha).fitted(41)
     assert small.alpha is not None and small.pixels.shape == (1, 3, 27, 41)
-    assert small.pixels.min() > 1 - 1e-6
+    assert small.pixels.min() > 1 - 1e-5
     torch.testing.assert_close(small.alpha, fit(alpha, 41))
-    assert 0 < ((small.alpha > 0) & (small.alpha < 1)).sum() < 200
+    assert 0 < ((small.alpha > 0) & (small.alpha < 1)).sum() < 400
 
 
 @pytest.mark.parametrize("size", [(12, 20), (5, 9), (31, 50)])

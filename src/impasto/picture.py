@@ -64,7 +64,7 @@ class Picture:
         channels = _resampled(torch.cat([self.pixels * self.alpha, self.alpha], 1), height, width)
         alpha = channels[:, 3:]
         pixels = channels[:, :3] / alpha.clamp_min(1e-6)
-        sure = (16 * alpha).clamp(0, 1)  # the filter has negative lobes: the quotient of two small sums is noise
+        sure = (16 * alpha - 0.03).clamp(0, 1)  # the filter has negative lobes: the quotient of two small sums is noise
         return Picture(spread(pixels.clamp(0, 1), sure), alpha.clamp(0, 1), self.recipe)
 
     def fitted(self, long_side: int) -> "Picture":

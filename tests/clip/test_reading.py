@@ -195,3 +195,13 @@ def test_a_missing_decoder_is_named(film, greys, tmp_path):
 def test_a_clip_of_one_frame_is_a_clip(film, greys, numbers):
     for name in ("a.mp4", "a.mkv"):
         assert numbers(clip.read(film(name, greys(1)))) == [0]
+
+
+def test_hidden_colours_of_a_clip_are_in_no_smaller_frame(film):
+    y, x = np.mgrid[0:96, 0:144]
+    inside = (x - 72) ** 2 + (y - 48) ** 2 < 30**2
+    rgba = np.where(inside[..., None], 255, 0).astype(np.uint8).repeat(4, -1)  # a white disc on transparent black
+    path = film("a.mov", [rgba], layout="rgba", **{**LOSSLESS, "codec": "png"}, pixels="rgba")
+    (frame,) = clip.read(path, size=37)
+    assert frame.pixels.shape[3] == 37 and 0 < ((frame.alpha > 0) & (frame.alpha < 1)).sum()
+    assert frame.pixels.min() > 1 - 1e-5
