@@ -1016,3 +1016,54 @@ def test_enlargement_stays_in_range_and_keeps_flat_colours() -> None:
 def test_resizing_to_the_same_size_changes_nothing() -> None:
     pixels = torch.rand(1, 3, 13, 17)
     torch.testing.assert_close(resize(pixels, 13, 17), pixels)
+
+
+# Alpha
+
+
+def test_a_white_disc_on_transparent_black_stays_white_to_its_edge() -> None:
+    y, x = np.mgrid[0:200, 0:300]
+    alpha = torch.from_numpy(((x - 150) ** 2 + (y - 100) ** 2 < 80**2).astype(np.float32))[None, None]
+    small = Picture(alpha.expand(1, 3, 200, 300), alpha).fitted(41)
+    assert small.alpha is not None and small.pixels.shape == (1, 3, 27, 41)
+    assert small.pixels.min() > 1 - 1e-5
+    torch.testing.assert_close(small.alpha, fit(alpha, 41))
+    assert 0 < ((small.alpha > 0) & (small.alpha < 1)).sum() < 400
+
+
+@pytest.mark.parametrize("size", [(12, 20), (5, 9), (31, 50)])
+def test_hidden_colours_are_in_no_resized_picture(size: tuple[int, int]) -> None:
+    shown = as_picture(RGBA8)
+    assert shown.alpha is not None
+    alpha = (shown.alpha > 0.5) * shown.alpha
+    results = [Picture(torch.where(alpha > 0, shown.pixels, hidden), alpha).resized(*size) for hidden in (0.0, 1.0)]
+    assert torch.equal(results[0].pixels, results[1].pixels)
+    # What resizing multiplied colours means: the picture laid on white is the laid one resized.
+    assert (results[0].on_white() - resize(shown.pixels * alpha + 1 - alpha, *size)).abs().mean() < 0.005
+
+
+def test_what_can_be_seen_stays_to_the_last_bit_at_its_own_size() -> None:
+    shown = as_picture(RGBA8)
+    assert shown.alpha is not None
+    alpha = (shown.alpha > 0.3) * shown.alpha
+    same = Picture(shown.pixels, alpha).resized(12, 20)
+    seen = (alpha > 0).expand_as(shown.pixels)
+    assert torch.equal(same.pixels[seen], shown.pixels[seen])
+
+
+def test_an_alpha_of_one_everywhere_is_no_alpha() -> None:
+    pixels = as_picture(RGB8).pixels
+    with_alpha = Picture(pixels, torch.ones_like(pixels[:, :1])).resized(7, 9)
+    assert torch.equal(with_alpha.pixels, resize(pixels, 7, 9))
+    assert with_alpha.alpha is not None and bool((with_alpha.alpha == 1).all())
+
+
+def test_gaps_take_the_colours_around_them() -> None:
+    pixels = torch.zeros(1, 3, 21, 33)
+    pixels[:, 0, :, :16], pixels[:, 2, :, 16:] = 1, 1  # red on the left, blue on the right
+    weight = torch.ones(1, 1, 21, 33)
+    weight[..., 5:16, 4:30] = 0
+    filled = picture.spread(torch.where(weight > 0, pixels, torch.tensor(0.5)), weight)
+    assert torch.equal(filled * weight, pixels * weight)
+    assert filled[0, 1].abs().max() < 1e-6  # no grey of the gap
+    assert filled[0, 0, 10, 6] > 0.8 and filled[0, 2, 10, 28] > 0.8

@@ -382,3 +382,13 @@ def test_interlaced_frames_are_made_whole(film):
         rows = frame.pixels[0].mean(0).numpy() * 255
         teeth = np.abs(np.diff(rows, axis=0)).mean()
         assert teeth < 0.25 * np.abs(np.diff(stored[..., 0].astype(float), axis=0)).mean()
+
+
+def test_hidden_colours_of_a_clip_are_in_no_smaller_frame(film):
+    y, x = np.mgrid[0:96, 0:144]
+    inside = (x - 72) ** 2 + (y - 48) ** 2 < 30**2
+    rgba = np.where(inside[..., None], 255, 0).astype(np.uint8).repeat(4, -1)  # a white disc on transparent black
+    path = film("a.mov", [rgba], layout="rgba", **{**LOSSLESS, "codec": "png"}, pixels="rgba")
+    (frame,) = clip.read(path, size=37)
+    assert frame.pixels.shape[3] == 37 and ((frame.alpha > 0) & (frame.alpha < 1)).sum() > 0
+    assert frame.pixels.min() > 1 - 1e-5

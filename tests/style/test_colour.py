@@ -8,6 +8,7 @@ import pytest
 import torch
 from scipy.linalg import sqrtm
 from skimage.color import rgb2lab
+from skimage.exposure import match_histograms
 from torch import Tensor
 
 from impasto.style import colour
@@ -107,3 +108,28 @@ def test_a_picture_matched_to_one_colour_gets_that_colour(photo: Make) -> None:
     for match in (colour.histogram_matched, colour.covariance_matched):
         result = match(photo(32), flat)
         torch.testing.assert_close(result, flat[..., :1, :1].expand_as(result), rtol=0, atol=0.01)
+
+
+def test_histogram_matching_is_scikit_images_where_all_pixels_count(photo: Make, painting: Make) -> None:
+    before, reference = photo(60), painting(48)
+    wanted = match_histograms(before[0].numpy(), reference[0].numpy(), channel_axis=0)
+    np.testing.assert_array_equal(colour.histogram_matched(before, reference)[0].numpy(), wanted)
+
+
+@pytest.mark.parametrize("match", [colour.histogram_matched, colour.covariance_matched])
+def test_pixels_of_no_weight_are_as_if_they_were_not_there(match: Callable[..., Tensor], photo: Make) -> None:
+    left, right = photo(64)[..., :32], photo(64)[..., 32:]
+    before, reference = (torch.cat([p, torch.rand_like(p)], 3) for p in (left, right))
+    weight = torch.ones(1, 1, *left.shape[2:])
+    weight = torch.cat([weight, torch.zeros_like(weight)], 3)
+    found = match(before, reference, weight, weight)[..., :32]
+    torch.testing.assert_close(found, match(left, right), rtol=0, atol=1e-4)
+
+
+def test_a_pixel_of_weight_two_counts_as_two() -> None:
+    levels = torch.rand(1, 3, 1, 6, generator=torch.Generator().manual_seed(0))
+    doubled = torch.cat([levels, levels[..., :2]], 3)
+    weight = torch.tensor([2.0, 2, 1, 1, 1, 1]).view(1, 1, 1, 6)
+    before = torch.linspace(0, 1, 30).view(1, 1, 5, 6).expand(1, 3, 5, 6)
+    for match in (colour.histogram_matched, colour.covariance_matched):
+        torch.testing.assert_close(match(before, levels, None, weight), match(before, doubled), rtol=0, atol=1e-5)

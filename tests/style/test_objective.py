@@ -315,3 +315,40 @@ def test_an_anchor_pulls_where_it_is_trusted(photo: Callable[[int], Tensor]) -> 
     pull = 2 * 5.0 * trust * (picture - near) / picture.numel()
     torch.testing.assert_close(gradient - free.gradient(picture)[1], pull)
     assert terms["temporal"] == pytest.approx(5.0 * (trust * (picture - near).square()).mean().item(), rel=1e-5)
+
+
+@pytest.mark.parametrize("tile", [64, 4096])
+def test_what_cannot_be_seen_counts_for_nothing(
+    tile: int, photo: Callable[[int], Tensor], painting: Callable[[int], Tensor]
+) -> None:
+    """Terms and gradient against means weighted by alpha, written out for the whole picture."""
+    content, pattern = photo(175)[..., :-2], painting(150)
+    picture = (content + 0.1 * torch.randn(content.shape, generator=torch.Generator().manual_seed(0))).clamp(0, 1)
+    visible, mask = (2 * waves(*content.shape[2:]) - 1).clamp(0, 1), waves(*content.shape[2:]).flip(3)
+    assert 0.2 < (visible == 0).float().mean() < 0.8
+    eye = compact_eye(levels=2, tile=tile)
+    goal = goal_of(eye, content, [(pattern, mask)], losses.gram, (2.0, 0.3, 0.7))
+    terms, gradient = dataclasses.replace(goal, visible=visible).gradient(picture)
+
+    def mean(values: Tensor, weight: Tensor) -> Tensor:
+        weight = weight.expand_as(values)
+        return (values * weight).sum() / weight.sum()
+
+    picture.requires_grad_()
+    style = torch.zeros(())
+    for seen, wanted in zip(naive_pyramid(picture, 2), naive_pyramid(pattern, 2), strict=True):
+        found, aim = (eye.network(p, list(COMPACT_LAYERS)) for p in (seen, wanted))
+        for name, weight in COMPACT_LAYERS.items():
+            loss = losses.gram(naive_moments(found[name], mask * visible), naive_moments(aim[name], None))
+            style = style + weight * loss * mean(mask, visible) / 2 / sum(COMPACT_LAYERS.values())
+    (f,) = eye.network(content, ["block3_conv4"]).values()
+    (g,) = eye.network(picture, ["block3_conv4"]).values()
+    f, weight = f.bfloat16().float(), F.adaptive_avg_pool2d(visible, f.shape[2:])
+    centre = (f * weight).sum((2, 3), keepdim=True) / weight.sum()
+    kept = mean((g - f).square(), weight) / mean((f - centre).square(), weight)
+    down = picture.diff(dim=2).square() * torch.minimum(visible[..., 1:, :], visible[..., :-1, :])
+    across = picture.diff(dim=3).square() * torch.minimum(visible[..., 1:], visible[..., :-1])
+    naive = 2.0 * style, 0.3 * kept, 0.7 * (down.sum() + across.sum()) / (3 * visible.sum())
+    (wanted,) = torch.autograd.grad(sum(naive), picture)  # type: ignore[arg-type]
+    assert list(terms.values()) == pytest.approx([term.item() for term in naive], rel=1e-4)
+    assert relative(gradient, wanted) < 1e-4

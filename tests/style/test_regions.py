@@ -81,3 +81,24 @@ def test_a_mask_of_zeros_and_ones_is_warned_of() -> None:
     half[..., 8:] = 1 / 255  # as numpy's booleans are saved
     with pytest.warns(ImpastoWarning, match="255"):
         regions.mask(Picture(half), 16, 16)
+
+
+def test_a_mask_beside_what_can_be_seen_is_refused() -> None:
+    with pytest.raises(SettingsError, match=r"^mask 1 is \(nearly\) empty where the content can be seen: "):
+        regions.shared_out([left_half()], None, 1 - left_half())
+
+
+def test_opaque_pictures_count_everywhere() -> None:
+    assert regions.visible(None) is None and regions.visible(torch.ones(1, 1, 8, 12)) is None
+    assert regions.visible(left_half()) is not None
+
+
+def test_the_networks_see_nothing_of_what_is_hidden_and_little_of_what_is_faint() -> None:
+    pixels, faint = torch.rand(1, 3, 16, 16), torch.ones(1, 1, 16, 16)
+    faint[..., 8:], faint[..., 12:] = 1 / 255, 0
+    black, white = (torch.where(faint == 1, pixels, torch.tensor(hidden)) for hidden in (0.0, 1.0))
+    seen = regions.opaque(black, faint), regions.opaque(white, faint)
+    assert torch.equal(seen[0][..., :8], pixels[..., :8])
+    assert (seen[0] - seen[1]).abs().max() < 0.03
+    hidden = (faint > 0).float()
+    assert torch.equal(regions.opaque(black, hidden), regions.opaque(torch.where(hidden == 0, 1.0, black), hidden))

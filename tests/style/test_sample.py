@@ -2,16 +2,18 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 from safetensors.torch import load_file, save_file
 from skimage import data
 from torch import Tensor
 
-from impasto.errors import SettingsError
+from impasto.errors import PictureError, SettingsError
 from impasto.perception import registry
 from impasto.picture import Picture, resize
-from impasto.style import draft, sample
+from impasto.style import draft, losses, sample
 from impasto.style.anystyle import LAYERS
 from impasto.style.objective import Eye
 from impasto.style.sample import Painting
@@ -123,3 +125,51 @@ def test_files_of_others_are_refused(saved: Path, tmp_path: Path) -> None:
     saved.write_bytes(whole[: len(whole) // 2])
     with pytest.raises(SettingsError, match="damaged"):
         sample.load(saved, CPU)
+
+
+def disc(height: int, width: int, radius: float) -> Tensor:
+    y, x = torch.arange(height).view(-1, 1) - height / 2, torch.arange(width) - width / 2
+    return (x**2 + y**2 < radius**2).float()[None, None]
+
+
+def test_transparent_parts_of_a_picture_are_no_style(coffee: Picture) -> None:
+    """Its statistics are those of the opaque picture within the disc; hidden colours are in none of them."""
+    alpha, eye = disc(256, 384, 100), Eye(registry.load("compact"), dict.fromkeys(LAYERS, 1.0), (), levels=3)
+    black, red = (
+        sample.painting(Picture(torch.where(alpha > 0, coffee.pixels, torch.tensor(c).view(1, 3, 1, 1)), alpha))
+        for c in ((0.0, 0.0, 0.0), (1.0, 0.0, 0.0))
+    )
+    assert black.visible is not None
+    assert torch.equal(black.pixels, red.pixels) and torch.equal(black.visible, red.visible)
+    inside = coffee.pixels[0, :, alpha[0, 0] > 0].double().numpy()
+    torch.testing.assert_close(black.colours.mean, torch.from_numpy(inside.mean(1)).float())
+    torch.testing.assert_close(black.colours.covariance, torch.from_numpy(np.cov(inside)).float(), atol=1e-5, rtol=0)
+    found, wanted = (eye.statistics(*p)[0] for p in ((black.pixels, black.visible), (coffee.pixels, alpha)))
+    for name in LAYERS:
+        assert losses.wasserstein(found[name], wanted[name]) < 0.01  # against 0.4 with black for the ground
+
+
+def test_a_transparent_margin_changes_nothing(coffee: Picture) -> None:
+    alpha = F.pad(torch.ones(1, 1, 256, 384), (50, 9, 0, 77))
+    wider = sample.painting(Picture(F.pad(coffee.pixels, (50, 9, 0, 77), value=0.3), alpha))
+    assert wider.visible is None and torch.equal(wider.pixels, coffee.pixels)
+
+
+def test_a_style_of_a_picture_with_alpha_is_saved_as_what_can_be_seen(tmp_path: Path, coffee: Picture) -> None:
+    alpha, files = disc(256, 384, 100), (tmp_path / "a.style", tmp_path / "b.style")
+    for hidden, file in zip((0.0, 1.0), files, strict=True):
+        sample.save(Picture(torch.where(alpha > 0, coffee.pixels, hidden), alpha), file)
+    assert files[0].read_bytes() == files[1].read_bytes()
+    inside = coffee.pixels[0, :, alpha[0, 0] > 0].mean(1)
+    torch.testing.assert_close(sample.load(files[0], CPU).colours.mean, inside, atol=1e-3, rtol=0)
+
+
+@pytest.mark.parametrize("alpha", [0.0, 1 / 255, "a corner"])
+def test_a_transparent_style_is_refused(tmp_path: Path, coffee: Picture, alpha: float | str) -> None:
+    shown = torch.zeros(1, 1, 256, 384) if alpha == "a corner" else torch.full((1, 1, 256, 384), float(alpha))
+    if alpha == "a corner":
+        shown[..., :8, :30] = 1
+    for use in (sample.painting, lambda p: sample.save(p, tmp_path / "x.style"), lambda p: stylize(coffee, p)):
+        with pytest.raises(PictureError, match=r"^the style picture is (wholly transparent|too narrow at 30x8)"):
+            use(Picture(coffee.pixels, shown))
+    assert not list(tmp_path.iterdir())

@@ -120,6 +120,71 @@ def test_momentum_is_carried_from_scale_to_scale(
     assert seen == [(0, True, False), (run[0].steps, True, True)]
 
 
+def cut_outs(picture: Picture) -> tuple[Picture, Picture, Tensor]:
+    """The same to the eye, with black and with red under what is transparent; and where it can be seen, softly."""
+    height, width = picture.pixels.shape[2:]
+    y, x = torch.arange(height).view(-1, 1) - height / 2, torch.arange(width) - width / 2
+    alpha = (height / 3 - (x**2 + y**2).sqrt()).div(4).clamp(0, 1)[None, None]
+    hidden = (torch.zeros(1, 3, 1, 1), torch.tensor([1.0, 0, 0]).view(1, 3, 1, 1))
+    black, red = (Picture(torch.where(alpha > 0, picture.pixels, c), alpha) for c in hidden)
+    return black, red, alpha
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"quality": "draft"},
+        {"steps": 2, "variation_weight": 0.5},
+        {"steps": 1, "start": "style", "size": 300, "tile": 256},
+        {"steps": 1, "start": "content", "size": 70, "optimiser": "lbfgs"},
+        {"quality": "draft", "colour": "luminance"},
+        {"quality": "draft", "colour": "histogram", "size": 64},
+        {"quality": "draft", "colour": "covariance"},
+        {"quality": "draft", "masks": [left_half()], "protect": left_half(30, 40)},
+        {"strength": 0},
+        {"strength": 0, "size": 41},
+        {"quality": "gatys", "steps": 1, "style_layers": ("block1_conv1", "block2_conv1")},
+    ],
+)
+def test_colours_that_cannot_be_seen_decide_nothing(
+    options: dict[str, Any], content: Picture, style: Picture, narrow_vgg19: Path
+) -> None:
+    if options.get("quality") == "gatys":
+        options = {**options, "weights": narrow_vgg19}
+    if "masks" in options:
+        options = {**options, "protect": Picture(options["protect"].pixels.flip(3))}
+    black, red, _ = cut_outs(content)
+    results = [stylize(given, style, **options) for given in (black, red)]
+    assert torch.equal(results[0].pixels, results[1].pixels)
+    assert results[0].alpha is not None and results[1].alpha is not None
+    assert torch.equal(results[0].alpha, results[1].alpha)
+    styled = [stylize(content, given, **options) for given in cut_outs(style)[:2]]
+    assert torch.equal(styled[0].pixels, styled[1].pixels)
+    opaque = torch.ones_like(content.pixels[:, :1])
+    plain, same = stylize(content, style, **options), stylize(Picture(content.pixels, opaque), style, **options)
+    assert torch.equal(plain.pixels, same.pixels)
+
+
+def test_a_cut_out_is_painted_like_its_crop(photo: Make, painting: Make) -> None:
+    content, style, half = photo(192), Picture(painting(192)), left_half(128, 192).pixels[:, :1]
+    cut = stylize(Picture(content * half, half), style, quality="draft").pixels[..., :96]
+    crop = stylize(Picture(content[..., :96]), style, quality="draft", size=128, style_scale=192 / 128).pixels
+    black = stylize(Picture(content * half), style, quality="draft").pixels[..., :96]
+    assert (cut - crop).abs().mean() < 0.01
+    assert (black - crop).abs().mean() > 0.1  # if what is hidden counted
+
+
+def test_a_content_of_which_nothing_can_be_seen_is_refused(content: Picture, style: Picture) -> None:
+    with pytest.raises(PictureError, match=r"^the content picture is wholly transparent"):
+        stylize(Picture(content.pixels, torch.zeros_like(content.pixels[:, :1])), style)
+
+
+def test_a_start_has_the_content_where_it_is_transparent(content: Picture, style: Picture) -> None:
+    clear = torch.zeros_like(content.pixels[:, :1])
+    from_nothing = stylize(content, style, steps=1, start_from=Picture(torch.ones_like(content.pixels), clear))
+    assert torch.equal(from_nothing.pixels, stylize(content, style, steps=1, start_from=content).pixels)
+
+
 def test_alpha_comes_back_at_the_size_of_the_result(content: Picture, style: Picture) -> None:
     with_alpha = dataclasses.replace(content, alpha=left_half().pixels[:, :1])
     result = stylize(with_alpha, style, steps=1)

@@ -130,7 +130,7 @@ def test_the_start_has_the_samples_colours_and_no_order() -> None:
 
 
 def test_a_texture_has_its_samples_statistics(eye: Eye, tile: Tensor) -> None:
-    picture = sample.Painting(registry_sample("mosaic")).at(640)
+    picture = sample.Painting(registry_sample("mosaic")).fitted(640)[0]
     wanted, found = eye.statistics(picture)[0], eye.statistics(tile)[0]
     start = eye.statistics(noise([sample.Painting(picture)], [1.0], 64, 128, 0))[0]
     for name in LAYERS:
@@ -224,3 +224,18 @@ def test_the_border_of_a_sample_is_no_part_of_the_texture() -> None:
         results.append(last.result().pixels)
     apart = (bare.mean() - framed.mean()).item()
     assert (results[1].mean() - results[0].mean()).abs().item() < 0.8 * apart  # 0.94 if the border counts
+
+
+def test_transparent_parts_of_a_sample_are_no_texture() -> None:
+    shown, alpha = photograph(160, 160), torch.zeros(1, 1, 160, 160)
+    alpha[..., 20:140, 20:100] = 1
+    alpha[..., 20:60, 20:60] = 0  # an L
+    results = []
+    for hidden in (0.0, 1.0):
+        *_, last = synthesising(
+            Job([Picture(torch.where(alpha > 0, shown, hidden), alpha)], (64, 64)), Settings(steps=3)
+        )
+        results.append(last.result().pixels)
+    assert torch.equal(results[0], results[1])
+    inside = shown[0, :, alpha[0, 0] > 0].mean(1)
+    assert (results[0].mean((2, 3))[0] - inside).abs().max() < 0.1

@@ -300,3 +300,29 @@ def test_content_statistics_run_along_smoothly(tmp_path: Path, coffee: Picture, 
         means.append(painter.content["pixels"].mean.mean().item())
     steps = [abs(b - a) for a, b in pairwise(means)]
     assert max(steps) < 0.11 * 0.2 * still.mean().item()
+
+
+@pytest.mark.parametrize("quality", ["draft", "fine"])
+def test_what_is_transparent_in_a_frame_counts_for_nothing(
+    tmp_path: Path, coffee: Picture, still: Tensor, quality: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(video, "BEGINNING", 2)
+    monkeypatch.setattr(video, "REFINING", 2)
+    alpha = torch.zeros(1, 1, HEIGHT, WIDTH)
+    alpha[..., 20:70, 30:90] = 1
+    results = []
+    for name, hidden in (("black", 0.0), ("white", 1.0)):
+        source = tmp_path / name
+        source.mkdir()
+        for number in range(3):
+            shown = torch.zeros_like(alpha) if number == 0 else alpha.roll(number, 3)  # it fades in from nothing
+            Picture(torch.where(shown > 0, still, hidden), shown).save(source / f"{number}.png")
+        results.append(painted(Job(source, [Style(coffee)], tmp_path / f"{name}_out"), Settings(quality=quality)))
+    for black, white in zip(*results, strict=True):
+        assert torch.equal(black, white)
+    seen = (alpha.roll(2, 3) > 0)[0, 0]
+    colours = results[0][2][0, :, seen].mean(1) - coffee.pixels.mean((0, 2, 3))
+    assert colours.norm() < (still[0, :, seen].mean(1) - coffee.pixels.mean((0, 2, 3))).norm() / 2
+    second = sorted((tmp_path / "black_out").iterdir())[1]
+    kept = read(second).alpha
+    assert kept is not None and torch.equal(kept, alpha.roll(1, 3))

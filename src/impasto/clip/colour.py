@@ -13,6 +13,7 @@ from torch import Tensor
 from impasto.clip import hdr
 from impasto.clip.info import Info
 from impasto.errors import ClipError
+from impasto.picture import Picture
 
 SCALER = Interpolation.BICUBIC | Interpolation.ACCURATE_RND | Interpolation.FULL_CHR_H_INT
 WEIGHTS = {  # of red and blue in luma, by the code point of the matrix
@@ -65,6 +66,9 @@ def matrix_of(frame: VideoFrame) -> int:
 
 def to_tensors(frame: VideoFrame, info: Info, width: int, height: int) -> tuple[Tensor, Tensor | None]:
     """Give pixels [1, 3, height, width] and alpha [1, 1, height, width] of a decoded frame."""
+    if has_alpha(frame) and (frame.width, frame.height) != (width, height):  # libswscale does not multiply alpha in
+        shown = Picture(*to_tensors(frame, info, frame.width, frame.height)).resized(height, width)
+        return shown.pixels, shown.alpha
     bits = frame.format.components[0].bits
     if is_yuv(frame):
         channels = _samples(frame, width, height, "yuva444p16le" if has_alpha(frame) else "yuv444p16le", info)

@@ -47,9 +47,8 @@ class Folder:
 
     def _read(self, file: Path, size: int | None) -> tuple[Tensor, Tensor | None]:
         read = picture.read(file)
-        if size is None:
-            return read.pixels, read.alpha
-        return picture.fit(read.pixels, size), None if read.alpha is None else picture.fit(read.alpha, size)
+        read = read if size is None else read.fitted(size)
+        return read.pixels, read.alpha
 
     def frames(self) -> Iterator[Frame]:
         width, height, count = self.info.width, self.info.height, 0

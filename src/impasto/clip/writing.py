@@ -34,7 +34,7 @@ from impasto.clip.info import Info
 from impasto.clip.reading import Clip
 from impasto.errors import ClipError, SettingsError, warn
 from impasto.files import check_place, replacing
-from impasto.picture import resize
+from impasto.picture import Picture, resize
 
 FINISHED = {".mp4": {"movflags": "+faststart+use_metadata_tags"}, ".mov": {"movflags": "+faststart+use_metadata_tags"}}
 
@@ -209,7 +209,9 @@ class VideoWriter:
             raise ValueError(f"frame of {tuple(pixels.shape[2:])}, not {self.given.height, self.given.width}")
         channels = pixels
         if self.alpha:
-            channels = torch.cat([pixels, torch.ones_like(pixels[:, :1]) if alpha is None else alpha], 1)
+            shown = Picture(pixels, alpha).resized(self.info.height, self.info.width)
+            alpha = torch.ones_like(shown.pixels[:, :1]) if shown.alpha is None else shown.alpha
+            channels = torch.cat([shown.pixels, alpha], 1)
         elif alpha is not None:
             if not self._laid and alpha.min() < 1:
                 self._laid = True

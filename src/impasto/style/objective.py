@@ -110,7 +110,10 @@ class Anchor:
 
 @dataclass(frozen=True)
 class Goal:
-    """Everything the optimiser needs to judge a picture of one size."""
+    """Everything the optimiser needs to judge a picture of one size.
+
+    With `visible`, all losses are means over what is visible, as if there were nothing else.
+    """
 
     eye: Eye
     regions: list[Region]
@@ -122,6 +125,7 @@ class Goal:
     variation_weight: float = 0.0
     variation_power: int = 2
     anchor: Anchor | None = None
+    visible: Tensor | None = None  # [1, 1, H, W] in [0, 1]: how much each pixel counts; None: all do
 
     def gradient(self, picture: Tensor) -> tuple[dict[str, float], Tensor]:
         """Weighted terms of the loss of `picture` [1, 3, H, W], and its gradient.
@@ -142,12 +146,12 @@ class Goal:
         torch.autograd.backward([reduced for reduced, _ in judged], [pull for _, pull in judged])
         terms = {"style": style, "content": content, "variation": 0.0}
         if self.variation_weight:
-            variation = self.variation_weight * losses.total_variation(picture, self.variation_power)
+            variation = self.variation_weight * losses.total_variation(picture, self.variation_power, self.visible)
             variation.backward()
             terms["variation"] = variation.item()
         if self.anchor is not None:
             distance = self.anchor.trust * (picture - self.anchor.picture).square()
-            temporal = self.anchor.weight * distance.mean()
+            temporal = self.anchor.weight * losses.mean(distance, self.visible)
             temporal.backward()
             terms["temporal"] = temporal.item()
         assert picture.grad is not None
@@ -155,13 +159,22 @@ class Goal:
 
     @cached_property
     def _content_powers(self) -> dict[str, Tensor | float]:
-        return {name: losses.variance(f) if self.relative else 1.0 for name, f in self.contents.items()}
+        weights = self._content_weights
+        return {n: losses.variance(f, weights[n]) if self.relative else 1.0 for n, f in self.contents.items()}
+
+    @cached_property
+    def _content_weights(self) -> dict[str, Tensor | None]:
+        """`visible` on the grids of the contents' features."""
+        if self.visible is None:
+            return dict.fromkeys(self.contents)
+        return {n: F.adaptive_avg_pool2d(self.visible, (f.shape[2], f.shape[3])) for n, f in self.contents.items()}
 
     def _descend(self, level: int, levels: int, leaf: Tensor, contents: list[str]) -> tuple[float, float]:
         """Add the gradient of one reduction's losses to `leaf.grad`; return its style and content losses."""
         tiles = self.eye.tiles(leaf)
         layers = list(dict.fromkeys([*self.eye.style_layers, *contents]))
-        grids = [mask_on_grids(region.mask, leaf, list(self.eye.style_layers)) for region in self.regions]
+        masks = [within(region.mask, self.visible) for region in self.regions]
+        grids = [mask_on_grids(mask, leaf, list(self.eye.style_layers)) for mask in masks]
 
         def look(tile: Tile) -> tuple[dict[str, Tensor], list[Moments], Tensor]:
             features = self.eye.look(leaf, tile, layers)
@@ -190,7 +203,7 @@ class Goal:
         weights = self.eye.style_layers
         for region, found in zip(self.regions, totals, strict=True):
             if level < len(region.statistics):
-                area = 1.0 if region.mask is None else region.mask.mean().item()
+                area = 1.0 if region.mask is None else losses.mean(region.mask, self.visible).item()
                 share = area / min(levels, len(region.statistics))
                 for name, wanted in region.statistics[level].items():
                     loss = loss + share * weights[name] * self.style_loss(found[name], wanted)
@@ -202,9 +215,20 @@ class Goal:
         for name in contents:
             wanted = self.contents[name]
             here = tile.of(wanted, stride(name)).float()
-            share = here.numel() / wanted.numel() / len(contents)
-            loss = loss + share * losses.content(features[name], here, self._content_powers[name])
+            share, weight = here.numel() / wanted.numel(), self._content_weights[name]
+            if weight is not None:
+                total_weight, weight = weight.sum(), tile.of(weight, stride(name))
+                share = (weight.sum() / total_weight.clamp_min(1e-9)).item()
+            term = losses.content(features[name], here, self._content_powers[name], weight)
+            loss = loss + share / len(contents) * term
         return self.content_weight * loss
+
+
+def within(mask: Tensor | None, visible: Tensor | None) -> Tensor | None:
+    """Both masks [1, 1, H, W] at once, where None is everywhere."""
+    if mask is None or visible is None:
+        return visible if mask is None else mask
+    return mask * visible
 
 
 def mask_on_grids(mask: Tensor | None, picture: Tensor, layers: list[str]) -> dict[str, Tensor | None]:

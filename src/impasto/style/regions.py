@@ -1,10 +1,12 @@
-"""Masks: where each style goes, and what stays untouched."""
+"""Masks: where each style goes, what stays untouched, and what of a picture can be seen at all."""
 
 import torch
 from torch import Tensor
 
 from impasto.errors import SettingsError, warn
-from impasto.picture import Picture, resize
+from impasto.picture import Picture, resize, spread
+
+NOTHING = 1e-4  # share of a picture below which a mask, or what is visible, is as good as empty
 
 
 def mask(picture: Picture, height: int, width: int) -> Tensor:
@@ -17,8 +19,25 @@ def mask(picture: Picture, height: int, width: int) -> Tensor:
     return resize(grey.double(), height, width).float()  # in float32 white would become a little less than 1
 
 
-def shared_out(masks: list[Tensor], protect: Tensor | None) -> list[Tensor]:
+def visible(alpha: Tensor | None) -> Tensor | None:
+    """How much each pixel counts, [1, 1, H, W] in [0, 1]: its `alpha`. None where all pixels do, wholly."""
+    return None if alpha is None or bool((alpha == 1).all()) else alpha
+
+
+def opaque(pixels: Tensor, alpha: Tensor | None) -> Tensor:
+    """`pixels` [1, 3, H, W] as the networks, which know no alpha, shall see them.
+
+    What is transparent has the colours around it, so that what can be seen is alone in deciding. From an alpha of 1/4
+    down a pixel's own colour fades into them.
+    """
+    return pixels if alpha is None else spread(pixels, (4 * alpha).clamp(max=1).square())
+
+
+def shared_out(masks: list[Tensor], protect: Tensor | None, visible: Tensor | None = None) -> list[Tensor]:
     """`masks` [1, 1, H, W] scaled down so that they never sum to more than 1, and to nothing where `protect` is 1.
+
+    Args:
+        visible: [1, 1, H, W], as of the function of that name: a mask must not lie beside it.
 
     Raises:
         SettingsError: a mask leaves its style nowhere to go.
@@ -27,6 +46,9 @@ def shared_out(masks: list[Tensor], protect: Tensor | None) -> list[Tensor]:
     free = 1 if protect is None else 1 - protect
     shared = [m / crowd * free for m in masks]
     for number, m in enumerate(shared, 1):
-        if m.mean() < 1e-4:
-            raise SettingsError(f"mask {number} is (nearly) empty: its style would go nowhere; white marks the inside")
+        if (m if visible is None else m * visible).mean() < NOTHING:
+            where = "" if visible is None else " where the content can be seen"
+            raise SettingsError(
+                f"mask {number} is (nearly) empty{where}: its style would go nowhere; white marks the inside"
+            )
     return shared

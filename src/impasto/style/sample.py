@@ -11,7 +11,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from impasto import provenance, weights
-from impasto.errors import SettingsError
+from impasto.errors import PictureError, SettingsError
 from impasto.files import replacing
 from impasto.perception import registry
 from impasto.perception.compact import TAPS, Compact
@@ -19,37 +19,48 @@ from impasto.picture import SHORTEST_SIDE, Picture, fit
 from impasto.style.anystyle import LAYERS, LEVELS, SMALLEST, AnyStyle, flat
 from impasto.style.draft import Canvas
 from impasto.style.objective import Eye, Moments
+from impasto.style.regions import opaque, visible
 from impasto.style.statistics import StyleStatistics, measure
 
 EXTENSION = ".style"
 FORMAT = "impasto style 1"
+FAINT = 0.01  # mean alpha, within the frame of what can be seen, below which a picture shows no style
 LARGEST = 1024  # pixels: long side of the picture whose statistics are saved where nobody says another
 
 
 @dataclass(frozen=True)
 class Painting:
-    """A style picture [1, 3, H, W], and how broad its brush is in the result."""
+    """A style picture [1, 3, H, W], how much each of its pixels counts, and how broad its brush is in the result."""
 
     pixels: Tensor
     scale: float = 1.0  # long side of the style picture over that of the result
+    visible: Tensor | None = None  # [1, 1, H, W] in [0, 1]; None: all pixels count
 
     @property
     def colours(self) -> StyleStatistics:
-        return measure(self.pixels)
+        return measure(self.pixels, self.visible)
 
-    def at(self, side: int) -> Tensor:
-        """The picture for a result of `side` pixels: never enlarged, which would teach the optimiser to blur."""
+    def at(self, side: int) -> tuple[Tensor, Tensor | None]:
+        """`pixels` and `visible` for a result of `side` pixels.
+
+        They are never enlarged, which would teach the optimiser to blur.
+        """
         longer, shorter = max(self.pixels.shape[2:]), min(self.pixels.shape[2:])
         floor = math.ceil(SHORTEST_SIDE * longer / shorter)
-        return fit(self.pixels, min(max(round(side * self.scale), floor), longer))
+        return self.fitted(min(max(round(side * self.scale), floor), longer))
+
+    def fitted(self, side: int) -> tuple[Tensor, Tensor | None]:
+        """`pixels` and `visible` with a long side of `side` pixels."""
+        return fit(self.pixels, side), None if self.visible is None else fit(self.visible, side)
 
     def levels(self, eye: Eye, side: int, whole: int) -> list[Moments]:
         """What the optimiser aims at, when it paints at `side` pixels what will have `whole` at last."""
-        return eye.statistics(self.at(side))
+        return eye.statistics(*self.at(side))
 
     def drafted(self, model: AnyStyle, side: int, whole: int, dtype: torch.dtype | None, tile: int) -> Moments:
         """What the any-style network needs."""
-        return Canvas(model, self.at(side), dtype, tile).moments()
+        pixels, visible = self.at(side)
+        return Canvas(model, pixels, dtype, tile).moments(visible)
 
 
 @dataclass(frozen=True)
@@ -81,8 +92,40 @@ class Saved:
 Sample = Painting | Saved
 
 
+def painting(picture: Picture, scale: float = 1.0) -> Painting:
+    """The style that a picture shows: what is transparent in it is none, and a margin of it gives no scale.
+
+    Raises:
+        PictureError: too little of it can be seen.
+    """
+    pixels, alpha = picture.pixels, picture.alpha
+    if alpha is not None:
+        seen = [(alpha > 0).any(axis).flatten().nonzero().flatten() for axis in (3, 2)]
+        down, across = (slice(int(i[0]), int(i[-1]) + 1) if len(i) else slice(0, 0) for i in seen)
+        pixels, alpha = pixels[..., down, across], alpha[..., down, across]
+        if not alpha.numel() or alpha.mean() < FAINT:
+            raise PictureError("the style picture is wholly transparent, or nearly so: it shows no style")
+        alpha = visible(alpha)
+    check_wide("style", pixels)
+    return Painting(opaque(pixels, alpha), scale, alpha)
+
+
+def check_wide(name: str, pixels: Tensor) -> None:
+    """Refuse a picture [1, 3, H, W] that is too narrow for the networks.
+
+    Raises:
+        PictureError: it is.
+    """
+    shorter, longer = sorted(pixels.shape[2:])
+    if shorter < SHORTEST_SIDE:
+        remedy = "; take a larger --size" if name == "content" else ""
+        raise PictureError(
+            f"the {name} picture is too narrow at {longer}x{shorter}: {SHORTEST_SIDE} pixels at least{remedy}"
+        )
+
+
 def save(
-    painting: Picture,
+    style: Picture,
     path: Path,
     *,
     size: int | None = None,
@@ -98,22 +141,23 @@ def save(
 
     Raises:
         SettingsError: another extension, or a place that cannot be written.
+        PictureError: too little of the picture can be seen.
     """
     if path.suffix.lower() != EXTENSION:
         raise SettingsError(f"{path}: a saved style ends in {EXTENSION}")
-    pixels = painting.pixels
-    side = size or min(max(pixels.shape[2:]), LARGEST)
-    sized = Painting(pixels, scale).at(side)
+    sample = painting(style, scale)
+    sized, weight = sample.at(size or min(max(sample.pixels.shape[2:]), LARGEST))
     if min(sized.shape[2:]) < SMALLEST:  # all octaves that the any-style network looks at must be there
-        sized = fit(sized, math.ceil(SMALLEST * max(sized.shape[2:]) / min(sized.shape[2:])))
+        side = math.ceil(SMALLEST * max(sized.shape[2:]) / min(sized.shape[2:]))
+        sized, weight = Painting(sized, visible=weight).fitted(side)
     eye = Eye(registry.load("compact"), dict.fromkeys(LAYERS, 1.0), (), levels=16)
-    named = {f"{i}/{name}": s for i, octave in enumerate(eye.statistics(sized)) for name, s in octave.items()}
-    named["colours"] = measure(sized)
+    named = {f"{i}/{name}": s for i, octave in enumerate(eye.statistics(sized, weight)) for name, s in octave.items()}
+    named["colours"] = measure(sized, weight)
     tensors = {f"{name}/{part}": getattr(s, part) for name, s in named.items() for part in ("mean", "second", "weight")}
     recipe = provenance.drawn_recipe(
         "style", {"size": size, "style_scale": scale}, {"compact": weights.sha256_of("compact")}
     )
-    recipe["content"] = source or provenance.unnamed(pixels.cpu().numpy().tobytes())
+    recipe["content"] = source or provenance.unnamed(style.pixels.cpu().numpy().tobytes())
     try:
         with replacing(path) as part:
             save_file(tensors, part, {"format": FORMAT, provenance.XMP: provenance.packet(recipe).decode()})

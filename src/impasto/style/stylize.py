@@ -22,8 +22,8 @@ from impasto.errors import PictureError, SettingsError
 from impasto.perception import registry
 from impasto.picture import SHORTEST_SIDE, Picture, fit, resize
 from impasto.style import colour, draft, losses, optimise, regions
-from impasto.style.objective import Eye, Goal, Moments, Region, total
-from impasto.style.sample import EXTENSION, Painting, Sample
+from impasto.style.objective import Eye, Goal, Moments, Region, total, within
+from impasto.style.sample import EXTENSION, Sample, check_wide, painting
 from impasto.style.sample import load as load_sample
 from impasto.style.settings import DEFAULT_MEMORY, MaxPixels, Quality, Settings
 from impasto.style.statistics import measure
@@ -139,12 +139,14 @@ class _Scene:
     """The pictures of a run, at the size of the result."""
 
     whole: Tensor  # [1, 3, H, W], the content as it is
-    source: Tensor  # the same in the colours the optimiser shall see
+    visible: Tensor | None  # [1, 1, H, W], how much each pixel of it counts; None where all do
+    source: Tensor  # [1, 3, H, W], the content without transparency, in the colours the optimiser shall see
     samples: list[Sample]  # the styles, in the colours the optimiser shall see
     areas: list[Tensor]  # [1, 1, H, W], where each style goes; empty for everywhere
     kept: Tensor | None  # [1, 1, H, W], what stays as it is
     first: Tensor | None  # [1, 3, H, W], the picture to start from
     alpha: Tensor | None
+    dpi: float | None  # of the content
 
 
 def _shares(job: Job, settings: Settings) -> tuple[float, ...]:
@@ -175,46 +177,62 @@ def _scene(job: Job, settings: Settings, processor: torch.device) -> _Scene:
         return given if isinstance(given, Picture) else picture.read(given, job.max_pixels)
 
     photo = opened(job.content)
-    whole = fit(photo.pixels, settings.size or min(max(photo.pixels.shape[2:]), LONGEST_DEFAULT)).to(processor)
+    photo = photo.fitted(settings.size or min(max(photo.pixels.shape[2:]), LONGEST_DEFAULT))
+    whole, visible = photo.pixels.to(processor), regions.visible(photo.alpha)
+    if visible is not None:
+        if visible.mean() < regions.NOTHING:
+            raise PictureError("the content picture is wholly transparent, or nearly so: there is nothing to paint")
+        visible = visible.to(processor)
     height, width = whole.shape[2:]
-    _check_wide("content", whole)
+    check_wide("content", whole)
     areas = [regions.mask(opened(m), height, width).to(processor) for m in job.masks]
     kept = None if job.protect is None else regions.mask(opened(job.protect), height, width).to(processor)
     if areas or kept is not None:
-        areas = regions.shared_out(areas or [torch.ones_like(whole[:, :1])], kept)
-    first = None if job.init_from is None else resize(opened(job.init_from).pixels, height, width).to(processor)
-    alpha = None if photo.alpha is None else resize(photo.alpha, height, width)
+        areas = regions.shared_out(areas or [torch.ones_like(whole[:, :1])], kept, visible)
+    source = regions.opaque(whole, visible)
+    first = None if job.init_from is None else _laid_on(source, opened(job.init_from))
+    source = colour.lightness(source) if settings.colour == "luminance" else source
+    samples = [sample_of(style, settings, whole, job.max_pixels, visible) for style in job.styles]
+    return _Scene(whole, visible, source, samples, areas, kept, first, photo.alpha, photo.dpi)
 
-    source = colour.lightness(whole) if settings.colour == "luminance" else whole
-    samples = [sample_of(style, settings, whole, job.max_pixels) for style in job.styles]
-    return _Scene(whole, source, samples, areas, kept, first, alpha)
+
+def _laid_on(ground: Tensor, given: Picture) -> Tensor:
+    """The picture, at the size of `ground` [1, 3, H, W], with the ground where it is transparent."""
+    given = given.resized(ground.shape[2], ground.shape[3])
+    pixels = given.pixels.to(ground)
+    return pixels if given.alpha is None else torch.lerp(ground, pixels, given.alpha.to(ground))
 
 
-def sample_of(style: PictureLike, settings: Settings, whole: Tensor, max_pixels: int = picture.MAX_PIXELS) -> Sample:
+def sample_of(
+    style: PictureLike,
+    settings: Settings,
+    whole: Tensor,
+    max_pixels: int = picture.MAX_PIXELS,
+    visible: Tensor | None = None,
+) -> Sample:
     """A style, in the colours that the settings want for the content `whole` [1, 3, H, W].
 
+    Args:
+        visible: [1, 1, H, W], how much each pixel of the content counts.
+
     Raises:
-        PictureError, SettingsError: it cannot be read, is too narrow, or is a saved style that cannot change colours.
+        PictureError, SettingsError: it cannot be read, shows too little, or is a saved style, whose colours stay.
     """
     if not isinstance(style, Picture) and Path(style).suffix.lower() == EXTENSION:
         if settings.colour != "style":
             raise SettingsError(f"a saved style keeps its colours: leave out colour {settings.colour}")
         return load_sample(style, whole.device)
-    pixels = (style if isinstance(style, Picture) else picture.read(style, max_pixels)).pixels.to(whole.device)
-    _check_wide("style", pixels)
+    given = style if isinstance(style, Picture) else picture.read(style, max_pixels)
+    sample = painting(given, settings.style_scale)
+    pixels, weight = sample.pixels.to(whole.device), sample.visible
+    weight = None if weight is None else weight.to(whole.device)
     if settings.colour == "luminance":
         pixels = colour.lightness(pixels)
     elif settings.colour == "histogram":
-        pixels = colour.histogram_matched(pixels, whole)
+        pixels = colour.histogram_matched(pixels, whole, weight, visible)
     elif settings.colour == "covariance":
-        pixels = colour.covariance_matched(pixels, whole)
-    return Painting(pixels, settings.style_scale)
-
-
-def _check_wide(name: str, pixels: Tensor) -> None:
-    shorter, longer = sorted(pixels.shape[2:])
-    if shorter < SHORTEST_SIDE:
-        raise PictureError(f"the {name} picture is too narrow at {longer}x{shorter}: {SHORTEST_SIDE} pixels at least")
+        pixels = colour.covariance_matched(pixels, whole, weight, visible)
+    return replace(sample, pixels=pixels, visible=weight)
 
 
 def eye_for(
@@ -270,12 +288,25 @@ def _goal(
         placed = [Region(s, area) for s, area in zip(statistics, areas, strict=True)]
     else:
         placed = [Region(blend(statistics, shares), areas[0] if areas else None)]
-    return goal_for(eye, placed, target, settings, quality)
+    visible = None if scene.visible is None else resize(scene.visible, height, width)
+    return goal_for(eye, placed, target, settings, quality, visible)
 
 
-def goal_for(eye: Eye, regions: list[Region], target: Tensor, settings: Settings, quality: Quality) -> Goal:
-    """How a picture is judged that shall have the styles of `regions` and the content of `target`, and its size."""
+def goal_for(
+    eye: Eye,
+    regions: list[Region],
+    target: Tensor,
+    settings: Settings,
+    quality: Quality,
+    visible: Tensor | None = None,
+) -> Goal:
+    """How a picture is judged that shall have the styles of `regions` and the content of `target`, and its size.
+
+    Args:
+        visible: [1, 1, H, W], how much each pixel counts; all do by default.
+    """
     relative = quality.style_loss != "classic"
+    values = target.numel() if visible is None else 3 * visible.sum().item()
     return Goal(
         eye,
         regions,
@@ -284,8 +315,9 @@ def goal_for(eye: Eye, regions: list[Region], target: Tensor, settings: Settings
         relative=relative,
         style_weight=settings.strength * quality.style_weight,
         content_weight=quality.content_weight,
-        variation_weight=quality.variation_weight * (1 if relative else target.numel()),  # the classic one is a sum
+        variation_weight=quality.variation_weight * (1 if relative else values),  # the classic one is a sum
         variation_power=quality.variation_power,
+        visible=visible,
     )
 
 
@@ -305,6 +337,7 @@ def _start(
 ) -> Tensor:
     """The picture of the size of `target` that the optimiser starts from."""
     height, width = target.shape[2:]
+    visible = None if scene.visible is None else resize(scene.visible, height, width)
     if scene.first is not None:
         return resize(scene.first, height, width)
     if quality.init == "content":
@@ -319,7 +352,7 @@ def _start(
         if len(areas) != len(styles):
             styles = [total(styles, shares)]
         moves = [
-            draft.maps(canvas.moments(area), style, settings.strength)
+            draft.maps(canvas.moments(within(area, visible)), style, settings.strength)
             for area, style in zip(areas, styles, strict=True)
         ]
         return canvas.painted(list(zip(moves, areas, strict=True)), settings.strength)
@@ -327,7 +360,7 @@ def _start(
     if quality.init == "noise":
         return (0.5 + 0.2 * noise).clamp(0, 1)
     if not scene.areas:
-        own = measure(target)
+        own = measure(target, visible)
         dressed = [s * monge(own, x.colours)(target).clamp(0, 1) for s, x in zip(shares, scene.samples, strict=True)]
         target = torch.stack(dressed).sum(0) / sum(shares)
     return (target + 0.02 * noise).clamp(0, 1)  # something for strokes to grow from where the content is flat
@@ -339,7 +372,7 @@ def _finished(scene: _Scene, pixels: Tensor, colours: str, recipe: dict[str, Any
         pixels = colour.with_colours_of(pixels, scene.whole)
     if scene.kept is not None:
         pixels = scene.kept * scene.whole + (1 - scene.kept) * pixels
-    return Picture(pixels.cpu(), scene.alpha, recipe)
+    return Picture(pixels.cpu(), scene.alpha, recipe, scene.dpi)
 
 
 def _recipe(job: Job, settings: Settings, quality: Quality) -> dict[str, Any]:

@@ -137,14 +137,22 @@ def _in_proportion(given: PictureLike, job: Job, settings: Settings, whole: Tens
 def _levels(sample: Sample, eye: Eye, side: int, whole: int) -> list[Moments]:
     """What the texture aims at: a picture without its border, where features are those of an end that no texture has.
 
-    With them, hard lines grew inside of textures that tile.
+    With them, hard lines grew inside of textures that tile. What is transparent has such a border, too.
     """
     if not isinstance(sample, Painting):
         return sample.levels(eye, side, whole)
-    pixels = sample.at(side)
+    pixels, visible = sample.at(side)
     border = min(BORDER, min(pixels.shape[2:]) // 4)
-    inside = torch.ones_like(pixels[:, :1, 2 * border :, 2 * border :])
-    return eye.statistics(pixels, F.pad(inside, (border,) * 4))
+    return eye.statistics(pixels, _inside(torch.ones_like(pixels[:, :1]) if visible is None else visible, border))
+
+
+def _inside(visible: Tensor, border: int) -> Tensor:
+    """`visible` [1, 1, H, W] without a border; where that would leave less than a quarter of it, a thinner one."""
+    outside = F.pad(1 - visible, (border,) * 4, value=1.0)
+    for kernel in ((2 * border + 1, 1), (1, 2 * border + 1)):
+        outside = F.max_pool2d(outside, kernel, 1)
+    inside = 1 - outside
+    return inside if border == 0 or inside.sum() >= visible.sum() / 4 else _inside(visible, border // 2)
 
 
 def _finished(pixels: Tensor, job: Job, recipe: dict[str, Any]) -> Picture:

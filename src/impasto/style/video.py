@@ -26,7 +26,7 @@ from impasto.errors import ClipError, PictureError, SettingsError
 from impasto.perception.flow import consistent, dense, is_cut, warp
 from impasto.picture import SHORTEST_SIDE, Picture
 from impasto.style import colour, draft, optimise, regions, stylize
-from impasto.style.objective import Anchor, Eye, Moments, Region, total
+from impasto.style.objective import Anchor, Eye, Moments, Region, total, within
 from impasto.style.settings import ClipSettings, Seconds, Settings
 
 QUALITIES = ("draft", "fine")
@@ -95,9 +95,9 @@ def stylizing(job: Job, settings: Settings) -> Iterator[Progress]:
         for number, (frame, mask) in enumerate(_masked(job, clip), 1):
             if number <= skipped:
                 if number > skipped - REMEMBERED:
-                    painter.pass_by(frame.pixels, mask, out.last if number == skipped else None)
+                    painter.pass_by(frame.pixels, mask, out.last if number == skipped else None, frame.alpha)
                 continue
-            pixels = painter.paint(frame.pixels, mask, float(frame.time))
+            pixels = painter.paint(frame.pixels, mask, float(frame.time), frame.alpha)
             out.add(pixels.cpu(), frame.time, frame.alpha, frame.duration)
             done += 1
             speed = done / (time.perf_counter() - begun)
@@ -124,9 +124,10 @@ def preview(job: Job, settings: Settings) -> Picture:
                 raise
             break  # the file says that it is longer, as its sound may be
         painter.forget()
-        painted = painter.paint(frame.pixels, mask, second)
-        columns.append(torch.cat([frame.pixels.to(painted.device), painted], 2))
-    return Picture(torch.cat(columns, 3).cpu(), recipe=_recipe(job, settings, painter))
+        painted = painter.paint(frame.pixels, mask, second, frame.alpha)
+        pair = [Picture(pixels.cpu(), frame.alpha).on_white() for pixels in (frame.pixels, painted)]
+        columns.append(torch.cat(pair, 2))
+    return Picture(torch.cat(columns, 3), recipe=_recipe(job, settings, painter))
 
 
 def _opened(job: Job, settings: Settings) -> clips.Clip:
@@ -199,27 +200,34 @@ class _Painter:
         self.became: Tensor | None = None  # and what it became
         self.content: Moments | None = None  # running statistics
 
-    def pass_by(self, frame: Tensor, mask: Tensor | None, became: Tensor | None) -> None:
+    def pass_by(self, frame: Tensor, mask: Tensor | None, became: Tensor | None, alpha: Tensor | None = None) -> None:
         """Take in a frame that an earlier run painted, and what it `became` where that is known."""
-        frame = self._prepared(frame)
-        self._follow(frame, None if mask is None else mask.to(self.device))
-        self.seen, self.became = frame, None if became is None else self._prepared(became)
+        visible = self._visible(alpha)
+        if visible is not None and visible.mean() < regions.NOTHING:
+            return
+        frame = self._prepared(frame, visible)
+        self._follow(frame, within(None if mask is None else mask.to(self.device), visible))
+        self.seen, self.became = frame, None if became is None else self._prepared(became, visible)
 
-    def paint(self, frame: Tensor, mask: Tensor | None, second: float) -> Tensor:
-        """What `frame` [1, 3, H, W], shown at `second`, becomes."""
-        whole = frame.to(self.device)
-        if self.settings.strength == 0:
+    def paint(self, frame: Tensor, mask: Tensor | None, second: float, alpha: Tensor | None = None) -> Tensor:
+        """What `frame` [1, 3, H, W], shown at `second`, becomes; where `alpha` [1, 1, H, W] is 0 it counts for nothing.
+
+        A frame of which nothing can be seen is not painted.
+        """
+        whole = Picture(frame, alpha).resized(frame.shape[2], frame.shape[3]).pixels.to(self.device)
+        visible = self._visible(alpha)
+        if self.settings.strength == 0 or (visible is not None and visible.mean() < regions.NOTHING):
             return whole
-        frame = self._prepared(frame)
+        frame = self._prepared(frame, visible)
         mask = None if mask is None else mask.to(self.device)
         shares = self._shares_at(second)
-        canvas = self._follow(frame, mask)
+        canvas = self._follow(frame, within(mask, visible))
         assert self.content is not None
         moves = draft.maps(self.content, total(self.drafted, shares), self.settings.strength)
         result = canvas.painted([(moves, None)], self.settings.strength)
         carried = self._carried(frame)
         if self.eye is not None:
-            result = self._refined(frame, result, carried, mask, shares)
+            result = self._refined(frame, result, carried, mask, shares, visible)
         elif carried is not None:
             before, trust = carried
             result = torch.lerp(result, before, self.job.steadiness * trust)
@@ -228,8 +236,12 @@ class _Painter:
             result = colour.with_colours_of(result, whole)
         return result if mask is None else torch.lerp(whole, result, mask)
 
-    def _prepared(self, frame: Tensor) -> Tensor:
-        frame = frame.to(self.device)
+    def _visible(self, alpha: Tensor | None) -> Tensor | None:
+        visible = regions.visible(alpha)
+        return None if visible is None else visible.to(self.device)
+
+    def _prepared(self, frame: Tensor, visible: Tensor | None) -> Tensor:
+        frame = regions.opaque(frame.to(self.device), visible)
         return colour.lightness(frame) if self.settings.colour == "luminance" else frame
 
     def _follow(self, frame: Tensor, mask: Tensor | None) -> draft.Canvas:
@@ -260,11 +272,12 @@ class _Painter:
         carried: tuple[Tensor, Tensor] | None,
         mask: Tensor | None,
         shares: tuple[float, ...],
+        visible: Tensor | None,
     ) -> Tensor:
         """The frame after steps of `fine`: from the draft alone, or fewer where something is carried over."""
         assert self.eye is not None
         region = Region(stylize.blend(self.levels, shares), mask)
-        goal = stylize.goal_for(self.eye, [region], frame, self.settings, self.quality)
+        goal = stylize.goal_for(self.eye, [region], frame, self.settings, self.quality, visible)
         if carried is None:
             run = optimise.adam(drafted, goal, BEGINNING)
         else:

@@ -11,7 +11,7 @@ from PIL import Image, ImageChops, ImageOps
 
 from impasto import picture
 from impasto.cli.styles import BUNDLED, style_picture
-from impasto.picture import Picture, fit
+from impasto.picture import fit
 from impasto.style.sample import EXTENSION
 from impasto.style.settings import COLOURS, QUALITIES, Settings
 from impasto.style.stylize import Job, stylizing
@@ -116,15 +116,15 @@ def tab(limits: Limits) -> None:
                 init=init or None,
                 content_weight=content * rung.content_weight if rung and rung.steps and content != 1 else None,
             )
-            for now, shown in work.watched(stylizing(job, settings), lambda p: (p.done, p.result().pixels), request):  # noqa: B007
+            watched = work.watched(stylizing(job, settings), lambda p: (p.done, p.result().on_white()), request)
+            for now, shown in watched:  # noqa: B007
                 if shown:
                     yield {view: shown}
             result = work.computed(now.result)
             file = folder / f"{Path(photo).stem}-{Path(pictures[0]).stem}.png"
             result.save(file)
             height, width = result.pixels.shape[2:]
-            before = Picture(fit(picture.read(photo).pixels, max(height, width)))
-            before.save(folder / "before.jpg")
+            picture.read(photo).fitted(max(height, width)).save(folder / "before.jpg")
         yield {
             view: work.line(request, "painted picture", width=width, height=height),
             both: (str(folder / "before.jpg"), str(file)),
@@ -137,7 +137,7 @@ def tab(limits: Limits) -> None:
         if photo is None:
             return None
         with work.one_line():
-            pixels = picture.read(photo, limits.max_pixels).pixels
+            pixels = picture.read(photo, limits.max_pixels).on_white()
             small = fit(pixels, min(EDITOR_SIDE, max(pixels.shape[2:])))
             return {"background": work.image(small), "layers": [], "composite": None}
 
