@@ -88,7 +88,7 @@ def test_ctrl_c_saves_and_says_how_to_go_on(
     assert impasto("train", "tiny", "--data", "noise", *SHORT, "--steps", "12", "-o", "whole").code == 0
     assert models.sha256_of("run") == models.sha256_of("whole")
     code, _, err = impasto("train", "tiny", "--data", "noise", "-o", "run", "--resume")
-    assert (code, err) == (0, "run is at its end already; give it more --steps\n")
+    assert (code, err) == (0, "run is at its end already (--steps 12); to go on, give it more\n")
     assert impasto("train", "tiny", "--data", "noise", "-o", "run", "--resume", "--steps", "15").code == 0
 
 
@@ -122,9 +122,9 @@ def test_a_second_training_keeps_off_the_first(impasto: Impasto, tiny: ModuleTyp
     before = models.sha256_of("run")
     for more, said in [
         ((), "not empty"),
-        (("--resume", "--set", "width=9"), "not its model"),
+        (("--resume", "--set", "width=9"), "begun with width=4"),
         (("--resume", "--preset", "wide"), "begun with the preset plain"),
-        (("--resume", "--set", "optimiser=muon", "--steps", "20"), "another"),
+        (("--resume", "--set", "optimiser=muon", "--steps", "20"), "begun with optimiser=adamw"),
     ]:
         code, _, err = impasto(*words, *more)
         assert (code, err.count("\n")) == (2, 1) and said in err

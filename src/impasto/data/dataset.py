@@ -1,5 +1,7 @@
 """What a data set is: square pictures as bytes, their classes, and batches of them."""
 
+import hashlib
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Protocol
@@ -33,6 +35,10 @@ class Dataset(Protocol):
     def class_names(self) -> tuple[str, ...]:
         """One for each class; none where the pictures have no classes."""
 
+    @property
+    def fingerprint(self) -> str:
+        """A digest of what it was read from, by which a resumed training knows its pictures; "" where there is none."""
+
     def __len__(self) -> int: ...
 
     def batch(self, indices: Tensor) -> Batch: ...
@@ -46,6 +52,7 @@ class Stored:
     images: Tensor  # [N, C, S, S], uint8
     labels: Tensor | None = None  # [N], int64
     class_names: tuple[str, ...] = ()
+    fingerprint: str = ""
 
     @property
     def channels(self) -> int:
@@ -63,19 +70,27 @@ class Stored:
         return Batch(self.images[indices].float() / 255, labels)
 
 
-def order(length: int, batch: int, step: int, seed: int) -> Tensor:
-    """Indices [batch] of the pictures of `step`: epoch after epoch, each in its own random order.
+def order(length: int, batch: int, seen: int, seed: int) -> Tensor:
+    """Indices [batch] of the pictures after the first `seen`: epoch after epoch, each in its own random order.
 
     A function of its arguments alone, so a resumed training goes on with just the pictures that come next.
     """
-    first = step * batch
-    positions = torch.arange(first, first + batch)
+    positions = torch.arange(seen, seen + batch)
     epochs = positions // length
     indices = torch.empty_like(positions)
     for epoch in epochs.unique().tolist():
         inside = epochs == epoch
         indices[inside] = _shuffled(length, seed, epoch)[positions[inside] % length]
     return indices
+
+
+def fingerprint(parts: Iterable[bytes | memoryview]) -> str:
+    """A digest of `parts` in their order."""
+    found = hashlib.blake2b(digest_size=16)
+    for part in parts:
+        found.update(memoryview(part).nbytes.to_bytes(8))  # or what moves from one to the next would not be seen
+        found.update(part)
+    return found.hexdigest()
 
 
 @lru_cache(maxsize=2)  # a batch may span two epochs

@@ -4,7 +4,8 @@
 """
 
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+import os
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import parse_qsl
@@ -13,7 +14,7 @@ import torch
 from torch import Tensor
 
 from impasto.configs import changed, nearest
-from impasto.data.dataset import Batch, Dataset, Stored
+from impasto.data.dataset import Batch, Dataset, Stored, fingerprint
 from impasto.errors import DataError, PictureError, SettingsError, warn
 from impasto.picture import FORMATS, read, resize
 
@@ -58,6 +59,7 @@ class Streamed:
     labels: Tensor | None = None  # [N], int64
     class_names: tuple[str, ...] = ()
     channels: int = 3
+    fingerprint: str = ""
 
     @property
     def size(self) -> int:
@@ -105,7 +107,7 @@ def load(name: str, split: str, size: int | None = None) -> Dataset:
     labels = torch.tensor([class_names.index(file.parts[0]) for file in files]) if class_names else None
     paths = tuple(root / file for file in files)
     if len(files) * 3 * square.size**2 > LARGE:
-        return Streamed(name, paths, square, labels, class_names)
+        return Streamed(name, paths, square, labels, class_names, fingerprint=listed(root, paths))
     images, sound, broken = [], [], []
     for index, path in enumerate(paths):
         try:
@@ -118,7 +120,8 @@ def load(name: str, split: str, size: int | None = None) -> Dataset:
         warn(f"{len(broken)} files skipped: {'; '.join(broken[:NAMED])}{more}")
     if not images:
         raise DataError(f"{root}: none of the {len(files)} pictures for {split} can be read")
-    return Stored(name, torch.stack(images), None if labels is None else labels[sound], class_names)
+    known = fingerprint(part for index in sound for part in (os.fsencode(files[index]), paths[index].read_bytes()))
+    return Stored(name, torch.stack(images), None if labels is None else labels[sound], class_names, known)
 
 
 def pictures_in(root: Path) -> list[Path]:
@@ -132,6 +135,12 @@ def pictures_in(root: Path) -> list[Path]:
     if not every:
         raise DataError(f"{root} has no pictures ({', '.join(sorted(EXTENSIONS))})")
     return every
+
+
+def listed(root: Path, files: Iterable[Path]) -> str:
+    """A fingerprint of the names in `root` and the sizes of `files`: quick, where they are too many to be read."""
+    sizes = ((file.relative_to(root), file.stat().st_size if file.exists() else 0) for file in files)
+    return fingerprint(os.fsencode(f"{name}\0{size}") for name, size in sizes)
 
 
 def first_sound(name: str, files: Sequence[Path], index: int, opened: Callable[[Path], Tensor]) -> tuple[int, Tensor]:

@@ -56,19 +56,20 @@ class Limit:
         SettingsError: two of them, or one that is not above 0.
     """
 
-    steps: int | None = None
-    epochs: float | None = None
-    minutes: float | None = None  # of wall clock, over all resumed parts; the rate falls with time, not with steps
+    steps: Annotated[int, Within(1, 10**9)] | None = None
+    epochs: Annotated[float, Within(0, 10**9)] | None = None
+    minutes: Annotated[float, Within(0, 10**7)] | None = None  # over all resumed parts; the rate falls with time
 
     def __post_init__(self) -> None:
+        check(self)
         given = [value for value in astuple(self) if value is not None]
-        if len(given) > 1 or not all(0 < value < math.inf for value in given):
+        if len(given) > 1 or 0 in given:
             raise SettingsError("give one of steps, epochs and minutes, and more than 0")
 
-    def total(self, pictures: int, settings: Training) -> int | None:
-        """The number of steps in all; None where time decides."""
+    def total(self, pictures: int, settings: Training, step: int = 0, seen: int = 0) -> int | None:
+        """The number of steps in all, of which `step` are done, with `seen` pictures; None where time decides."""
         if self.minutes is not None:
             return None
         if self.epochs is not None:
-            return math.ceil(self.epochs * pictures / settings.batch)
+            return step + math.ceil(max(0, math.ceil(self.epochs * pictures) - seen) / settings.batch)
         return self.steps or settings.steps
