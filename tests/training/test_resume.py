@@ -1,7 +1,9 @@
 """A run that goes on: with the settings it is told or a refusal, and with the pictures and classes that it knows."""
 
+import errno
 import json
 import math
+import shutil
 from collections.abc import Callable
 from dataclasses import fields, replace
 from itertools import takewhile
@@ -11,6 +13,7 @@ from typing import Any
 
 import pytest
 import torch
+from tensorboardX.event_file_writer import EventsWriter
 from torch import Tensor
 
 from impasto.data.dataset import Stored, order
@@ -75,8 +78,6 @@ def test_every_setting_of_the_training_is_either_applied_or_refused() -> None:
 
 @pytest.mark.parametrize("name", APPLIED)
 def test_a_setting_that_may_change_really_does(family: ModuleType, run: Path, tmp_path: Path, name: str) -> None:
-    import shutil
-
     shutil.copytree(run, tmp_path / "plain")
     run_on(family, tmp_path / "plain")
     records = run_on(family, run, **{name: APPLIED[name]})
@@ -154,7 +155,7 @@ def test_a_run_knows_its_pictures(family: ModuleType, run: Path) -> None:
     for other, said in [
         (family.pictures(51), "50 pictures, not 51"),
         (replace(data, name="others"), "noise, not others"),
-        (replace(data, fingerprint="changed"), "files have changed"),
+        (replace(data, fingerprint="changed"), "files have changed since"),
     ]:
         with pytest.raises(DataError, match=f"{said}; .*--data-changed"):
             run_on(family, run, other)
@@ -288,7 +289,7 @@ DAMAGED = {
     "seconds": damaged(lambda kept: kept.update(seconds=math.nan)),
     "no sums": damaged(lambda kept: kept.pop("sums")),
     "sums": damaged(lambda kept: kept.update(sums={"loss": torch.zeros(3)})),
-    "counts": damaged(lambda kept: kept.update(counts={})),
+    "counts": damaged(lambda kept: kept.update(counts={"loss": "x"})),
     "no model": damaged(lambda kept: kept.update(model={})),
     "model of strings": damaged(lambda kept: kept["model"].update({"first.bias": "x"})),
     "no optimiser": damaged(lambda kept: kept.update(optimisers={})),
@@ -323,12 +324,6 @@ def test_damaged_metrics_cost_their_lines_alone(family: ModuleType, run: Path, t
 def test_a_full_disk_names_the_file_and_ends_the_training(
     family: ModuleType, run: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import errno
-
-    from tensorboardX.event_file_writer import EventsWriter
-
-    kept = (run / "state.pt").read_bytes()
-
     def full(*_: Any) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
@@ -337,7 +332,7 @@ def test_a_full_disk_names_the_file_and_ends_the_training(
     monkeypatch.setattr(EventsWriter, "write_event", full)
     with pytest.raises(OutputError, match=r"run/tensorboard cannot be written \(No space left on device\)"):
         list(progress)
-    assert state(run)["step"] == torch.load(__import__("io").BytesIO(kept), weights_only=True)["step"]
+    assert state(run)["step"] == 20
 
 
 def test_a_folder_that_cannot_be_made_is_said_before_the_work(family: ModuleType, tmp_path: Path) -> None:

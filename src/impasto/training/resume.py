@@ -84,8 +84,8 @@ class Before:
             differs = f"on {self.data['name']}, not {now['name']}"
         elif now["pictures"] != self.data.get("pictures", now["pictures"]):
             differs = f"on {self.data['pictures']} pictures, not {now['pictures']}"
-        elif now["fingerprint"] != self.data.get("fingerprint", now["fingerprint"]):  # version 0.2 wrote none
-            differs = "on other pictures: files have changed since"
+        elif any(a != b for a, b in zip(now["fingerprint"], self.data.get("fingerprint", ()), strict=False)):
+            differs = "on other pictures: files have changed since"  # version 0.2 wrote no fingerprint
         if differs:
             raise DataError(f"{self.run} was trained {differs}; put them back, or go on with --data-changed")
 
@@ -99,8 +99,10 @@ def before(run: Path, settings: type) -> Before:
     config = read_config(run)
     try:
         data = config["data"]
-        if not isinstance(data["size"], int) or not isinstance(data["name"], str):
+        if not (isinstance(data["size"], int) and isinstance(data["name"], str)):
             raise TypeError("the data have no name or size")
+        if not isinstance(data.get("fingerprint", []), list):
+            raise TypeError("the data have no fingerprint")
         return Before(
             run=run,
             family=config["family"],
