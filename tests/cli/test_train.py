@@ -3,6 +3,7 @@
 import importlib.util
 import json
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -66,30 +67,40 @@ def test_json_is_a_line_per_record(impasto: Impasto, tiny: ModuleType) -> None:
     assert end == {"output": "runs/tiny-noise", "stopped": False}
 
 
-def test_ctrl_c_saves_and_says_how_to_go_on(
-    impasto: Impasto, tiny: ModuleType, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(("number", "ended"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_saves_and_says_what_to_paste_to_go_on(
+    impasto: Impasto, tiny: ModuleType, monkeypatch: pytest.MonkeyPatch, number: int, ended: int
 ) -> None:
     monkeypatch.setattr(trainer, "SHOW_EVERY", 0)
-    learn = trainer.Learner.learn
+    learn, save = trainer.Learner.learn, checkpoint.save
+    run, at = "two  spaces é", ("--data", "noise", "--data-dir", "my data & more", "-o", "two  spaces é")
 
     def interrupted(self: Any, *words: Any) -> None:
         learn(self, *words)
         if self.step == 4:
-            os.kill(os.getpid(), signal.SIGINT)
+            os.kill(os.getpid(), number)
+
+    def saved(folder: Path, model: Any, state: dict[str, Any]) -> None:
+        if state["step"] == 4:  # somebody presses again
+            os.kill(os.getpid(), number)
+        save(folder, model, state)
 
     with monkeypatch.context() as patch:
         patch.setattr(trainer.Learner, "learn", interrupted)
-        code, out, err = impasto("train", "tiny", "--data", "noise", *SHORT, "--steps", "12", "-o", "run")
-    assert (code, out, err.count("\n")) == (130, "", 1)
-    assert err.startswith(
-        "stopped: run is at step 4 of 12; go on with: impasto train tiny --data noise -o run --resume"
-    )
-    assert impasto(*err.split("impasto ")[-1].split()) == (0, "run\n", "")  # what it says; the limit is remembered
+        patch.setattr(checkpoint, "save", saved)
+        code, out, err = impasto("train", "tiny", *at, *SHORT, "--steps", "12")
+    assert (code, out, err.count("\n")) == (ended, "", 1)
+    said, again = err.split("; go on with: ")
+    assert said == f"stopped: {run} is at step 4 of 12"
+    assert shlex.split(again) == ["impasto", "train", "tiny", *at, "--resume"]
+    assert impasto(*shlex.split(again)[1:]) == (0, f"{run}\n", "")  # the limit is remembered
     assert impasto("train", "tiny", "--data", "noise", *SHORT, "--steps", "12", "-o", "whole").code == 0
-    assert models.sha256_of("run") == models.sha256_of("whole")
-    code, _, err = impasto("train", "tiny", "--data", "noise", "-o", "run", "--resume")
-    assert (code, err) == (0, "run is at its end already; give it more --steps\n")
-    assert impasto("train", "tiny", "--data", "noise", "-o", "run", "--resume", "--steps", "15").code == 0
+    assert models.sha256_of(run) == models.sha256_of("whole")
+    code, _, err = impasto("train", "tiny", *at, "--resume")
+    assert (code, err) == (0, f"{run} is at its end already (--steps 12); to go on, give it more\n")
+    assert impasto("train", "tiny", *at, "--resume", "--steps", "15").code == 0
+    assert impasto("train", "tiny", *at, "--resume", "--set", "steps=16").code == 0  # not the limit before
+    assert torch.load(Path(run) / "state.pt", weights_only=True)["step"] == 16
 
 
 WRONG = {
@@ -119,16 +130,21 @@ def test_wrong_words_are_one_line_and_leave_no_folder(
 def test_a_second_training_keeps_off_the_first(impasto: Impasto, tiny: ModuleType) -> None:
     words = ("train", "tiny", "--data", "noise", "-o", "run")
     assert impasto(*words).code == 0
-    before = models.sha256_of("run")
+    before = {file: file.read_bytes() for file in Path("run").rglob("*") if file.is_file()}
     for more, said in [
         ((), "not empty"),
-        (("--resume", "--set", "width=9"), "not its model"),
+        (("--resume", "--set", "width=9"), "begun with width=4"),
         (("--resume", "--preset", "wide"), "begun with the preset plain"),
-        (("--resume", "--set", "optimiser=muon", "--steps", "20"), "another"),
+        (("--resume", "--size", "7"), "begun with size=6"),
+        (("--resume", "--seed", "1"), "begun with seed=0"),
+        (("--resume", "--steps", "0"), "steps goes from 1"),
+        (("--resume", "--set", "steps=9", "--epochs", "1"), "give one of them"),
+        (("--data-changed",), "--data-changed is for --resume"),
+        (("--resume", "--set", "optimiser=muon", "--steps", "20"), "begun with optimiser=adamw"),
     ]:
         code, _, err = impasto(*words, *more)
         assert (code, err.count("\n")) == (2, 1) and said in err
-    assert models.sha256_of("run") == before
+        assert {file: file.read_bytes() for file in Path("run").rglob("*") if file.is_file()} == before
 
 
 def test_training_may_begin_with_the_weights_of_another(impasto: Impasto, tiny: ModuleType) -> None:

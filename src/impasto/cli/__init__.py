@@ -85,7 +85,7 @@ def impasto(
 
 
 def main() -> None:
-    """Run the command line: 0 for done, 2 for what the user can mend (one line says it), 130 for Ctrl-C."""
+    """Run the command line: 0 for done, 2 for what the user can mend (in one line), 130 for Ctrl-C, 143 SIGTERM."""
     sys.stdout.reconfigure(errors="surrogateescape")  # type: ignore[union-attr]  # file names may be any bytes
     show_warnings()
     try:
@@ -95,7 +95,7 @@ def main() -> None:
     except KeyboardInterrupt:
         code = _say("stopped", STOPPED)
     except Stopped as stop:
-        code = _say(f"stopped: {stop}", STOPPED)
+        code = _say(f"stopped: {stop}", stop.code)
     except (ImpastoError, typer.TyperException) as error:
         message = error.format_message() if isinstance(error, typer.TyperException) else str(error)
         code = _say(f"error: {message}", 2)

@@ -1,5 +1,6 @@
 """What belongs on a terminal, and what does not."""
 
+import signal
 import sys
 import warnings
 from collections.abc import Callable, Iterable, Iterator
@@ -10,12 +11,17 @@ from impasto.errors import ImpastoWarning, SettingsError
 
 
 class Stopped(Exception):
-    """Ctrl-C, with a message about what is left of the work."""
+    """Ctrl-C or another signal, with a message about what is left of the work."""
+
+    def __init__(self, message: str, signal: int = signal.SIGINT) -> None:
+        super().__init__(message)
+        self.code = 128 + signal  # what shells report for a program that it ended
 
 
 def one_line(text: object) -> str:
     """Make one line of plain text: names and recipes come from anyone, and may hold what moves the cursor."""
-    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in " ".join(str(text).split()))
+    line = " ".join(part.strip() for part in str(text).splitlines())  # spaces inside stay: they may be a file's name
+    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in line)
 
 
 def show_warnings() -> None:

@@ -1,13 +1,14 @@
 """`impasto train`: train a model of any family on any data set."""
 
 import json
+import shlex
 import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
     from impasto.data.dataset import Dataset
     from impasto.models.base import Config, Model
+    from impasto.training.resume import Before
     from impasto.training.trainer import Progress, Training
 
 FAMILIES = ("cnn", "gan", "vae", "pixelcnn", "pixelrnn", "diffusion", "anystyle")  # without importing their modules
@@ -54,7 +56,9 @@ def train(
     ] = None,
     steps: Annotated[int | None, typer.Option(metavar="N", help="How long, in steps (default the preset's).")] = None,
     epochs: Annotated[float | None, typer.Option(metavar="N", help="How long, in passes over the data.")] = None,
-    minutes: Annotated[float | None, typer.Option(metavar="N", help="How long, in minutes from now.")] = None,
+    minutes: Annotated[
+        float | None, typer.Option(metavar="N", help="How long, in minutes of training, resumed ones included.")
+    ] = None,
     settings: Annotated[
         list[str] | None,
         typer.Option(
@@ -70,7 +74,10 @@ def train(
             autocompletion=names,
         ),
     ] = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on with what is in OUT.")] = False,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with what is in RUN.")] = False,
+    data_changed: Annotated[
+        bool, typer.Option("--data-changed", help="Go on though the pictures are not those RUN was begun with.")
+    ] = False,
     seed: Annotated[
         int | None, typer.Option(metavar="N", min=0, max=2**32 - 1, help="Of all that is random (default 0).")
     ] = None,
@@ -97,17 +104,23 @@ def train(
         raise SettingsError("anystyle learns from two folders: impasto train anystyle --contents DIR --styles DIR")
     if not pairs and (data is None or content is not None or style is not None):
         raise SettingsError(f"name the data: impasto train {family} --data NAME")
+    if data_changed and not resume:
+        raise SettingsError("--data-changed is for --resume")
+    if resume and begin is not None:
+        raise SettingsError("--resume goes on with the weights in RUN; leave out --from")
     values = terminal.settings(settings or ())
     if seed is not None:
         values["seed"] = str(seed)
+    if "steps" in values and not steps is epochs is minutes is None:
+        raise SettingsError("--set steps=... says how long, as --steps, --epochs and --minutes do; give one of them")
 
     import torch
     from accelerate import PartialState
 
     from impasto.device import pick_device, seed_everything
-    from impasto.models import OF_THE_DATA, configure, fill
+    from impasto.models import OF_THE_DATA, configure, fill, rechanged
     from impasto.training import checkpoint
-    from impasto.training.trainer import Limit, train
+    from impasto.training.trainer import Limit, Training, train
 
     kind = _kind(family)
     stop = Limit(steps, epochs, minutes)
@@ -115,36 +128,39 @@ def train(
     on = pick_device(device)
     # The first of accelerate's states decides for all: without `cpu` it would not see torchrun's processes on a CPU.
     first = PartialState(cpu=on.type == "cpu").is_main_process  # of several processes one speaks
+    if size is not None:
+        values["size"] = str(size)
     if resume:
-        if begin is not None:
-            raise SettingsError("--resume goes on with the weights in OUT; leave out --from")
-        before = checkpoint.read_config(run)
-        size = size or before["data"]["size"]
+        config, training, before = _resumed(run, family, kind, preset, values)
+        preset, size = before.preset, before.data["size"]
+        if "steps" not in values and stop == Limit():
+            stop = before.limit
+        shown, held_out = _data(data, content, style, size, data_dir, config.channels)
     else:
         checkpoint.check_empty(run)
-    if begin is not None:
-        its_own, weights = _begun(begin, family)
-        size = size or its_own["size"]
-        values = {name: value for name, value in its_own.items() if name not in OF_THE_DATA} | values
-    channels = before["config"].get("channels") if resume else its_own.get("channels") if begin is not None else None
-    shown, held_out = _data(data, content, style, size, data_dir, channels)
-    if resume:
-        config, training = _before(before, run, family, shown.name, preset, values)
-        preset = before["preset"]
-        stop = stop if any(asdict(stop).values()) else Limit(**before["limit"])
-    else:
+        channels = None
+        if begin is not None:
+            its_own, weights = _begun(begin, family, kind)
+            size, channels = its_own.size if size is None else size, its_own.channels
+            values = {name: x for name, x in asdict(its_own).items() if name not in OF_THE_DATA} | values
+        rechanged(kind.settings(), Training(), values)  # what makes no sense is said before the data are fetched
+        shown, held_out = _data(data, content, style, size, data_dir, channels)
         config, training = configure(kind, shown, preset, values)
         preset = preset or kind.preset_for(config)
     seed_everything(training.seed)
     model = kind(config).to(on)
     if begin is not None:
-        fill(model, weights, f"{begin} is another model")
+        others = [name for name in OF_THE_DATA if getattr(its_own, name) not in (0, getattr(model.config, name))]
+        why = "".join(f", of {name} {getattr(its_own, name)}, not {getattr(model.config, name)}" for name in others)
+        fill(model, weights, f"{begin} is another model{why}")
     if pairs:
         model.shown = held_out.batch(torch.arange(SHEET) % len(held_out)).images
 
     last: Progress | None = None
-    progress = train(model, shown, held_out, training, run, resume=resume, stop=stop, preset=preset)
-    with _ctrl_c() as pressed, terminal.bar(shown=first and not as_json) as show:
+    progress = train(
+        model, shown, held_out, training, run, resume=resume, data_changed=data_changed, stop=stop, preset=preset
+    )
+    with _signals() as pressed, terminal.bar(shown=first and not as_json) as show:
         for last in progress:
             losses = [f"{name} {value:.4g}" for name, value in last.train.items() if name.endswith("loss")]
             at = f"step {last.step}/{last.steps}"
@@ -153,17 +169,31 @@ def train(
                 print(json.dumps(asdict(last)), flush=True)
             if pressed:
                 break
-        progress.close()  # type: ignore[attr-defined]  # saves the checkpoint
+        with _undisturbed():
+            progress.close()  # type: ignore[attr-defined]  # saves the checkpoint
     if not first:
         return
     if as_json:
         print(json.dumps({"output": str(run), "stopped": bool(pressed)}))
     if last is None:
-        print(f"{run} is at its end already; give it more --steps", file=sys.stderr)
+        limit = next((f"--{name} {value:g}" for name, value in asdict(stop).items() if value), None)
+        reached = limit or f"--steps {training.steps}"
+        print(f"{run} is at its end already ({reached}); to go on, give it more", file=sys.stderr)
     elif pressed and last.done < 1:
-        on_what = f"--data {data}" if data else f"--contents {content} --styles {style}"
-        again = f"impasto train {family} {on_what} -o {run} --resume"
-        raise terminal.Stopped(f"{run} is at step {last.step} of {last.steps}; go on with: {again}")
+        again = ["impasto", "train", family]
+        for option, value in (
+            ("--data", data),
+            ("--contents", content),
+            ("--styles", style),
+            ("--data-dir", data_dir),
+            ("--device", None if device == "auto" else device),
+            ("-o", run),
+        ):
+            again += [] if value is None else [option, str(value)]
+        again += ["--resume", *(["--json"] if as_json else [])]
+        raise terminal.Stopped(
+            f"{run} is at step {last.step} of {last.steps}; go on with: {shlex.join(again)}", pressed[0]
+        )
     elif not as_json:
         scores = ", ".join(f"{name} {value:.4g}" for name, value in (last.validation or last.train).items())
         print(f"{run}: {last.step} steps in {last.seconds:.0f} s, {scores}" if sys.stdout.isatty() else run)
@@ -179,15 +209,20 @@ def _kind(family: str) -> "type[Model]":
     return models.family(family)
 
 
-def _begun(begin: str, family: str) -> "tuple[dict[str, Any], dict[str, Tensor]]":
+def _begun(begin: str, family: str, kind: "type[Model]") -> "tuple[Config, dict[str, Tensor]]":
     """The settings of the model whose weights are the first ones, and those weights."""
+    from impasto.configs import changed
+    from impasto.errors import ModelError
     from impasto.models import find
     from impasto.training import checkpoint
 
     config, weights = checkpoint.load(find(begin))
     if config["family"] != family:
         raise SettingsError(f"{begin} is of the family {config['family']}, not {family}")
-    return config["config"], weights
+    try:
+        return changed(kind.settings(), config["config"]), weights
+    except SettingsError as error:
+        raise ModelError(f"{begin}: {checkpoint.CONFIG}: {error}") from error
 
 
 def _data(
@@ -208,44 +243,49 @@ def _data(
     return shown, load(name, "validation", size=size, channels=shown.channels, data_dir=data_dir)
 
 
-def _before(
-    config: dict[str, Any], run: Path, family: str, data: str, preset: str | None, values: dict[str, str]
-) -> "tuple[Config, Training]":
-    """The settings of a run that is resumed. Those of the training may be changed, those of the model may not."""
-    from impasto.configs import changed
-    from impasto.errors import ModelError
+def _resumed(
+    run: Path, family: str, kind: "type[Model]", preset: str | None, values: dict[str, str]
+) -> "tuple[Config, Training, Before]":
+    """The settings that a run shall go on with, which the trainer holds against those before; and those before."""
     from impasto.models import rechanged
-    from impasto.training.trainer import Training
+    from impasto.training import checkpoint
+    from impasto.training.resume import before
 
-    try:
-        found = {"family": config["family"], "data": config["data"]["name"], "preset": config["preset"]}
-        asked = {"family": family, "data": data, "preset": preset or config["preset"]}
-        model, training = (
-            changed(_kind(family).settings(), config["config"]),
-            changed(Training(), config["training"]),
-        )
-    except (KeyError, TypeError) as error:
-        raise ModelError(f"{run / 'config.json'} does not describe a run to go on with") from error
-    for name, value in asked.items():
-        if value != found[name]:
-            raise SettingsError(f"{run} was begun with the {name} {found[name]}, not {value}; choose another -o")
-    new, training = rechanged(model, training, values)
-    if new != model:
-        raise SettingsError(f"{run} is resumed: --set may change its training, not its model")
-    return model, training
+    its_family = checkpoint.read_config(run)["family"]
+    if its_family != family:
+        raise SettingsError(f"{run} is of the family {its_family}, not {family}; choose another -o")
+    then = before(run, kind.settings)
+    if preset not in (None, then.preset):
+        raise SettingsError(f"{run} was begun with the preset {then.preset}, not {preset}; choose another -o")
+    config, training = rechanged(then.model, then.training, values)
+    then.check(config, training)  # the trainer does so too, but here nothing was fetched yet
+    return config, training, then
 
 
 @contextmanager
-def _ctrl_c() -> Iterator[list[int]]:
-    """Ctrl-C is noted in the list, for a step must be finished before a checkpoint; a second one ends at once."""
+def _signals() -> Iterator[list[int]]:
+    """Ctrl-C and SIGTERM are noted, for a step must be finished before a checkpoint; a second one ends at once."""
     pressed: list[int] = []
 
     def note(number: int, _: object) -> None:
         pressed.append(number)
-        signal.signal(signal.SIGINT, before)
+        for each, handler in before.items():
+            signal.signal(each, handler)
 
-    before = signal.signal(signal.SIGINT, note)
+    before = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield pressed
     finally:
-        signal.signal(signal.SIGINT, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+@contextmanager
+def _undisturbed() -> Iterator[None]:
+    """Let what is being saved be saved, however often somebody presses Ctrl-C."""
+    before = {number: signal.signal(number, signal.SIG_IGN) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -1,5 +1,7 @@
 """What a data set is: square pictures as bytes, their classes, and batches of them."""
 
+import hashlib
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Protocol
@@ -41,6 +43,10 @@ class Dataset(Protocol):
     def mirrored(self) -> bool:
         """Whether a mirror image is known to show the same class: a letter's, or that of a left shoe, does not."""
 
+    @property
+    def fingerprint(self) -> str:
+        """A digest of what it was read from, by which a resumed training knows its pictures; "" where there is none."""
+
     def __len__(self) -> int: ...
 
     def batch(self, indices: Tensor) -> Batch: ...
@@ -55,6 +61,7 @@ class Stored:
     labels: Tensor | None = None  # [N], int64
     class_names: tuple[str, ...] = ()
     mirrored: bool = False
+    fingerprint: str = ""
 
     @property
     def channels(self) -> int:
@@ -89,19 +96,27 @@ def drawn(data: Dataset, n: int | None = None, seed: int = 0) -> Tensor:
     return shuffled[places][torch.randperm(n, generator=generator)]
 
 
-def order(length: int, batch: int, step: int, seed: int) -> Tensor:
-    """Indices [batch] of the pictures of `step`: epoch after epoch, each in its own random order.
+def order(length: int, batch: int, seen: int, seed: int) -> Tensor:
+    """Indices [batch] of the pictures after the first `seen`: epoch after epoch, each in its own random order.
 
     A function of its arguments alone, so a resumed training goes on with just the pictures that come next.
     """
-    first = step * batch
-    positions = torch.arange(first, first + batch)
+    positions = torch.arange(seen, seen + batch)
     epochs = positions // length
     indices = torch.empty_like(positions)
     for epoch in epochs.unique().tolist():
         inside = epochs == epoch
         indices[inside] = _shuffled(length, seed, epoch)[positions[inside] % length]
     return indices
+
+
+def fingerprint(parts: Iterable[bytes | memoryview]) -> str:
+    """A digest of `parts` in their order."""
+    found = hashlib.blake2b(digest_size=16)
+    for part in parts:
+        found.update(memoryview(part).nbytes.to_bytes(8))  # or what moves from one to the next would not be seen
+        found.update(part)
+    return found.hexdigest()
 
 
 @lru_cache(maxsize=2)  # a batch may span two epochs

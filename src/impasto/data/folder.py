@@ -4,8 +4,9 @@
 """
 
 import hashlib
+import os
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,7 +14,7 @@ import torch
 from torch import Tensor
 
 from impasto.configs import changed
-from impasto.data.dataset import Batch, Dataset, Stored
+from impasto.data.dataset import Batch, Dataset, Stored, fingerprint
 from impasto.data.square import Square, is_folder, located, on_white
 from impasto.errors import DataError, PictureError, warn
 from impasto.files import is_hidden
@@ -36,6 +37,7 @@ class Streamed:
     labels: Tensor | None = None  # [N], int64
     class_names: tuple[str, ...] = ()
     mirrored: bool = False
+    fingerprint: str = ""
 
     @property
     def channels(self) -> int:
@@ -99,7 +101,7 @@ def load(
     labels = torch.tensor([class_names.index(file.parts[0]) for file in files]) if class_names else None
     paths = tuple(root / file for file in files)
     if len(files) * square.channels * square.size**2 > LARGE:
-        return Streamed(name, paths, square, labels, class_names)
+        return Streamed(name, paths, square, labels, class_names, fingerprint=listed(root, paths))
     images, sound, broken = [], [], []
     for index, path in enumerate(paths):
         try:
@@ -112,7 +114,8 @@ def load(
         warn(f"{len(broken)} files skipped: {'; '.join(broken[:NAMED])}{more}")
     if not images:
         raise DataError(f"{root}: none of the {len(files)} pictures for {split} can be read")
-    return Stored(name, torch.stack(images), None if labels is None else labels[sound], class_names)
+    known = fingerprint(part for index in sound for part in (os.fsencode(files[index]), paths[index].read_bytes()))
+    return Stored(name, torch.stack(images), None if labels is None else labels[sound], class_names, fingerprint=known)
 
 
 def pictures_in(root: Path) -> list[Path]:
@@ -146,6 +149,12 @@ def _files(folder: Path, above: frozenset[tuple[int, int]]) -> Iterator[Path]:
             yield from _files(entry, above | {place})
         else:
             yield entry
+
+
+def listed(root: Path, files: Iterable[Path]) -> str:
+    """A fingerprint of the names in `root` and the sizes of `files`: quick, where they are too many to be read."""
+    sizes = ((file.relative_to(root), file.stat().st_size if file.exists() else 0) for file in files)
+    return fingerprint(os.fsencode(f"{name}\0{size}") for name, size in sizes)
 
 
 def first_sound(name: str, files: Sequence[Path], index: int, opened: Callable[[Path], Tensor]) -> tuple[int, Tensor]:

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from impasto.data.dataset import Stored
+from impasto.data.dataset import Stored, fingerprint
 from impasto.data.formats import read_cifar, read_idx, read_jpegs
 from impasto.errors import DataError
 from impasto.weights import home
@@ -121,13 +121,9 @@ def load(name: str, split: str, data_dir: str | os.PathLike[str] | None = None) 
     held_out = len(images) // source.validation
     part = {"train": shuffled[held_out:], "validation": shuffled[:held_out], "test": shuffled}[split]
     part.sort()
-    return Stored(
-        name,
-        torch.from_numpy(images[part]),
-        torch.from_numpy(labels[part].astype(np.int64)),
-        source.class_names,
-        source.mirrored,
-    )
+    images, labels = images[part], labels[part].astype(np.int64)
+    known = fingerprint((images.data, labels.data))
+    return Stored(name, torch.from_numpy(images), torch.from_numpy(labels), source.class_names, source.mirrored, known)
 
 
 def _check_contents(name: str, split: str, file: Path, images: np.ndarray, labels: np.ndarray) -> None:

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from impasto.data.dataset import Batch
-from impasto.data.folder import first_sound, pictures_in
+from impasto.data.folder import first_sound, listed, pictures_in
 from impasto.errors import DataError
 from impasto.picture import read, resize
 
@@ -30,6 +30,7 @@ class Pairs:
     class_names: tuple[str, ...] = ()
     labels: None = None
     mirrored: bool = False
+    fingerprint: str = ""
 
     def __len__(self) -> int:
         return len(self.contents)
@@ -69,7 +70,8 @@ def load(contents: Path, styles: Path, size: int) -> tuple[Pairs, Pairs]:
     rest = tuple(file for file in shown if file not in kept)
     if not rest:
         raise DataError(f"{contents} has one picture; two are needed at least, one of them for validation")
-    return Pairs(name, rest, manner, size), Pairs(name, held_out, manner, size)
+    known = listed(contents, shown) + listed(styles, manner)
+    return Pairs(name, rest, manner, size, fingerprint=known), Pairs(name, held_out, manner, size, fingerprint=known)
 
 
 def _files(folder: Path) -> tuple[Path, ...]:

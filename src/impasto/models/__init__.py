@@ -71,7 +71,7 @@ def configure(
     return rechanged(config, training, values or {})
 
 
-def _of(data: Dataset) -> dict[str, int]:
+def _of(data: Dataset) -> dict[str, Any]:
     return {"channels": data.channels, "size": data.size, "classes": len(data.class_names)}
 
 

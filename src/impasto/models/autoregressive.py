@@ -65,7 +65,7 @@ class Autoregressive(Model, ABC):
         return -self.nats(images, labels)
 
     @drawing
-    def sampling(  # type: ignore[override]  # the contract's **options, by name
+    def sampling(
         self,
         n: int,
         *,

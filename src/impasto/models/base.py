@@ -31,7 +31,8 @@ class Config:
     classes: Annotated[int, Within(0, 10**6)] = 0  # of the pictures; 0: they have none
     conditional: bool = True  # on the class, where there are classes
 
-    __post_init__ = check
+    def __post_init__(self) -> None:
+        check(self)
 
     @property
     def smallest_batch(self) -> int:
@@ -204,7 +205,8 @@ class Model(nn.Module):
 
     def check_latents(self, latents: Tensor) -> None:
         """Raises SettingsError for latents of another shape than this model's `latents` gives."""
-        shape = tuple(self.latents(1).shape[1:])
+        own: Any = self.latents  # of a family that has them
+        shape = tuple(own(1).shape[1:])
         if tuple(latents.shape[1:]) != shape or latents.ndim != len(shape) + 1:
             raise SettingsError(f"the latents are {tuple(latents.shape)}; this takes {(len(latents), *shape)}")
 

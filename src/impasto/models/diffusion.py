@@ -222,7 +222,7 @@ class Diffusion(Model):
         return (2 * left * LEVELS + steps) // (2 * steps) - 1  # rounded in whole numbers, so the last is never below 0
 
     @drawing
-    def sampling(  # type: ignore[override]  # names its own options
+    def sampling(
         self,
         n: int,
         *,

@@ -314,7 +314,7 @@ class GAN(Model):
         return self.exported(inputs, "pictures")
 
     @drawing
-    def sampling(  # type: ignore[override]  # names its own options
+    def sampling(
         self,
         n: int,
         *,

@@ -113,7 +113,7 @@ class VAE(Model):
         yield Update("model", -bound.mean(), metrics)
 
     @drawing
-    def sampling(  # type: ignore[override]
+    def sampling(
         self,
         n: int,
         *,

@@ -5,6 +5,7 @@ file is replaced whole, so that a kill at any moment leaves the last checkpoint.
 """
 
 import json
+import math
 import pickle
 import warnings
 from pathlib import Path
@@ -15,29 +16,58 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from impasto.errors import ModelError
-from impasto.files import replacing
+from impasto.errors import ModelError, OutputError
+from impasto.files import check_place, replacing
 
 CONFIG, WEIGHTS, STATE = "config.json", "model.safetensors", "state.pt"
+BEGUN = {CONFIG, "metrics.jsonl", "tensorboard"}  # what a training killed before its first checkpoint may leave
+TYPES: dict[str, Any] = {
+    "family": str,
+    "config": dict,
+    "preset": str | None,
+    "training": dict,
+    "limit": dict,
+    "data": dict,
+    "parameters": int,
+    "class_names": list,
+}  # of what is in `config.json`; a model takes the first two
 
 
 def check_empty(run: Path) -> None:
-    """Refuse to start a training where another one is.
+    """Refuse to start a training where another one is, or where no folder can be made.
 
     Raises:
         ModelError: the folder has something in it, or is no folder.
+        OutputError: it cannot be made or written.
     """
-    if run.exists() and (not run.is_dir() or any(run.iterdir())):
+    if run.exists() and not (run.is_dir() and _unbegun(run)):
         raise ModelError(f"{run} is not empty; go on with --resume, or choose another folder with -o")
+    place = run / CONFIG
+    while not place.parent.exists():
+        place = place.parent
+    check_place(place)
+
+
+def _unbegun(run: Path) -> bool:
+    """Whether there is nothing in the folder, or what a training left that was killed before its first checkpoint."""
+    names = {file.name for file in run.iterdir() if not file.name.startswith(".impasto-")}
+    return not names or (CONFIG in names and names <= BEGUN and "family" in read_config(run))
 
 
 def write_config(run: Path, config: dict[str, Any]) -> None:
-    """Make the folder and write its `config.json`; clear away what a killed process left half-written."""
-    run.mkdir(parents=True, exist_ok=True)
-    for part in run.glob(".impasto-*"):
-        part.unlink()
-    with replacing(run / CONFIG) as part:
-        part.write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
+    """Make the folder and write its `config.json`; clear away what a killed process left half-written.
+
+    Raises:
+        OutputError: it cannot be written.
+    """
+    try:
+        run.mkdir(parents=True, exist_ok=True)
+        for part in run.glob(".impasto-*"):
+            part.unlink()
+        with replacing(run / CONFIG) as part:
+            part.write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
+    except OSError as error:
+        raise OutputError(f"{run / CONFIG} cannot be written ({error.strerror})") from error
 
 
 def read_config(run: Path) -> dict[str, Any]:
@@ -52,8 +82,14 @@ def read_config(run: Path) -> dict[str, Any]:
         raise ModelError(f"{run} is no run: {CONFIG} cannot be read ({error.strerror})") from error
     except (ValueError, RecursionError) as error:
         raise ModelError(f"{run / CONFIG} is not JSON; the run is damaged") from error
-    if not isinstance(config, dict) or not isinstance(config.get("config"), dict) or "family" not in config:
+    if not isinstance(config, dict) or not {"family", "config"} <= config.keys():
         raise ModelError(f"{run / CONFIG} does not describe a model of Impasto")
+    for name, kind in TYPES.items():
+        if name in config and not isinstance(config[name], kind):
+            raise ModelError(f"{run / CONFIG} does not describe a model of Impasto: its {name!r} is of another kind")
+    names, classes = config.get("class_names"), config["config"].get("classes")
+    if names is not None and (not all(isinstance(name, str) for name in names) or classes not in (None, 0, len(names))):
+        raise ModelError(f"{run / CONFIG} does not name its {classes} classes")
     return config
 
 
@@ -91,12 +127,27 @@ def read_state(run: Path) -> dict[str, Any]:
         with warnings.catch_warnings(action="ignore"):  # torch's, of pickles that it refuses anyway
             state = torch.load(run / STATE, map_location="cpu", weights_only=True)
     except FileNotFoundError as error:
-        raise ModelError(f"{run} has no checkpoint to go on from; start without --resume") from error
+        remedy = f"begin another run with --from {run}" if (run / WEIGHTS).exists() else "start without --resume"
+        raise ModelError(f"{run} has no checkpoint to go on from; {remedy}") from error
     except (OSError, RuntimeError, EOFError, ValueError, KeyError, pickle.UnpicklingError) as error:
         raise ModelError(f"{run / STATE} is damaged; the training cannot go on from it") from error
-    if not isinstance(state, dict) or not {"step", "seconds", "model", "average", "optimisers"} <= state.keys():
+    if not isinstance(state, dict) or not _complete(state):
         raise ModelError(f"{run / STATE} is no checkpoint of Impasto")
     return state
+
+
+def _complete(state: dict[str, Any]) -> bool:
+    """Whether each part of a state is there, and of its kind; whether it fits a model, only that can tell."""
+    parts = ("model", "average", "optimisers", "sums", "counts")
+    return (
+        all(isinstance(state.get(part), dict) for part in parts)
+        and all(isinstance(count, int) and count >= 0 for count in (state.get("step"), state.get("seen", 0)))
+        and isinstance(state.get("seconds"), float)
+        and 0 <= state["seconds"] < math.inf
+        and state["sums"].keys() == state["counts"].keys()
+        and all(isinstance(total, Tensor) and total.ndim == 0 for total in state["sums"].values())
+        and all(isinstance(count, int | float) for count in state["counts"].values())
+    )
 
 
 def load(run: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from impasto.data.dataset import Batch, Dataset, drawn
 from impasto.device import autocast_dtype
-from impasto.training.optimisers import build
+from impasto.training.optimisers import build, restore
 from impasto.training.settings import Training
 
 if TYPE_CHECKING:  # models stand above this floor; here one is handed in
@@ -74,7 +74,7 @@ class Learner:
         self.autocast = torch.autocast(device.type, dtype or torch.bfloat16, enabled=dtype is not None)
         self.weights: tuple[list[Tensor], list[Tensor]] = list(model.parameters()), list(self.average.parameters())
         self.means = Means()
-        self.step = 0
+        self.step = self.seen = 0  # steps, and pictures in all of them
         broadcast([*self.model.state_dict().values(), *self.average.state_dict().values()])
 
     @property
@@ -111,6 +111,7 @@ class Learner:
         if several:
             broadcast(list(self.model.buffers()))
         self.step += 1
+        self.seen += self.settings.batch
         self._average()
 
     def scores(self) -> dict[str, float]:
@@ -158,6 +159,7 @@ class Learner:
         """Everything that the next steps depend on, as tensors and plain values."""
         return {
             "step": self.step,
+            "seen": self.seen,
             "model": self.model.state_dict(),
             "average": self.average.state_dict(),
             "optimisers": {name: [o.state_dict() for o in built] for name, built in self.optimisers.items()},
@@ -166,15 +168,20 @@ class Learner:
         }
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Take a state up again."""
+        """Take a state up again, under the settings that are now.
+
+        Raises:
+            KeyError, RuntimeError, ValueError, TypeError, AttributeError: it is of another model or optimiser.
+        """
         self.model.load_state_dict(state["model"])
-        self.average.load_state_dict(state["average"])
+        if self.average is not self.model:  # of a run without an average it is the weights themselves
+            self.average.load_state_dict(state["average"])
         for name, built in self.optimisers.items():
             for optimiser, saved in zip(built, state["optimisers"][name], strict=True):
-                optimiser.load_state_dict(saved)
+                restore(optimiser, saved)
         sums = {name: value.to(self.device) for name, value in state["sums"].items()}
         self.means = Means(sums, dict(state["counts"]))
-        self.step = int(state["step"])
+        self.step, self.seen = state["step"], state["seen"]
 
     @torch.no_grad()
     def _average(self) -> None:

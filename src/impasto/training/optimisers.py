@@ -34,6 +34,32 @@ def build(
     return built
 
 
+KEPT = {  # what each optimiser remembers of a parameter
+    torch.optim.AdamW: {"step", "exp_avg", "exp_avg_sq"},
+    torch.optim.Muon: {"momentum_buffer"},
+    torch.optim.SGD: {"momentum_buffer"},
+}
+
+
+def restore(optimiser: torch.optim.Optimizer, saved: dict[str, Any]) -> None:
+    """Give `optimiser` what one like it remembered; its own settings, such as the weight decay, stay.
+
+    Raises:
+        ValueError: `saved` is of another kind of optimiser, or of other parameters.
+    """
+    own = optimiser.state_dict()["param_groups"]
+    if [len(group["params"]) for group in saved["param_groups"]] != [len(group["params"]) for group in own]:
+        raise ValueError("other groups of parameters")
+    parameters = [parameter for group in optimiser.param_groups for parameter in group["params"]]
+    for number, remembered in saved["state"].items():
+        if remembered.keys() != KEPT[type(optimiser)]:
+            raise ValueError("another optimiser")
+        for name, tensor in remembered.items():
+            if tensor.shape != (() if name == "step" else parameters[number].shape):
+                raise ValueError("other parameters")
+    optimiser.load_state_dict({"state": saved["state"], "param_groups": own})
+
+
 def _muon(weights: list[nn.Parameter], weight_decay: float) -> torch.optim.Optimizer:
     """Muon (Jordan et al. 2024) on weights of any shape, each seen as a matrix [outputs, everything else].
 

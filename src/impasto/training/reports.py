@@ -2,14 +2,18 @@
 
 import json
 import math
-from contextlib import suppress
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
-from tensorboardX import SummaryWriter
+from tensorboardX.event_file_writer import EventsWriter
+from tensorboardX.proto.event_pb2 import Event, SessionLog
+from tensorboardX.summary import scalar
 
-from impasto.errors import ModelError
+from impasto.errors import ModelError, OutputError
 from impasto.evaluation.grids import grid
 from impasto.files import replacing
 from impasto.picture import Picture
@@ -29,51 +33,88 @@ class Reports:
 
     def __init__(self, run: Path, step: int) -> None:
         self.run = run
-        metrics = run / "metrics.jsonl"
+        metrics, events = run / "metrics.jsonl", run / "tensorboard"
         self.lines = [line for line in read_metrics(run) if line["step"] <= step]
-        with replacing(metrics) as part:  # what came after the checkpoint comes again
+        with _named(metrics), replacing(metrics) as part:  # what came after the checkpoint comes again
             part.write_text("".join(json.dumps(line) + "\n" for line in self.lines), encoding="utf-8")
-        self.metrics = metrics.open("a", encoding="utf-8", buffering=1)  # every line at once
-        self.events = SummaryWriter(str(run / "tensorboard"), purge_step=step + 1)
+        with _named(metrics):
+            self.metrics = metrics.open("a", encoding="utf-8", buffering=1)  # every line at once
+        with _named(events):
+            events.mkdir(exist_ok=True)
+            # Not tensorboardX's SummaryWriter: its thread would die of a full disk, and the training wait for it.
+            self.events = EventsWriter(str(events / "events"), f".{step}")
+            self._event(step=step + 1, session_log=SessionLog(status=SessionLog.START))  # later ones are void
 
     def add(self, progress: dict[str, Any]) -> None:
         """Write a line: the fields of `trainer.Progress`, as JSON values."""
         line = {name: progress[name] for name in IN_LINE if progress[name] != {}}
         self.lines.append(line)
-        self.metrics.write(json.dumps(line) + "\n")
-        self.events.add_scalar("rate", line["rate"], line["step"])
-        for split in ("train", "validation"):
-            for name, value in line.get(split, {}).items():
-                self.events.add_scalar(f"{name}/{split}", value, line["step"])
+        with _named(self.run / "metrics.jsonl"):
+            self.metrics.write(json.dumps(line) + "\n")
+        with _named(self.run / "tensorboard"):
+            self._event(step=line["step"], summary=scalar("rate", line["rate"]))
+            for split in ("train", "validation"):
+                for name, value in line.get(split, {}).items():
+                    self._event(step=line["step"], summary=scalar(f"{name}/{split}", value))
+
+    def _event(self, **what: Any) -> None:
+        self.events.write_event(Event(wall_time=time.time(), **what))
 
     def draw(self, model: "Model") -> None:
         """Draw curves.png anew, and a sheet of samples where the family draws pictures."""
-        draw_curves(self.lines, self.run / "curves.png")
-        self.events.flush()
+        with _named(self.run / "curves.png"):
+            draw_curves(self.lines, self.run / "curves.png")
+        with _named(self.run / "tensorboard"):
+            self.events.flush()
         columns = min(model.config.classes, COLUMNS) or COLUMNS
         labels = torch.arange(ROWS * columns) % columns if model.config.classes else None
         generator, step = torch.Generator().manual_seed(SEED), self.lines[-1]["step"]
         with suppress(ModelError):  # the word of a family that draws none
             samples = model.sample(ROWS * columns, labels=labels, generator=generator)
-            (self.run / "samples").mkdir(exist_ok=True)
+            with _named(self.run / "samples"):
+                (self.run / "samples").mkdir(exist_ok=True)
             recipe = drawn_recipe("train", {"run": self.run.name, "step": step, "seed": SEED}, {})
             Picture(grid(samples, columns), recipe=recipe).save(self.run / "samples" / f"step-{step:06}.png")
 
     def close(self) -> None:
-        self.metrics.close()
-        self.events.close()
+        with suppress(OSError):  # a full disk has been said already
+            self.metrics.close()
+        with suppress(OSError):
+            self.events.close()
+
+
+@contextmanager
+def _named(file: Path) -> Iterator[None]:
+    """Say which file it is that the disk has no room for."""
+    try:
+        yield
+    except OSError as error:
+        raise OutputError(f"{file} cannot be written ({error.strerror or error}); the last checkpoint stays") from error
 
 
 def read_metrics(run: Path) -> list[dict[str, Any]]:
-    """The lines of metrics.jsonl; one that a kill cut short is left out."""
+    """The lines of metrics.jsonl; those are left out that a kill cut short, or that somebody damaged."""
     lines = []
-    with suppress(OSError, UnicodeDecodeError):
-        for text in (run / "metrics.jsonl").read_text(encoding="utf-8").splitlines():
-            with suppress(ValueError):
+    with suppress(OSError):
+        for text in (run / "metrics.jsonl").read_text(encoding="utf-8", errors="replace").splitlines():
+            with suppress(ValueError, RecursionError):
                 line = json.loads(text)
-                if isinstance(line, dict) and isinstance(line.get("step"), int):
+                if _is_line(line):
                     lines.append(line)
     return lines
+
+
+def _is_line(line: Any) -> bool:
+    return (
+        isinstance(line, dict)
+        and isinstance(line.get("step"), int)
+        and "train" in line
+        and all(
+            isinstance(line.get(split, {}), dict)
+            and all(isinstance(value, int | float) for value in line.get(split, {}).values())
+            for split in ("train", "validation")
+        )
+    )
 
 
 def draw_curves(lines: list[dict[str, Any]], path: Path) -> None:

@@ -66,10 +66,10 @@ class Limit:
         if len([value for value in astuple(self) if value is not None]) > 1:
             raise SettingsError("give one of steps, epochs and minutes")
 
-    def total(self, pictures: int, settings: Training) -> int | None:
-        """The number of steps in all; None where time decides."""
+    def total(self, pictures: int, settings: Training, step: int = 0, seen: int = 0) -> int | None:
+        """The number of steps in all, of which `step` are done, with `seen` pictures; None where time decides."""
         if self.minutes is not None:
             return None
         if self.epochs is not None:
-            return math.ceil(self.epochs * pictures / settings.batch)
+            return step + math.ceil(max(0, math.ceil(self.epochs * pictures) - seen) / settings.batch)
         return self.steps or settings.steps

@@ -20,6 +20,7 @@ from impasto.errors import DataError, ModelError, SettingsError
 from impasto.training import checkpoint
 from impasto.training.learner import Learner, seed_step
 from impasto.training.reports import Reports
+from impasto.training.resume import before, described
 from impasto.training.settings import Limit, Training
 
 if TYPE_CHECKING:  # models stand above this floor; here one is handed in
@@ -55,6 +56,7 @@ def train(
     run: Path,
     *,
     resume: bool = False,
+    data_changed: bool = False,
     stop: Limit | None = None,
     preset: str | None = None,
 ) -> Iterator[Progress]:
@@ -66,22 +68,35 @@ def train(
 
     Args:
         validation: pictures whose loss is reported, with the averaged weights.
-        resume: go on from the checkpoint in `run`.
+        resume: go on from the checkpoint in `run`, under `settings` as they are now; of them the optimiser and the
+            seed must be those it was begun with, as the model must.
+        data_changed: go on with pictures that are not those the run was begun with.
         preset: its name, for config.json.
 
     Raises:
         ModelError: the loss or a weight is no number any more, or the folder does not fit `resume`.
-        DataError: there are no pictures, or they are not what the model is for.
-        SettingsError: fewer pictures in a batch than processes.
+        DataError: there are no pictures, or they are not what the model is for, or not those of the run.
+        SettingsError: fewer pictures in a batch than processes, or settings that cannot change in a run.
+        OutputError: the folder cannot be written.
     """
     configure_threads()
     processes = PartialState(cpu=model.device.type == "cpu")
     device = processes.device if processes.num_processes > 1 else model.device
     stop = stop or Limit()
-    _check(model, data, settings, processes)
-    saved = checkpoint.read_state(run) if resume else None
-    if saved is None:
+    saved = None
+    if resume:
+        then = before(run, type(model.config))
+        then.check(model.config, settings)
+        data = then.labelled(data, data_changed)
+        if not data_changed:
+            then.check_data(data, validation)
+        if validation is not None:
+            validation = then.labelled(validation, data_changed)
+        saved = checkpoint.read_state(run)
+        saved.setdefault("seen", saved["step"] * then.training.batch)  # version 0.2 did not count
+    else:
         checkpoint.check_empty(run)
+    _check(model, data, settings, processes)
     if isinstance(data, Stored) and device.type == "cuda":  # as bytes they fit, and no batch waits for the bus
         data = dataclasses.replace(data, images=data.images.to(device))
     learner = Learner(model, settings, device)
@@ -89,10 +104,10 @@ def train(
         try:
             learner.restore(saved)
         except (KeyError, RuntimeError, ValueError, TypeError, AttributeError) as error:
-            raise ModelError(f"{run}: the checkpoint is of another model, optimiser or average") from error
+            raise ModelError(f"{run / checkpoint.STATE} is of another model or optimiser") from error
     processes.wait_for_everyone()  # nobody writes before all have looked
 
-    steps = stop.total(len(data), settings)
+    steps = stop.total(len(data), settings, learner.step, learner.seen)
     used = 0.0 if saved is None else float(saved["seconds"])
     begun = saved_at = shown_at = line_at = time.perf_counter()
     line_step = learner.step
@@ -114,18 +129,18 @@ def train(
             checkpoint.save(run, learner.average, {**learner.state(), "seconds": seconds()})
         saved_at = time.perf_counter()
 
+    config = _config(model, data, validation, settings, stop, preset)
     reports = None
     try:
         if processes.is_main_process:
-            checkpoint.write_config(run, _config(model, data, settings, stop, preset))
+            checkpoint.write_config(run, config)
             reports = Reports(run, learner.step)
-        if saved is None:
-            save()
+        save()  # also of a resumed run: a kill may have come between the state and the weights
         share = done()
         while share < 1:
             rate = settings.rate_at(learner.step, share)
             seed_step(settings.seed, learner.step, processes.process_index, device)
-            indices = order(len(data), settings.batch, learner.step, settings.seed)[learner.part]
+            indices = order(len(data), settings.batch, learner.seen, settings.seed)[learner.part]
             batch = learner.moved(data.batch(indices))
             learner.learn(dataclasses.replace(batch, images=augment(batch.images, settings.augment)), rate)
 
@@ -138,7 +153,7 @@ def train(
             progress = Progress(
                 step=step,
                 steps=steps or round(step / share),
-                epoch=step * settings.batch / len(data),
+                epoch=learner.seen / len(data),
                 done=share,
                 rate=rate,
                 train=learner.scores() if line else learner.means.read(),
@@ -186,7 +201,9 @@ def _check(model: "Model", data: Dataset, settings: Training, processes: Partial
         raise SettingsError(f"a batch of {settings.batch} is too small for {processes.num_processes} processes")
 
 
-def _config(model: "Model", data: Dataset, settings: Training, stop: Limit, preset: str | None) -> dict[str, Any]:
+def _config(
+    model: "Model", data: Dataset, validation: Dataset | None, settings: Training, stop: Limit, preset: str | None
+) -> dict[str, Any]:
     """What `config.json` says of a run."""
     return {
         "family": type(model).__module__.rpartition(".")[2],  # one file each, so the file's name is the family's
@@ -194,7 +211,7 @@ def _config(model: "Model", data: Dataset, settings: Training, stop: Limit, pres
         "config": dataclasses.asdict(model.config),
         "training": dataclasses.asdict(settings),
         "limit": dataclasses.asdict(stop),
-        "data": {"name": data.name, "size": data.size, "pictures": len(data)},
+        "data": described(data, validation),
         "parameters": sum(p.numel() for p in model.parameters()),
         "class_names": list(data.class_names),
         "versions": {"impasto": __version__, "torch": torch.__version__},
