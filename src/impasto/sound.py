@@ -18,7 +18,7 @@ from torch import Tensor
 from impasto.clip import tags
 from impasto.clip.reading import LOCAL
 from impasto.errors import SoundError, warn
-from impasto.files import replacing
+from impasto.files import absent, replacing
 
 FORMATS = {  # codec, and the sample format it is given
     ".wav": ("pcm_s16le", "s16"),
@@ -101,7 +101,7 @@ def _opened(path: str | os.PathLike[str]) -> Iterator[av.container.InputContaine
         with av.open(f"file:{path}", "r", options=LOCAL) as file:
             yield file
     except FileNotFoundError as error:
-        raise SoundError(f"{path} does not exist; check the name") from error
+        raise SoundError(absent(path)) from error
     except (OSError, av.FFmpegError, ValueError) as error:
         raise SoundError(f"{path} cannot be read: it is damaged, or not a sound") from error
 

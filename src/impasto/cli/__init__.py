@@ -32,6 +32,7 @@ from impasto.cli import (
     web,
     weights,
 )
+from impasto.cli.places import checked
 from impasto.cli.terminal import Stopped, one_line, show_warnings
 
 STOPPED = 130  # what shells report for a program that Ctrl-C ended: 128 + SIGINT
@@ -62,7 +63,7 @@ MENU: dict[str, tuple[Callable[..., None], ...]] = {
 }
 for panel, commands in MENU.items():
     for command in commands:
-        app.command(rich_help_panel=panel)(command)
+        app.command(rich_help_panel=panel)(checked(command))
 app.add_typer(models.app, name="models", rich_help_panel="Files and machine")
 app.add_typer(weights.app, name="weights", rich_help_panel="Files and machine")
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from impasto.cli import options, terminal
+from impasto.cli import options, places, terminal
 from impasto.cli.options import (
     EVERYDAY,
     MACHINE,
@@ -48,7 +48,9 @@ def batch(
         ),
     ],
     output: Annotated[
-        Path, option(EVERYDAY, "The folder for the pictures and their manifest", "-o", "--output", metavar="OUT")
+        Path,
+        option(EVERYDAY, "The folder for the pictures and their manifest", "-o", "--output", metavar="OUT"),
+        places.FOLDER,
     ],
     styles: Annotated[
         str | None,

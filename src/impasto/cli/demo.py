@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from impasto.cli import places
 from impasto.cli.styles import BUNDLED, style_picture
 from impasto.errors import PictureError
 
@@ -13,7 +14,9 @@ PHOTOS = {"astronaut": "astronaut.png", "chelsea": "chelsea.png", "coffee": "cof
 
 
 def demo(
-    output: Annotated[Path, typer.Option("-o", "--output", help="Where the picture goes.")] = Path("impasto-demo.png"),
+    output: Annotated[Path, typer.Option("-o", "--output", help="Where the picture goes."), places.PICTURE] = Path(
+        "impasto-demo.png"
+    ),
     photo: Annotated[
         str, typer.Option(metavar="NAME", help=f"One of {', '.join(PHOTOS)}.", autocompletion=lambda: [*PHOTOS])
     ] = "rocket",

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
+from impasto.cli import places
 from impasto.cli.models import names
 from impasto.cli.sample import Which
 from impasto.cli.terminal import bar
@@ -38,7 +39,7 @@ def evaluate(
     model: Which,
     data: DataName = "mnist",
     output: Annotated[
-        Path | None, typer.Option("-o", "--output", help="Also write the figures as JSON.", metavar="FILE")
+        Path | None, typer.Option("-o", "--output", help="Also write the figures as JSON.", metavar="FILE"), places.FILE
     ] = None,
     n: Number = 10_000,
     held_out: HeldOut = None,
@@ -55,6 +56,7 @@ def evaluate(
     pictures: Annotated[
         Path | None,
         typer.Option(help="Of a classifier: also draw its confusion matrix and worst mistakes here.", metavar="DIR"),
+        places.FOLDER,
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="JSON on standard output.")] = False,
 ) -> None:
@@ -85,7 +87,9 @@ def compare(
             metavar="MODEL...", help="Run folders, or names from `impasto models list`.", autocompletion=names
         ),
     ],
-    output: Annotated[Path, typer.Option("-o", "--output", help="A picture: a row of samples each.", metavar="OUT")],
+    output: Annotated[
+        Path, typer.Option("-o", "--output", help="A picture: a row of samples each.", metavar="OUT"), places.PICTURE
+    ],
     data: DataName = "mnist",
     n: Number = 10_000,
     held_out: HeldOut = None,
@@ -102,11 +106,9 @@ def compare(
     import torch
 
     from impasto import models as families
-    from impasto import picture
     from impasto.evaluation.grids import grid
     from impasto.picture import Picture
 
-    picture.check_writable(output)
     table, rows = [], []
     for name in models:
         table.append(

@@ -5,12 +5,13 @@ from typing import Annotated
 
 import typer
 
+from impasto.cli import places
 from impasto.cli.sample import Labels, Seed, Which
 
 
 def interpolate(
     model: Which,
-    output: Annotated[Path, typer.Option("-o", "--output", help="The rows, a picture.", metavar="OUT")],
+    output: Annotated[Path, typer.Option("-o", "--output", help="The rows, a picture.", metavar="OUT"), places.PICTURE],
     rows: Annotated[int, typer.Option(help="Ways, each between two other pictures.", min=1, metavar="N")] = 5,
     steps: Annotated[int, typer.Option(help="Pictures of a way.", min=2, metavar="N")] = 10,
     labels: Labels = None,
@@ -23,13 +24,12 @@ def interpolate(
     """
     import torch
 
-    from impasto import models, picture, provenance
+    from impasto import models, provenance
     from impasto.cli.sample import parse_labels
     from impasto.evaluation.grids import grid
     from impasto.evaluation.latent import interpolations
     from impasto.picture import Picture
 
-    picture.check_writable(output)
     decoder = models.load(model, device)
     wanted = parse_labels(labels, decoder.config.classes) if labels else None
     pictures = interpolations(decoder, rows, steps, wanted, torch.Generator().manual_seed(seed))

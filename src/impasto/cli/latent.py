@@ -5,12 +5,13 @@ from typing import Annotated
 
 import typer
 
+from impasto.cli import places
 from impasto.cli.sample import Which
 
 
 def latent(
     model: Which,
-    output: Annotated[Path, typer.Option("-o", "--output", help="The map, a picture.", metavar="OUT")],
+    output: Annotated[Path, typer.Option("-o", "--output", help="The map, a picture.", metavar="OUT"), places.PICTURE],
     data: Annotated[
         str | None,
         typer.Option(help="Also draw where its test pictures lie, as OUT with -points in its name.", metavar="NAME"),
@@ -31,13 +32,12 @@ def latent(
     import torch
 
     import impasto.data
-    from impasto import models, picture, provenance
+    from impasto import models, provenance
     from impasto.evaluation.grids import grid
     from impasto.evaluation.latent import SIDE, encoded, latent_map, scatter
     from impasto.files import replacing
     from impasto.picture import Picture
 
-    picture.check_writable(output)
     decoder = models.load(model, device)
     test = impasto.data.load(data, "test", size=decoder.config.size, data_dir=data_dir) if data else None
     pictures = latent_map(decoder, labels=None if label is None else torch.tensor([label]))

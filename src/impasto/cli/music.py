@@ -8,15 +8,19 @@ from typing import Annotated
 
 import typer
 
-from impasto.cli import terminal
+from impasto import files
+from impasto.cli import places, terminal
 from impasto.cli.options import EVERYDAY, MACHINE, METHOD, OUTPUT, Label, option
+from impasto.cli.places import Overwrite
 
 
 def music(
     content: Annotated[Path, typer.Argument(metavar="CONTENT", help="The recording to play: its notes and rhythm.")],
     style: Annotated[Path, typer.Argument(metavar="STYLE", help="The recording that shows how it shall sound.")],
     output: Annotated[
-        Path, option(EVERYDAY, "The sound to write: .wav, .flac, .ogg, .mp3 or .m4a", "-o", "--output", metavar="OUT")
+        Path,
+        option(EVERYDAY, "The sound to write: .wav, .flac, .ogg, .mp3 or .m4a", "-o", "--output", metavar="OUT"),
+        places.SOUND,
     ],
     strength: Annotated[
         float | None,
@@ -37,6 +41,7 @@ def music(
     steps: Annotated[int | None, option(METHOD, "Steps of the optimiser (default 300)", metavar="N")] = None,
     seed: Annotated[int | None, option(METHOD, "Of the random filters (default 0)", metavar="N")] = None,
     label: Label = None,
+    overwrite: Overwrite = False,
     as_json: Annotated[bool, option(OUTPUT, "A JSON object per step, and one at the end", "--json")] = False,
     device: Annotated[str | None, option(MACHINE, "cpu, cuda, cuda:1, mps, or auto (default)", metavar="NAME")] = None,
 ) -> None:
@@ -49,7 +54,9 @@ def music(
     from impasto import sound
     from impasto.style.music import Settings, transferring
 
-    sound.check_writable(output)
+    drawn = output.with_suffix(".png")
+    if plot:
+        files.check_place(drawn)
     run = transferring(content, style, Settings(**{n: v for n, v in chosen.items() if v is not None}))  # type: ignore[arg-type]
     begun, so_far, stopped = time.perf_counter(), None, False
     try:
@@ -64,11 +71,12 @@ def music(
         stopped = True
     assert so_far is not None, "a run has one step at least"
     result = so_far.result()
+    heard = {"content": sound.read(content), "style": sound.read(style)} if plot else {}  # before one is written over
     result.save(output, label_cn=label == "cn")
     if plot:
         from impasto.evaluation.spectrograms import draw
 
-        draw({"content": sound.read(content), "style": sound.read(style), "result": result}, output.with_suffix(".png"))
+        draw({**heard, "result": result}, drawn)
     seconds = time.perf_counter() - begun
     if as_json:
         print(json.dumps({"output": str(output), "seconds": round(seconds, 3), "stopped": stopped}), flush=True)

@@ -5,6 +5,8 @@ from typing import Annotated, Any
 
 import typer
 
+from impasto.cli import places
+from impasto.cli.places import Overwrite
 from impasto.cli.sample import Seed, Which, square
 from impasto.errors import ModelError
 
@@ -12,9 +14,10 @@ from impasto.errors import ModelError
 def noise(
     model: Which,
     pictures: Annotated[list[Path], typer.Argument(metavar="PICTURE...", help="Pictures to drown in noise.")],
-    output: Annotated[Path, typer.Option("-o", "--output", help="The rows, a picture.", metavar="OUT")],
+    output: Annotated[Path, typer.Option("-o", "--output", help="The rows, a picture.", metavar="OUT"), places.PICTURE],
     film: Annotated[int, typer.Option(help="Levels of noise, from none to nothing else.", min=2, metavar="N")] = 8,
     seed: Seed = 0,
+    overwrite: Overwrite = False,
     device: Annotated[str, typer.Option(help="cpu, cuda, mps, or auto.", metavar="NAME")] = "auto",
 ) -> None:
     """Add noise to pictures, level by level: the way that a diffusion model walks back. A row for each picture.
@@ -23,11 +26,10 @@ def noise(
     """
     import torch
 
-    from impasto import models, picture
+    from impasto import models
     from impasto.evaluation.grids import grid
     from impasto.picture import Picture
 
-    picture.check_writable(output)
     diffusion: Any = models.load(model, device)
     if not hasattr(diffusion, "noising"):
         raise ModelError(f"the family {type(diffusion).__name__} does not work with noise; take a diffusion model")

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from impasto.cli import places
 from impasto.cli.models import names
+from impasto.cli.places import Overwrite
 from impasto.cli.terminal import bar, settings
 from impasto.configs import nearest, read
 from impasto.errors import SettingsError
@@ -40,6 +42,7 @@ Output = Annotated[
         help="A picture (the grid), a .gif or .mp4 (how it takes shape), or a folder (a PNG each).",
         metavar="OUT",
     ),
+    places.DRAWING,
 ]
 
 
@@ -84,6 +87,7 @@ def inpaint(
     labels: Labels = None,
     seed: Seed = 0,
     options: Options = None,
+    overwrite: Overwrite = False,
     device: Annotated[str, typer.Option(help="cpu, cuda, mps, or auto.", metavar="NAME")] = "auto",
 ) -> None:
     """Complete pictures: the known part stays, the rest is drawn. A row for each.

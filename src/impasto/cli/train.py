@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from impasto.cli import terminal
+from impasto.cli import places, terminal
 from impasto.cli.models import names
 from impasto.data import NAMES
 from impasto.errors import SettingsError
@@ -48,6 +48,7 @@ def train(
     output: Annotated[
         Path | None,
         typer.Option("-o", "--output", metavar="RUN", help="The folder to fill (default runs/FAMILY-NAME)."),
+        places.FOLDER,
     ] = None,
     preset: Annotated[
         str | None,

@@ -8,7 +8,8 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from impasto.cli import options, terminal
+from impasto import files
+from impasto.cli import options, places, terminal
 from impasto.cli.options import (
     EVERYDAY,
     MACHINE,
@@ -24,6 +25,7 @@ from impasto.cli.options import (
     option,
     setting,
 )
+from impasto.cli.places import Overwrite
 from impasto.cli.styles import BUNDLED, style_picture
 from impasto.errors import SettingsError
 from impasto.style.settings import Settings
@@ -43,6 +45,7 @@ def video(
             "--output",
             metavar="OUT",
         ),
+        places.CLIP,
     ],
     styles: Annotated[
         list[str] | None,
@@ -111,6 +114,7 @@ def video(
         int | None, option(OUTPUT, "Bits per channel of numbered frames, 8 or 16 (default 8)", metavar="N")
     ] = None,
     label: Label = None,
+    overwrite: Overwrite = False,
     as_json: Annotated[bool, option(OUTPUT, "A JSON object per frame, and one at the end", "--json")] = False,
     device: Device = None,
     precision: Precision = None,
@@ -148,6 +152,8 @@ def video(
     )
     if preview:
         strip = output.with_name(f"{output.stem}.preview.png")
+        read = [clip, *(Path(str(style.picture)) for style in job.styles), *([mask] if mask else [])]
+        files.check_apart(strip, read, overwrite=overwrite)
         previewed(job, Settings(**given)).save(strip, label_cn=job.label_cn)
         print(json.dumps({"output": str(strip)}) if as_json else strip)
         return

@@ -11,7 +11,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from impasto.errors import SettingsError
-from impasto.files import replacing
+from impasto.files import absent, check_place, replacing
 from impasto.perception import registry
 from impasto.perception.compact import TAPS, Compact
 from impasto.picture import SHORTEST_SIDE, Picture, fit
@@ -90,8 +90,7 @@ def save(painting: Picture, path: Path, *, size: int | None = None, scale: float
     Raises:
         SettingsError: another extension, or a place that cannot be written.
     """
-    if path.suffix.lower() != EXTENSION:
-        raise SettingsError(f"{path}: a saved style ends in {EXTENSION}")
+    check_writable(path)
     pixels = painting.pixels
     side = size or min(max(pixels.shape[2:]), LARGEST)
     sized = Painting(pixels, scale).at(side)
@@ -106,6 +105,18 @@ def save(painting: Picture, path: Path, *, size: int | None = None, scale: float
             save_file(tensors, part, {"format": FORMAT})
     except (OSError, SafetensorError) as error:
         raise SettingsError(f"{path} cannot be written: {error}") from error
+
+
+def check_writable(path: Path) -> None:
+    """Say before the work whether a style can be saved there.
+
+    Raises:
+        SettingsError: another extension.
+        OutputError: a place that cannot be written.
+    """
+    if path.suffix.lower() != EXTENSION:
+        raise SettingsError(f"{path}: a saved style ends in {EXTENSION}")
+    check_place(path)
 
 
 def load(path: str | PathLike[str], device: torch.device) -> Saved:
@@ -125,7 +136,7 @@ def load(path: str | PathLike[str], device: torch.device) -> Saved:
             raise KeyError("octaves")
         return Saved(octaves, _statistics(tensors, "colours", 3))
     except FileNotFoundError as error:
-        raise SettingsError(f"{path} does not exist; check the name") from error
+        raise SettingsError(absent(path)) from error
     except (OSError, SafetensorError, KeyError, ValueError) as error:
         raise SettingsError(f"{path} is no style that Impasto saved, or it is damaged") from error
 
