@@ -79,6 +79,7 @@ def _locked_file(place: Path, what: Path) -> BinaryIO | None:
     """The file of the lock, locked, with the number of this process in it; None where there are no locks."""
     while True:
         try:
+            place.parent.mkdir(parents=True, exist_ok=True)
             file = place.open("a+b")  # which leaves in it what is there
         except OSError:
             return None  # whoever writes will say why it cannot be
@@ -170,9 +171,9 @@ def check_apart(output: Path, inputs: Iterable[Path], *, overwrite: bool | None 
     Raises:
         OutputError: `output` is one of `inputs`, and nobody asked for that.
     """
-    written = _stat(output)
+    written = identity(output)
     for file in inputs if written is not None else ():
-        if (found := _stat(file)) is None or not os.path.samestat(written, found):
+        if identity(file) != written:
             continue
         if output.is_dir():
             raise OutputError(f"{output} is the folder that is read: name another one")
@@ -188,8 +189,10 @@ def absent(path: Path | str) -> str:
     return f"{path} does not exist; check the name"
 
 
-def _stat(path: Path) -> os.stat_result | None:
+def identity(path: Path) -> tuple[int, int] | None:
+    """What all names of a file (or folder) share; None where there is none."""
     try:
-        return path.stat()
+        found = path.stat()
     except (OSError, ValueError):  # ValueError: a name that no file can have
         return None
+    return found.st_dev, found.st_ino

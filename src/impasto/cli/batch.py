@@ -28,7 +28,7 @@ from impasto.cli.options import (
 )
 from impasto.cli.styles import BUNDLED
 from impasto.cli.terminal import Stopped, one_line
-from impasto.errors import SettingsError
+from impasto.errors import SettingsError, warn
 from impasto.style.settings import Settings
 
 if TYPE_CHECKING:
@@ -130,6 +130,8 @@ def batch(
             for at in running(tasks, output, _engine(engine, address, processes, chosen.device)):
                 ready = at.skipped + at.done + at.failed
                 bar(f"{ready} of {at.total}, {at.speed:.2g} pictures per second", ready, at.total)
+                for said in (at.record or {}).get("warnings", ()):
+                    warn(said)
                 if as_json and at.record:
                     print(json.dumps(at.record), flush=True)
                 if at.record and at.record["status"] == "failed":

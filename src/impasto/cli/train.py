@@ -4,7 +4,7 @@ import json
 import signal
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -15,6 +15,7 @@ from impasto.cli import places, terminal
 from impasto.cli.models import names
 from impasto.data import NAMES
 from impasto.errors import SettingsError
+from impasto.files import locked
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -142,7 +143,8 @@ def train(
 
     last: Progress | None = None
     progress = train(model, shown, held_out, training, run, resume=resume, stop=stop, preset=preset)
-    with _ctrl_c() as pressed, terminal.bar(shown=first and not as_json) as show:
+    alone = locked(run) if first else nullcontext()
+    with alone, _ctrl_c() as pressed, terminal.bar(shown=first and not as_json) as show:
         for last in progress:
             losses = [f"{name} {value:.4g}" for name, value in last.train.items() if name.endswith("loss")]
             at = f"step {last.step}/{last.steps}"

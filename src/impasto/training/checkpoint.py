@@ -16,7 +16,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from impasto.errors import ModelError
-from impasto.files import replacing
+from impasto.files import remove_abandoned, replacing
 
 CONFIG, WEIGHTS, STATE = "config.json", "model.safetensors", "state.pt"
 
@@ -34,8 +34,7 @@ def check_empty(run: Path) -> None:
 def write_config(run: Path, config: dict[str, Any]) -> None:
     """Make the folder and write its `config.json`; clear away what a killed process left half-written."""
     run.mkdir(parents=True, exist_ok=True)
-    for part in run.glob(".impasto-*"):
-        part.unlink()
+    remove_abandoned(run)
     with replacing(run / CONFIG) as part:
         part.write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
 
