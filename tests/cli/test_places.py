@@ -101,13 +101,13 @@ READ_AND_WRITTEN = [
     ("music", "other.wav", "a.wav", "-o", "a.wav"),
     ("texture", "photo.png", "-o", "photo.png"),
     ("inpaint", "mnist-vae", "photo.png", "-o", "photo.png"),
-    ("inpaint", "mnist-vae", "frames/1.png", "--mask", "photo.png", "-o", "frames"),
+    ("inpaint", "mnist-vae", "in/00000.png", "-o", "in"),
     ("noise", "mnist-diffusion", "photo.png", "-o", "photo.png"),
     ("export", "run", "--safetensors", "run/model.safetensors"),
     ("evaluate", "run", "-o", "run/config.json"),
     ("batch", "in", "swirl", "-o", "in"),
     ("batch", "in/*.png", "swirl", "-o", "in"),
-    ("batch", "in/a.png", "in/a--a.png,swirl", "-o", "in"),
+    ("batch", "style.csv", "-o", "in"),
     ("batch", "jobs.csv", "-o", "in"),
 ]
 
@@ -117,11 +117,12 @@ def test_what_is_read_is_not_written_over(impasto: Impasto, no_work: Path, words
     (no_work / "run").mkdir()
     (no_work / "in").mkdir()
     picture = (no_work / "photo.png").read_bytes()
-    for name in ("other.png", "way-0010.png", "x.preview.png", "a.mp4", "other.wav", "in/a.png", "in/a--a.png"):
+    for name in ("other.png", "way-0010.png", "x.preview.png", "a.mp4", "other.wav", "in/a.png", "in/00000.png"):
         (no_work / name).write_bytes(picture)
     for name in ("config.json", "model.safetensors"):
         (no_work / "run" / name).write_text("{}")
-    (no_work / "jobs.csv").write_text("content,style,output\nother.png,in/a.png,a.png\n")
+    (no_work / "jobs.csv").write_text("content,style,output\nin/a.png,swirl,a.png\n")
+    (no_work / "style.csv").write_text("content,style,output\nother.png,in/a.png,a.png\nother.png,swirl,b.png\n")
     (no_work / "soft.png").symlink_to("photo.png")
     os.link("photo.png", "hard.png")
     before = {file: file.read_bytes() for file in no_work.rglob("*") if file.is_file()}

@@ -88,7 +88,7 @@ def impasto(
 
 
 def main() -> None:
-    """Run the command line: 0 for done, 2 for what the user can mend (one line says it), 130 for Ctrl-C (143: SIGTERM)."""
+    """Run the command line: 0 for done, 2 for what the user can mend (one line says it), 130 for Ctrl-C, 143 killed."""
     attend()
     show_warnings()
     try:

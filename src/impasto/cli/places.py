@@ -63,8 +63,9 @@ def _named(value: Any) -> Iterator[Path]:
         for one in value:
             yield from _named(one)
     elif isinstance(value, str):
-        yield BUNDLED.get(value, Path(value))
-        yield from _named(Path(value.rpartition("@")[0]))  # a style of a clip, and the second it begins at
+        yield from _named(BUNDLED.get(value, Path(value)))
+        if "@" in value:  # a style of a clip, and the second it begins at
+            yield Path(value.rpartition("@")[0])
     elif isinstance(value, Path):
         yield from (value / name for name in RUN) if (value / RUN[0]).is_file() else (value,)
 
@@ -107,7 +108,7 @@ def _drawing(path: Path) -> Iterable[Path]:
 
     if path.suffix == "":
         files.check_folder(path)
-        return [path, *numbered(path / "", ".png")]
+        return [path, *(file for file in path.glob("*.png") if re.fullmatch(r"\d{5,}", file.stem))]
     return (_clip if path.suffix.lower() in animation.FORMATS else _picture)(path)
 
 
