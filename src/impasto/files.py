@@ -182,7 +182,7 @@ def check_apart(output: Path, inputs: Iterable[Path], *, overwrite: bool | None 
             raise OutputError(f"{output} is what is read: name another file{offer}")
 
 
-def absent(path: Path | str) -> str:
+def absent(path: str | os.PathLike[str]) -> str:
     """What to say of a file that is not there."""
     if address := re.match(r"([a-z][a-z0-9+.-]+):/+(?=[^/])", str(path), re.IGNORECASE):  # of // a Path keeps one
         return f"{address[1]}://{str(path)[address.end() :]} is an address, not a file; download it first"

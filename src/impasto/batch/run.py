@@ -83,7 +83,7 @@ def _check_apart(tasks: Sequence[Task]) -> None:
     """Refuse to write over what is read, be it by another task."""
     inputs = {found: file for task in tasks for file in task.inputs if (found := identity(file)) is not None}
     for task in tasks:
-        if (read := inputs.get(identity(task.output))) is not None:
+        if (written := identity(task.output)) is not None and (read := inputs.get(written)) is not None:
             raise OutputError(f"{task.output} would take the place of {read}, which is read: choose another folder")
 
 
