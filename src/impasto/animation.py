@@ -9,6 +9,7 @@ from torch import Tensor
 
 from impasto import clip
 from impasto.errors import ClipError
+from impasto.files import locked
 
 FORMATS = (".gif", ".mp4")
 HOLD = 1.5  # seconds on the last frame, which is the result
@@ -28,6 +29,6 @@ def save(frames: Sequence[Tensor], path: Path, recipe: dict[str, Any], fps: floa
         raise ClipError(f"{path}: an animation is {' or '.join(FORMATS)}")
     height, width = frames[0].shape[2:]
     info = clip.Info(width, height, Fraction(fps).limit_denominator(1000))
-    with clip.write(path, info, recipe=recipe) as out:
+    with locked(path), clip.write(path, info, recipe=recipe) as out:
         for index, frame in enumerate([*frames, *[frames[-1]] * round(HOLD * fps)]):
             out.add(frame, index / info.rate)

@@ -1,6 +1,7 @@
 """Errors and warnings that a user can cause. Each carries one line: what is wrong, and what to do about it."""
 
 import warnings
+from collections.abc import Callable
 
 
 class ImpastoError(Exception):
@@ -43,6 +44,11 @@ class ImpastoWarning(UserWarning):
     """What a user should know of while the work goes on: one line. The faces show it, and no other kind of warning."""
 
 
+listener: Callable[[str], bool] | None = None  # of a face: whether there was somebody to tell
+
+
 def warn(message: str) -> None:
     """Tell whoever watches; the command line writes `warning: ...`, the page shows a notice, Python its own way."""
+    if listener is not None and listener(message):
+        return
     warnings.warn(message, ImpastoWarning, stacklevel=3)

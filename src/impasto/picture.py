@@ -30,7 +30,7 @@ from PIL import Image
 from torch import Tensor
 
 from impasto.errors import ImpastoWarning, OutputError, PictureError, warn
-from impasto.files import check_place, replacing
+from impasto.files import absent, check_place, replacing
 from impasto.formats import READ, what_it_is
 from impasto.provenance import packet
 
@@ -470,7 +470,7 @@ def _reading(path: Path) -> Iterator[None]:
     except PictureError:
         raise
     except FileNotFoundError as error:
-        raise PictureError(f"{path} does not exist; check the name") from error
+        raise PictureError(absent(path)) from error
     except MemoryError as error:
         raise PictureError(f"{path} does not fit into memory; make a smaller copy of it first") from error
     except Exception as error:  # on damaged files the decoders raise nearly every kind there is

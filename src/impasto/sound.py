@@ -19,7 +19,7 @@ from impasto.clip import tags
 from impasto.clip.reading import LOCAL
 from impasto.clip.sound import decoded
 from impasto.errors import SoundError, warn
-from impasto.files import check_place, replacing
+from impasto.files import absent, check_place, replacing
 
 FORMATS = {  # codec, and the sample format it is given; WAV has as many bits as the sound
     ".wav": ("pcm_s16le", "s16"),
@@ -105,7 +105,7 @@ def _opened(path: str | os.PathLike[str]) -> Iterator[av.container.InputContaine
         with av.open(f"file:{path}", "r", options=LOCAL) as file:
             yield file
     except FileNotFoundError as error:
-        raise SoundError(f"{path} does not exist; check the name") from error
+        raise SoundError(absent(path)) from error
     except (OSError, av.FFmpegError, ValueError) as error:
         raise SoundError(f"{path} cannot be read: it is damaged, or not a sound") from error
 

@@ -1,5 +1,7 @@
 """A batch leaves out what is done, goes past what fails, and writes everything down. The engine is a false one here."""
 
+import os
+import warnings
 from collections.abc import Generator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -10,7 +12,8 @@ from impasto.batch import manifest
 from impasto.batch.manifest import Record
 from impasto.batch.run import Progress, running
 from impasto.batch.tasks import Task
-from impasto.errors import SettingsError
+from impasto.batch.work import paint
+from impasto.errors import OutputError, SettingsError, warn
 from impasto.style.settings import Settings
 
 
@@ -98,3 +101,34 @@ def test_closing_a_batch_ends_the_work(tasks: list[Task]) -> None:
 def test_a_folder_that_cannot_be_is_said(tasks: list[Task], photos: list[Path]) -> None:
     with pytest.raises(SettingsError, match="cannot be written"):
         next(running(tasks, photos[0] / "out", Painter()))
+
+
+def test_a_second_batch_waits_its_turn_and_leaves_the_files_of_the_first(tasks: list[Task]) -> None:
+    folder = tasks[0].output.parent
+    first = running(tasks, folder, Painter())
+    next(first), next(first)
+    with pytest.raises(OutputError, match=rf"another impasto is writing .* \(process {os.getpid()}\)"):
+        next(running(tasks, folder, Painter()))
+    *_, last = first
+    assert last.done == 6
+    assert painted(tasks, Painter()).skipped == 6
+    assert not [path.name for path in folder.iterdir() if path.name.startswith(".")]
+
+
+def test_no_result_takes_the_place_of_an_input_of_another_task(tasks: list[Task], photos: list[Path]) -> None:
+    tasks[4] = replace(tasks[4], output=photos[0])
+    before = photos[0].read_bytes()
+    with pytest.raises(OutputError, match="choose another folder"):
+        list(running(tasks, photos[0].parent, Painter()))
+    assert photos[0].read_bytes() == before
+
+
+def test_warnings_of_a_worker_are_in_its_record(tasks: list[Task], monkeypatch: pytest.MonkeyPatch) -> None:
+    def stylizing(*_: object) -> None:
+        for _ in range(2):
+            warn("a.png is odd")
+        warnings.warn("of a library", stacklevel=2)
+        raise SettingsError("no")
+
+    monkeypatch.setattr("impasto.style.stylize.stylizing", stylizing)
+    assert paint(tasks[0], 1.0)["warnings"] == ["a.png is odd"]

@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from impasto.batch.tasks import CONTENT_TYPES, Task, crossed, pictures, read_csv
-from impasto.errors import SettingsError
+from impasto.batch.tasks import CONTENT_TYPES, OUTPUT_TYPES, Task, crossed, pictures, read_csv
+from impasto.errors import ImpastoWarning, OutputError, SettingsError
+from impasto.picture import FORMATS
 from impasto.style.settings import Settings
 
 
@@ -23,6 +24,7 @@ def found(given: str) -> list[str]:
     return [path.as_posix() for path in pictures(given, CONTENT_TYPES, Path("in/out"))]
 
 
+@pytest.mark.filterwarnings("ignore:in. left out")
 def test_a_folder_means_the_pictures_in_it_but_not_the_results(folder: Path) -> None:
     assert found("in") == ["in/a.jpg", "in/b.PNG", "in/deep/a.jpg"]
     assert found("in/*.jpg") == ["in/a.jpg"]
@@ -31,10 +33,30 @@ def test_a_folder_means_the_pictures_in_it_but_not_the_results(folder: Path) -> 
     assert found("sea.jpg") == ["sea.jpg"]
 
 
-@pytest.mark.parametrize("given", ["nothing", "in/*.gif", "in/out"])
+@pytest.mark.parametrize("given", ["nothing", "in/*.gif"])
 def test_where_there_is_no_picture_it_says_so(folder: Path, given: str) -> None:
     with pytest.raises(SettingsError, match="no pictures there"):
         found(given)
+
+
+@pytest.mark.parametrize("given", ["in/out", "in/out/*.png"])
+def test_the_results_are_no_contents(folder: Path, given: str) -> None:
+    with pytest.raises(OutputError, match="choose another OUT"):
+        found(given)
+
+
+def test_hidden_files_are_no_pictures_and_what_is_left_out_is_said(folder: Path) -> None:
+    for name in ("in/._a.jpg", "in/.thumbs/a.jpg", "in/c.xyz", "in/d.xyz", "in/README"):
+        Path(name).parent.mkdir(exist_ok=True)
+        Path(name).write_bytes(b"")
+    with pytest.warns(ImpastoWarning) as said:
+        assert found("in") == ["in/a.jpg", "in/b.PNG", "in/deep/a.jpg"]
+    (one,) = said
+    assert str(one.message).endswith(": 1 .txt, 2 .xyz, 1 without extension")
+
+
+def test_what_can_be_written_is_what_picture_writes() -> None:
+    assert set(OUTPUT_TYPES) == set(FORMATS)
 
 
 def outputs(tasks: list[Task]) -> list[str]:
@@ -103,6 +125,8 @@ def test_a_csv_file_has_a_line_for_each_picture_and_its_settings(folder: Path) -
      ("content,style,sized\na,b,1", "line 2: there is no setting 'sized'; did you mean size"),
      ("content,style,size\na,b,1\na,b,x", "line 2: size goes from 16"), ("content,style,size\na,b,x", "size takes int"),
      ("content,style,quality\na,b,best", "quality is one of"), ("content,style,output\na,b,../x.png", "outside"),
+     ("content,style,output\na,b,x.foo", "line 2: the output x.foo must end in one of .png"),
+     ("content,style,output\na,b,x.png\na,c,X.png", "written twice"),
      ("content,style\na,b\na,b", "written twice")],
 )  # fmt: skip
 def test_what_is_wrong_in_a_csv_file_is_named_with_its_line(folder: Path, text: str, message: str) -> None:

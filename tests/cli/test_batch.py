@@ -6,13 +6,15 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Generator, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 from PIL import Image
 
+from impasto.batch.manifest import Record
+from impasto.batch.tasks import Task
 from impasto.provenance import sha256
 
 Impasto = Callable[..., Any]  # the fixture in conftest.py
@@ -114,9 +116,42 @@ def test_a_batch_goes_on_after_kill_9(impasto: Impasto, styles: None) -> None:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGINT for one process")
-def test_ctrl_c_says_how_far_it_is(styles: None) -> None:
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_what_stops_it_says_how_far_it_is(styles: None, number: signal.Signals) -> None:
     run = running("--json")
-    os.kill(run.pid, signal.SIGINT)
+    os.kill(run.pid, number)
     out, err = run.communicate(timeout=60)
-    assert run.returncode == 130 and "pictures are done; the same command goes on" in err, err
+    assert not [path for path in Path("out").iterdir() if path.suffix == ".lock"]
+    assert run.returncode == 128 + number and "pictures are done; the same command goes on" in err, err
     assert err.count("\n") == 1 and out.count("\n") < 6
+
+
+def test_warnings_of_workers_are_lines_and_come_once(
+    impasto: Impasto, photos: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def engine(tasks: Sequence[Task]) -> Generator[tuple[Task, Record]]:
+        for task in tasks:
+            yield task, {"status": "done", "warnings": ["the style is odd", f"{task.content} is odd"]}
+
+    Path("in/broken.jpg").unlink()
+    Path("in/list.txt").touch()
+    monkeypatch.setattr("impasto.cli.batch._engine", lambda *_: engine)
+    code, _, err = impasto("batch", "in", "swirl", "-o", "out")
+    assert code == 0 and err.splitlines() == [
+        "warning: in: left out what is no picture that can be read: 1 .txt",
+        "warning: the style is odd",
+        "warning: in/a.png is odd",
+        "warning: in/b.jpg is odd",
+    ]
+
+
+def test_one_more_photograph_is_one_picture_more(impasto: Impasto, photos: Path) -> None:
+    """Also where its name differs from another's in the extension alone."""
+    Path("in/broken.jpg").unlink()
+    words = ("batch", "in", "swirl", "-o", "out", "--quality", "draft", "--size", "48", "--processes", "1")
+    assert impasto(*words).out.startswith("out: 2 painted")
+    before = {path: path.stat().st_mtime_ns for path in Path("out").glob("*.png")}
+    Image.open("in/a.png").transpose(Image.Transpose.FLIP_LEFT_RIGHT).save("in/a.jpg")
+    assert impasto(*words).out.startswith("out: 1 painted, 2 were there already, 0 failed")
+    after = {path: path.stat().st_mtime_ns for path in Path("out").glob("*.png")}
+    assert after == before | {Path("out/a.jpg--swirl.png"): after[Path("out/a.jpg--swirl.png")]}

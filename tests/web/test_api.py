@@ -17,6 +17,7 @@ from PIL import Image
 import impasto
 from impasto import clip, provenance
 from impasto.clip import Info
+from impasto.errors import SettingsError, warn
 from impasto.sound import Sound
 
 GUIDE = Path(__file__).parents[2] / "docs" / "web.md"
@@ -188,3 +189,47 @@ def test_a_password_keeps_others_out(page: Any) -> None:
 def test_nothing_is_recorded_or_sent(page: Any) -> None:
     config = json.load(urllib.request.urlopen(f"{page.url}/config"))
     assert config["analytics_enabled"] is False and config["run_history"] is False
+
+
+def test_a_gif_can_be_a_style_and_a_moving_one_is_refused(client: Any, photo: Path, tmp_path: Path) -> None:
+    still, other = Image.open(photo).convert("P"), Image.new("P", (180, 120))
+    still.save(tmp_path / "still.gif")
+    still.save(tmp_path / "moving.gif", save_all=True, append_images=[other])
+    words = {"photo": file(photo), "styles": [], "quality": "draft", "size": 128, "api_name": "/style"}
+    answer = client.predict(**words, own_styles=[file(tmp_path / "still.gif")])
+    assert [style["name"] for style in provenance.inspect(answer[1])["recipe"]["styles"]] == ["still.gif"]
+    with pytest.raises(Exception, match=r"^moving\.gif is animated"):
+        client.predict(**words, own_styles=[file(tmp_path / "moving.gif")])
+
+
+def test_a_warning_is_a_notice_to_the_visitor_whose_job_gives_it(page: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One for the same words, however often they come; another visitor hears them anew."""
+
+    def interpolations(*_: Any) -> None:
+        for _ in range(2):
+            warn(f"{page.files}/0123abcd/a <b>.png\n is odd")
+        raise SettingsError("no more")
+
+    monkeypatch.setattr("impasto.web.models.interpolations", interpolations)
+    for visitor in ("first", "second"):
+        said = messages(page.url, "interpolate", ["mnist-vae", 1, 2, "", 0], visitor)
+        notices = [one for one in said if one["msg"] == "log"]
+        assert [(one["level"], one["log"]) for one in notices] == [("warning", "a &lt;b&gt;.png is odd")]
+        assert said[-1]["output"]["error"] == "no more"
+
+
+def messages(url: str, name: str, words: list[Any], visitor: str) -> list[dict[str, Any]]:
+    """All that the page's own script would hear of a job."""
+    config = json.load(urllib.request.urlopen(f"{url}/config"))
+    number = next(one["id"] for one in config["dependencies"] if one["api_name"] == name)
+    body = json.dumps({"data": words, "fn_index": number, "session_hash": visitor}).encode()
+    headers = {"Content-Type": "application/json"}
+    urllib.request.urlopen(urllib.request.Request(f"{url}/gradio_api/queue/join", body, headers))
+    said: list[dict[str, Any]] = []
+    with urllib.request.urlopen(f"{url}/gradio_api/queue/data?session_hash={visitor}", timeout=60) as lines:
+        for line in lines:
+            if line.startswith(b"data:"):
+                said.append(json.loads(line[5:]))
+                if said[-1]["msg"] == "process_completed":
+                    return said
+    return said

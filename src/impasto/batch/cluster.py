@@ -5,7 +5,9 @@ Every machine needs Impasto, and the same paths: a shared folder.
 
 import logging
 import os
+import signal
 import socket
+import threading
 from collections.abc import Generator, Sequence
 from typing import Any
 
@@ -36,6 +38,7 @@ def run(tasks: Sequence[Task], address: str | None = None) -> Generator[tuple[Ta
         raise SettingsError("ray is not installed: pip install 'impasto[ray]'") from error
     if address and address != "auto":
         _check_reachable(address)
+    stops = signal.getsignal(signal.SIGTERM)
     own: dict[str, Any] = {"num_cpus": usable_cpus(), "object_store_memory": STORE, "include_dashboard": False}
     try:
         ray.init(
@@ -44,6 +47,9 @@ def run(tasks: Sequence[Task], address: str | None = None) -> Generator[tuple[Ta
     except (ConnectionError, ValueError, RuntimeError) as error:
         token = "; if your cluster asks for a token, set RAY_AUTH_MODE=token" if address else ""
         raise SettingsError(f"Ray does not answer: {error}{token}") from error
+    finally:
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGTERM, stops)  # Ray sets its own, by which a batch would end without a word
     try:
         resources = ray.cluster_resources()
         cores, gpus = max(1, int(resources.get("CPU", 1))), int(resources.get("GPU", 0))

@@ -1,12 +1,14 @@
 """This machine's cores or GPUs: a process for each, with its share of threads and memory. One that dies is replaced."""
 
 import contextlib
+import logging
 import math
 import multiprocessing
 import os
 import shutil
 import signal
 import sys
+import warnings
 from collections import Counter, deque
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass
@@ -118,6 +120,8 @@ class _Worker:
 def _serve(line: Connection, memory: float, environment: dict[str, str]) -> None:
     os.environ.update(environment)  # before torch is imported
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the one who gave the work
+    warnings.simplefilter("ignore")  # of libraries as they are imported; ours are in the records
+    logging.disable()
     from impasto.batch.work import paint
 
     with contextlib.suppress(EOFError, OSError):  # that one is gone

@@ -13,7 +13,7 @@ Record = dict[str, Any]  # output, key, status ("done" or "failed"), and what ca
 def done(folder: Path) -> dict[str, str | None]:
     """The key of each output whose last record says that it is done, else None. A line that a kill cut off is none."""
     keys = {}
-    for record in _lines(folder / NAME):
+    for record in records(folder):
         keys[record["output"]] = record.get("key") if record.get("status") == "done" else None
     return keys
 
@@ -37,7 +37,9 @@ class Manifest:
         self._file.close()
 
 
-def _lines(file: Path) -> Iterator[Record]:
+def records(folder: Path) -> Iterator[Record]:
+    """Every record, in the order in which they were written."""
+    file = folder / NAME
     if not file.exists():
         return
     with file.open("rb") as lines:

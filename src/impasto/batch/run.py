@@ -13,7 +13,8 @@ from impasto.batch import manifest
 from impasto.batch.manifest import Manifest, Record
 from impasto.batch.tasks import Task
 from impasto.batch.work import failure
-from impasto.errors import ImpastoError, SettingsError
+from impasto.errors import ImpastoError, OutputError, SettingsError
+from impasto.files import identity, locked, remove_abandoned
 
 READERS = 16  # of inputs at once: on a shared disk, most of the time is waiting
 Engine = Callable[[Sequence[Task]], Generator[tuple[Task, Record]]]
@@ -43,13 +44,19 @@ def running(tasks: Sequence[Task], folder: Path, engine: Engine) -> Iterator[Pro
 
     Raises:
         SettingsError, WeightsError: the folder cannot be written, or a network is not to be had.
+        OutputError: another process writes into the folder, or a result would take the place of an input.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise SettingsError(f"{folder} cannot be written: {error.strerror}") from error
-    for part in folder.rglob(".impasto-*"):  # what a killed process left half-written
-        part.unlink(missing_ok=True)
+    with locked(folder / manifest.NAME):
+        remove_abandoned(folder)
+        _check_apart(tasks)
+        yield from _painting(tasks, folder, engine)
+
+
+def _painting(tasks: Sequence[Task], folder: Path, engine: Engine) -> Iterator[Progress]:
     keys, broken = _waiting(tasks, folder)
     for network in {settings.chosen().network for settings in {task.settings for task in keys}}:
         weights.path(network)  # fetched once, not by each worker
@@ -70,6 +77,14 @@ def running(tasks: Sequence[Task], folder: Path, engine: Engine) -> Iterator[Pro
             done += record["status"] == "done"
             failed += record["status"] == "failed"
             yield Progress(len(tasks), skipped, done, failed, time.perf_counter() - begun, record)
+
+
+def _check_apart(tasks: Sequence[Task]) -> None:
+    """Refuse to write over what is read, be it by another task."""
+    inputs = {found: file for task in tasks for file in task.inputs if (found := identity(file)) is not None}
+    for task in tasks:
+        if (written := identity(task.output)) is not None and (read := inputs.get(written)) is not None:
+            raise OutputError(f"{task.output} would take the place of {read}, which is read: choose another folder")
 
 
 def _waiting(tasks: Sequence[Task], folder: Path) -> tuple[dict[Task, str], list[tuple[Task, Record]]]:

@@ -8,17 +8,19 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from glob import glob, has_magic
-from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
 from impasto import configs
-from impasto.errors import SettingsError
+from impasto.batch import names
+from impasto.errors import OutputError, SettingsError, warn
+from impasto.files import absent, is_hidden
 from impasto.formats import PICTURES
 from impasto.style.settings import Settings
 
 CONTENT_TYPES = tuple(PICTURES)
 STYLE_TYPES = (*CONTENT_TYPES, ".style")
+OUTPUT_TYPES = (".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff")  # as picture.py writes, which brings torch, too
 COLUMNS = ("content", "style", "mask", "protect", "output")  # of a CSV file; all others are settings
 SEVERAL = ";"  # between styles, and between masks, in a CSV file
 MACHINE = ("device", "memory", "tile")  # settings that a result does not depend on
@@ -52,25 +54,41 @@ class Task:
 def pictures(given: str, types: Sequence[str], without: Path) -> list[Path]:
     """The files that a folder (with those below it), a pattern such as "photos/*.jpg", or a file name means, sorted.
 
+    Hidden files in a folder do not count. Whatever else does not is said in a warning.
+
     Args:
         types: extensions, of what counts in a folder.
         without: a folder that does not count, for the results go there.
 
     Raises:
         SettingsError: there is none.
+        OutputError: they are all in `without`.
     """
     path = Path(given)
     if path.is_dir():
-        found = [file for file in path.rglob("*") if file.suffix.lower() in types and file.is_file()]
+        inside = [file for file in path.rglob("*") if not any(map(is_hidden, _below(file, path))) and file.is_file()]
     elif has_magic(given) and not path.exists():
-        found = [file for name in glob(given, recursive=True) if (file := Path(name)).is_file()]  # noqa: PTH207  # absolute, too
+        inside = [file for name in glob(given, recursive=True) if (file := Path(name)).is_file()]  # noqa: PTH207  # absolute, too
+    elif path.is_file():
+        return [path]
     else:
-        found = [path] if path.is_file() else []
+        raise SettingsError(absent(given) if "://" in given else f"{given}: no pictures there ({', '.join(types)})")
     results = without.resolve()
-    found = [file for file in found if not file.resolve().is_relative_to(results)]
+    others = [file for file in inside if not file.resolve().is_relative_to(results)]
+    if inside and not others:
+        raise OutputError(f"{given} lies in {without}, where the results go: choose another OUT")
+    found = [file for file in others if file.suffix.lower() in types or not path.is_dir()]
+    if kinds := Counter(file.suffix.lower() or "without extension" for file in {*others} - {*found}):
+        listed = ", ".join(f"{count} {kind}" for kind, count in sorted(kinds.items()))
+        warn(f"{given}: left out what is no picture that can be read: {listed}")
     if not found:
         raise SettingsError(f"{given}: no pictures there ({', '.join(types)})")
     return sorted(found)
+
+
+def _below(file: Path, folder: Path) -> list[Path]:
+    """The parts of its path below a folder."""
+    return [Path(part) for part in file.relative_to(folder).parts]
 
 
 def crossed(
@@ -78,12 +96,14 @@ def crossed(
 ) -> list[Task]:
     """Every content with every style. What is `photo.jpg` in the style of `sea.png` becomes `photo--sea.png`.
 
-    Where two contents or two styles have the same name, more of their paths is in the results' names.
+    Where two contents or two styles have the same name, more of their paths is in the names of their results. Whatever
+    has a name in the manifest of `folder` keeps it.
     """
     settings.chosen()  # says what makes no sense
-    names, manners = _names(contents), _names(styles)
+    known_contents, known_styles = names.earlier(folder)
+    called, manners = names.given(contents, known_contents), names.given(styles, known_styles)
     tasks = [
-        Task(content, (style,), folder / f"{names[content]}--{manners[style]}{suffix}", settings)
+        Task(content, (style,), folder / f"{called[content]}{names.BETWEEN}{manners[style]}{suffix}", settings)
         for content in contents
         for style in styles
     ]
@@ -138,6 +158,8 @@ def _task(
     output = folder / (cells.get("output") or f"{content.stem}--{'+'.join(s.stem for s in styles)}{suffix}")
     if not output.resolve().is_relative_to(folder.resolve()):
         raise SettingsError(f"the output {cells['output']} is outside of {folder}")
+    if output.suffix.lower() not in OUTPUT_TYPES:
+        raise SettingsError(f"the output {cells['output']} must end in one of {', '.join(OUTPUT_TYPES)}")
     own = configs.changed(settings, {name: v for name, v in cells.items() if v and name not in COLUMNS})
     own.chosen()
     return Task(content, styles, output, own, masks, protect)
@@ -148,19 +170,10 @@ def _parts(cell: str) -> list[str]:
 
 
 def _distinct(tasks: list[Task]) -> list[Task]:
-    twice = [path for path, count in Counter(task.output for task in tasks).items() if count > 1]
-    if twice:
-        raise SettingsError(f"{twice[0]} would be written twice; name the outputs in a CSV file, in a column output")
+    first: dict[str, Task] = {}
+    for task in tasks:
+        if first.setdefault(names.folded(str(task.output)), task) is not task:
+            raise SettingsError(
+                f"{task.output} would be written twice; name the outputs in a CSV file, in a column output"
+            )
     return tasks
-
-
-def _names(files: Sequence[Path]) -> dict[Path, str]:
-    """A name for each file, no two alike: its stem; with its extension; or its whole path with dashes."""
-    for name in (attrgetter("stem"), attrgetter("name"), _whole):
-        if len({name(file).casefold() for file in files}) == len(files):  # some file systems see no case
-            break
-    return {file: name(file) for file in files}
-
-
-def _whole(file: Path) -> str:
-    return "-".join(part for part in file.parts if part not in ("/", ".", ".."))

@@ -3,11 +3,12 @@
 import os
 import platform
 import time
+import warnings
 from dataclasses import replace
 
 from impasto.batch.manifest import Record
 from impasto.batch.tasks import Task
-from impasto.errors import ImpastoError
+from impasto.errors import ImpastoError, ImpastoWarning
 
 
 def paint(task: Task, memory: float) -> Record:
@@ -19,18 +20,23 @@ def paint(task: Task, memory: float) -> Record:
     from impasto import provenance
     from impasto.style.stylize import Job, stylizing
 
-    begun = time.perf_counter()
+    begun, said = time.perf_counter(), []
     settings = replace(task.settings, memory=task.settings.memory or memory)
     try:
-        task.output.parent.mkdir(parents=True, exist_ok=True)
-        *_, last = stylizing(Job(task.content, task.styles, task.masks, task.protect), settings)
-        result = last.result()
-        result.save(task.output, label_cn=task.label_cn)
+        with warnings.catch_warnings(record=True) as said:
+            warnings.simplefilter("always")
+            task.output.parent.mkdir(parents=True, exist_ok=True)
+            *_, last = stylizing(Job(task.content, task.styles, task.masks, task.protect), settings)
+            result = last.result()
+            result.save(task.output, label_cn=task.label_cn)
         record: Record = {"status": "done", "sha256": provenance.sha256(task.output), "recipe": result.recipe}
     except ImpastoError as error:
         record = failure(str(error))
     except Exception as error:  # whatever one picture brings, the others go on
         record = failure(f"{type(error).__name__}: {error}")
+    ours = dict.fromkeys(str(one.message) for one in said if issubclass(one.category, ImpastoWarning))
+    if ours:
+        record["warnings"] = list(ours)
     return record | {"seconds": round(time.perf_counter() - begun, 3), "worker": f"{platform.node()}:{os.getpid()}"}
 
 

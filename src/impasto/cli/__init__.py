@@ -5,6 +5,7 @@ What is heavy (torch, Pillow) is imported inside the functions that need it, so 
 
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Annotated
 
 import typer
@@ -32,9 +33,11 @@ from impasto.cli import (
     web,
     weights,
 )
-from impasto.cli.terminal import Stopped, one_line, show_warnings
+from impasto.cli.places import checked
+from impasto.cli.terminal import Stopped, attend, drop_output, ended, one_line, show_warnings
 
 STOPPED = 130  # what shells report for a program that Ctrl-C ended: 128 + SIGINT
+NOBODY_READS = 141  # and for one that writes into a pipe that was closed: 128 + SIGPIPE
 
 # Without pretty exceptions a traceback, which is a bug of ours, is Python's own: short, and quick to import.
 app = typer.Typer(name="impasto", pretty_exceptions_enable=False)
@@ -62,7 +65,7 @@ MENU: dict[str, tuple[Callable[..., None], ...]] = {
 }
 for panel, commands in MENU.items():
     for command in commands:
-        app.command(rich_help_panel=panel)(command)
+        app.command(rich_help_panel=panel)(checked(command))
 app.add_typer(models.app, name="models", rich_help_panel="Files and machine")
 app.add_typer(weights.app, name="weights", rich_help_panel="Files and machine")
 
@@ -85,17 +88,22 @@ def impasto(
 
 
 def main() -> None:
-    """Run the command line: 0 for done, 2 for what the user can mend (in one line), 130 for Ctrl-C, 143 SIGTERM."""
-    sys.stdout.reconfigure(errors="surrogateescape")  # type: ignore[union-attr]  # file names may be any bytes
+    """Run the command line: 0 for done, 2 for what the user can mend (one line says it), 130 for Ctrl-C, 143 killed."""
+    attend()
     show_warnings()
     try:
         code = app(standalone_mode=False)  # or typer would draw boxes round its errors
         if code == STOPPED:  # typer's answer to Ctrl-C
             raise KeyboardInterrupt
+        sys.stdout.flush()  # here, where it can fail
     except KeyboardInterrupt:
-        code = _say("stopped", STOPPED)
+        code = _say("stopped", ended() or STOPPED)
     except Stopped as stop:
-        code = _say(f"stopped: {stop}", stop.code)
+        code = _say(f"stopped: {stop}", ended() or stop.code)
+    except BrokenPipeError:  # head has seen enough
+        code = NOBODY_READS
+    except SystemExit as ending:  # typer's own answer to that is 1; to the shell's Tab it is another
+        code = NOBODY_READS if ending.code == 1 else ending.code
     except (ImpastoError, typer.TyperException) as error:
         message = error.format_message() if isinstance(error, typer.TyperException) else str(error)
         code = _say(f"error: {message}", 2)
@@ -107,9 +115,11 @@ def main() -> None:
         if "allocate" not in str(error):  # as torch says that memory is full, on every device
             raise
         code = _say("error: there is not enough memory; try a smaller --size or --memory", 2)
+    drop_output()
     sys.exit(code)
 
 
 def _say(message: str, code: int) -> int:
-    print(one_line(message), file=sys.stderr)
+    with suppress(OSError):  # nobody reads it
+        print(one_line(message), file=sys.stderr)
     return code

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from impasto.cli import options, terminal
+from impasto.cli import options, places, terminal
 from impasto.cli.options import (
     EVERYDAY,
     MACHINE,
@@ -28,7 +28,7 @@ from impasto.cli.options import (
 )
 from impasto.cli.styles import BUNDLED
 from impasto.cli.terminal import Stopped, one_line
-from impasto.errors import SettingsError
+from impasto.errors import SettingsError, warn
 from impasto.style.settings import Settings
 
 if TYPE_CHECKING:
@@ -48,7 +48,9 @@ def batch(
         ),
     ],
     output: Annotated[
-        Path, option(EVERYDAY, "The folder for the pictures and their manifest", "-o", "--output", metavar="OUT")
+        Path,
+        option(EVERYDAY, "The folder for the pictures and their manifest", "-o", "--output", metavar="OUT"),
+        places.FOLDER,
     ],
     styles: Annotated[
         str | None,
@@ -128,6 +130,8 @@ def batch(
             for at in running(tasks, output, _engine(engine, address, processes, chosen.device)):
                 ready = at.skipped + at.done + at.failed
                 bar(f"{ready} of {at.total}, {at.speed:.2g} pictures per second", ready, at.total)
+                for said in (at.record or {}).get("warnings", ()):
+                    warn(said)
                 if as_json and at.record:
                     print(json.dumps(at.record), flush=True)
                 if at.record and at.record["status"] == "failed":

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from impasto.cli import places
 from impasto.cli.styles import BUNDLED, style_picture
 from impasto.errors import PictureError
 
@@ -13,9 +14,9 @@ PHOTOS = {"astronaut": "astronaut.png", "chelsea": "chelsea.png", "coffee": "cof
 
 
 def demo(
-    output: Annotated[Path, typer.Option("-o", "--output", help="Where the picture goes.", metavar="OUT")] = Path(
-        "impasto-demo.png"
-    ),
+    output: Annotated[
+        Path, typer.Option("-o", "--output", help="Where the picture goes.", metavar="OUT"), places.PICTURE
+    ] = Path("impasto-demo.png"),
     photo: Annotated[
         str, typer.Option(metavar="NAME", help=f"One of {', '.join(PHOTOS)}.", autocompletion=lambda: [*PHOTOS])
     ] = "rocket",

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from impasto.cli import places
 from impasto.cli.models import names
 from impasto.cli.sample import Seed, Which
 from impasto.cli.terminal import bar
@@ -49,7 +50,7 @@ def evaluate(
     model: Which,
     data: DataName = None,
     output: Annotated[
-        Path | None, typer.Option("-o", "--output", help="Also write the figures as JSON.", metavar="OUT")
+        Path | None, typer.Option("-o", "--output", help="Also write the figures as JSON.", metavar="OUT"), places.FILE
     ] = None,
     n: Number = 10_000,
     held_out: HeldOut = None,
@@ -66,6 +67,7 @@ def evaluate(
     pictures: Annotated[
         Path | None,
         typer.Option(help="Of a classifier: also draw its confusion matrix and worst mistakes here.", metavar="DIR"),
+        places.FOLDER,
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="JSON on standard output.")] = False,
 ) -> None:
@@ -96,7 +98,9 @@ def compare(
             metavar="MODEL...", help="Run folders, or names from `impasto models list`.", autocompletion=names
         ),
     ],
-    output: Annotated[Path, typer.Option("-o", "--output", help="A picture: a row of samples each.", metavar="OUT")],
+    output: Annotated[
+        Path, typer.Option("-o", "--output", help="A picture: a row of samples each.", metavar="OUT"), places.PICTURE
+    ],
     data: DataName = None,
     n: Number = 10_000,
     held_out: HeldOut = None,
@@ -113,12 +117,11 @@ def compare(
     import torch
 
     from impasto import models as families
-    from impasto import picture, provenance
+    from impasto import provenance
     from impasto.device import seeded
     from impasto.evaluation.grids import grid
     from impasto.picture import Picture
 
-    picture.check_writable(output)
     if data is None and len(trained_on := {test_set(name) for name in models}) > 1:
         raise SettingsError(f"these were trained on {', '.join(sorted(trained_on))}; name one test set with --data")
     table, rows = [], []

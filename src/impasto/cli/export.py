@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from impasto.cli import places
 from impasto.cli.sample import Which
 from impasto.errors import SettingsError
 
@@ -12,11 +13,15 @@ from impasto.errors import SettingsError
 def export(
     model: Which,
     safetensors: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Write the averaged weights, with their settings, here.")
+        Path | None,
+        typer.Option(metavar="FILE", help="Write the averaged weights, with their settings, here."),
+        places.FILE,
     ] = None,
     half: Annotated[bool, typer.Option("--half", help="As float16: half the size.")] = False,
     onnx: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Write the network here, for ONNX Runtime and others.")
+        Path | None,
+        typer.Option(metavar="FILE", help="Write the network here, for ONNX Runtime and others."),
+        places.FILE,
     ] = None,
 ) -> None:
     """Write a trained model as one file: its weights (safetensors), or its network (ONNX).

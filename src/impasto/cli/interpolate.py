@@ -5,12 +5,13 @@ from typing import Annotated
 
 import typer
 
+from impasto.cli import places
 from impasto.cli.sample import Labels, Seed, Which
 
 
 def interpolate(
     model: Which,
-    output: Annotated[Path, typer.Option("-o", "--output", help="The rows, a picture.", metavar="OUT")],
+    output: Annotated[Path, typer.Option("-o", "--output", help="The rows, a picture.", metavar="OUT"), places.PICTURE],
     rows: Annotated[int, typer.Option(help="Ways, each between two other pictures.", min=1, max=1000, metavar="N")] = 5,
     columns: Annotated[int, typer.Option(help="Pictures of a way.", min=2, max=1000, metavar="N")] = 10,
     labels: Labels = None,
@@ -21,14 +22,13 @@ def interpolate(
 
     impasto interpolate mnist-vae -o rows.png
     """
-    from impasto import models, picture, provenance
+    from impasto import models, provenance
     from impasto.cli.sample import parse_labels
     from impasto.device import seeded
     from impasto.evaluation.grids import grid
     from impasto.evaluation.latent import interpolations
     from impasto.picture import Picture
 
-    picture.check_writable(output)
     decoder = models.load(model, device)
     wanted = parse_labels(labels, decoder, model) if labels else None
     pictures = interpolations(decoder, rows, columns, wanted, seeded(seed))

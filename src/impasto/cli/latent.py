@@ -5,13 +5,14 @@ from typing import Annotated, Any
 
 import typer
 
+from impasto.cli import places
 from impasto.cli.sample import Labels, Which, parse_labels
 from impasto.errors import SettingsError
 
 
 def latent(
     model: Which,
-    output: Annotated[Path, typer.Option("-o", "--output", help="The map, a picture.", metavar="OUT")],
+    output: Annotated[Path, typer.Option("-o", "--output", help="The map, a picture.", metavar="OUT"), places.PICTURE],
     data: Annotated[
         str | None,
         typer.Option(help="Also draw where its test pictures lie, as OUT with -points in its name.", metavar="NAME"),
@@ -32,7 +33,7 @@ def latent(
     from dataclasses import asdict
 
     import impasto.data
-    from impasto import models, picture, provenance
+    from impasto import models, provenance
     from impasto.cli.evaluate import check_classes
     from impasto.cli.sample import class_names, view_of
     from impasto.evaluation.grids import grid
@@ -40,7 +41,6 @@ def latent(
     from impasto.files import replacing
     from impasto.picture import Picture
 
-    picture.check_writable(output)
     decoder = models.load(model, device)
     wanted = parse_labels(labels, decoder, model) if labels else None
     if wanted is not None and len(wanted) > 1:

@@ -9,8 +9,10 @@ from typing import Annotated
 
 import typer
 
-from impasto.cli import options, terminal
+from impasto import files
+from impasto.cli import options, places, terminal
 from impasto.cli.options import EVERYDAY, METHOD, OUTPUT, Device, Label, option, setting
+from impasto.cli.places import Overwrite
 from impasto.style.settings import SoundSettings
 
 sounding = partial(setting, of=SoundSettings)
@@ -21,7 +23,9 @@ def music(
     content: Annotated[Path, typer.Argument(metavar="CONTENT", help="The recording to play: its notes and rhythm.")],
     style: Annotated[Path, typer.Argument(metavar="STYLE", help="The recording that shows how it shall sound.")],
     output: Annotated[
-        Path, option(EVERYDAY, "The sound to write: .wav, .flac, .ogg, .mp3 or .m4a", "-o", "--output", metavar="OUT")
+        Path,
+        option(EVERYDAY, "The sound to write: .wav, .flac, .ogg, .mp3 or .m4a", "-o", "--output", metavar="OUT"),
+        places.SOUND,
     ],
     strength: Annotated[
         float | None,
@@ -37,6 +41,7 @@ def music(
     steps: Annotated[int | None, sounding(METHOD, "steps", "Steps of the optimiser", metavar="N")] = None,
     seed: Annotated[int | None, sounding(METHOD, "seed", "Of the random filters", metavar="N")] = None,
     label: Label = None,
+    overwrite: Overwrite = False,
     as_json: Annotated[bool, option(OUTPUT, "A JSON object per step, and one at the end", "--json")] = False,
     device: Device = None,
 ) -> None:
@@ -47,13 +52,12 @@ def music(
     settings = SoundSettings(**options.given(context.params, SoundSettings))
 
     from impasto import sound
-    from impasto.files import check_place
     from impasto.style.music import transferring
 
-    sound.check_writable(output)
     sound.warn_of_mixing(content, output)
+    drawn = output.with_suffix(".png")
     if plot:
-        check_place(output.with_suffix(".png"))
+        files.check_place(drawn)
     run = transferring(content, style, settings)
     begun, so_far, stopped = time.perf_counter(), None, False
     try:
@@ -68,12 +72,12 @@ def music(
         stopped = True
     assert so_far is not None, "a run has one step at least"
     result = so_far.result()
+    heard = {"content": sound.read(content), "style": sound.read(style)} if plot else {}  # before one is written over
     result.save(output, label_cn=label == "cn")
     if plot:
         from impasto.evaluation.spectrograms import draw
 
-        sounds = {"content": sound.read(content), "style": sound.read(style), "result": result}
-        draw(sounds, output.with_suffix(".png"), result.recipe or {})
+        draw({**heard, "result": result}, drawn, result.recipe or {})
     seconds = time.perf_counter() - begun
     if as_json:
         print(json.dumps({"output": str(output), "seconds": round(seconds, 3), "stopped": stopped}), flush=True)

@@ -5,6 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
+from impasto.cli.places import Overwrite
 from impasto.cli.sample import Seed, Which, view_of
 from impasto.errors import ModelError
 
@@ -17,6 +18,7 @@ def noise(
         int, typer.Option(help="Levels of noise, from none to nothing else.", min=2, max=1000, metavar="N")
     ] = 8,
     seed: Seed = 0,
+    overwrite: Overwrite = False,
     device: Annotated[str, typer.Option(help="cpu, cuda, mps, or auto.", metavar="NAME")] = "auto",
 ) -> None:
     """Add noise to pictures, level by level: the way that a diffusion model walks back. A row for each picture.
@@ -25,12 +27,11 @@ def noise(
     """
     import torch
 
-    from impasto import models, picture, provenance
+    from impasto import models, provenance
     from impasto.device import seeded
     from impasto.evaluation.grids import grid
     from impasto.picture import Picture
 
-    picture.check_writable(output)
     diffusion: Any = models.load(model, device)
     if not hasattr(diffusion, "noising"):
         raise ModelError(f"the family {type(diffusion).__name__} does not work with noise; take a diffusion model")

@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from impasto.cli import places
 from impasto.cli.models import names
+from impasto.cli.places import Overwrite
 from impasto.cli.terminal import bar, settings
 from impasto.configs import arguments
 from impasto.errors import OutputError, SettingsError
@@ -47,6 +49,7 @@ Output = Annotated[
         help="A picture (the grid), a .gif or .mp4 (how it takes shape), or a folder (a PNG each).",
         metavar="OUT",
     ),
+    places.DRAWING,
 ]
 
 
@@ -91,6 +94,7 @@ def inpaint(
     labels: Labels = None,
     seed: Seed = 0,
     options: Options = None,
+    overwrite: Overwrite = False,
     device: Annotated[str, typer.Option(help="cpu, cuda, mps, or auto.", metavar="NAME")] = "auto",
 ) -> None:
     """Complete pictures: the known part stays, the rest is drawn. A row for each.

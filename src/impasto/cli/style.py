@@ -7,7 +7,8 @@ from typing import Annotated, Any
 
 import typer
 
-from impasto.cli import options
+from impasto import files as disk
+from impasto.cli import options, places
 from impasto.cli.options import (
     EVERYDAY,
     MACHINE,
@@ -28,6 +29,7 @@ from impasto.cli.options import (
     option,
     setting,
 )
+from impasto.cli.places import Overwrite
 from impasto.cli.styles import BUNDLED, style_picture
 from impasto.configs import changed
 from impasto.errors import SettingsError
@@ -48,6 +50,7 @@ def style(
     output: Annotated[
         Path | None,
         option(EVERYDAY, "The picture to write: .png, .jpg, .webp or .tif", "-o", "--output", metavar="OUT"),
+        places.PICTURE,
     ] = None,
     save_style: Annotated[
         Path | None,
@@ -57,6 +60,7 @@ def style(
             "impasto style PICTURE --save-style NAME.style",
             metavar="FILE",
         ),
+        places.STYLE,
     ] = None,
     quality: Quality = None,
     size: Size = None,
@@ -119,6 +123,7 @@ def style(
         int | None, option(OUTPUT, "Bits per channel, 8, or 16 for PNG and TIFF (default 8)", metavar="N")
     ] = None,
     label: Label = None,
+    overwrite: Overwrite = False,
     no_metadata: Annotated[bool, option(OUTPUT, "Leave out recipe and labels", "--no-metadata")] = False,
     save_every: Annotated[
         int | None,
@@ -190,6 +195,9 @@ def style(
         saving["label_cn"] |= made.label_cn
     if "content" not in files or "style 1" not in files:
         raise SettingsError("name a picture and a style: impasto style CONTENT STYLE -o OUT")
+    on_the_way = places.numbered(output.with_name(f"{output.stem}-"), output.suffix) if save_every else ()
+    for place in (output, *on_the_way):  # again, for a recipe may name more files
+        disk.check_apart(place, files.values(), overwrite=overwrite)
 
     from impasto.cli.paint import paint
     from impasto.style.stylize import Job, stylizing

@@ -1,5 +1,8 @@
 """What belongs on a terminal, and what does not."""
 
+import codecs
+import logging
+import os
 import signal
 import sys
 import warnings
@@ -9,6 +12,8 @@ from typing import Any
 
 from impasto.errors import ImpastoWarning, SettingsError
 
+_killed: list[int] = []  # signals that came, other than that of Ctrl-C
+
 
 class Stopped(Exception):
     """Ctrl-C or another signal, with a message about what is left of the work."""
@@ -16,6 +21,51 @@ class Stopped(Exception):
     def __init__(self, message: str, signal: int = signal.SIGINT) -> None:
         super().__init__(message)
         self.code = 128 + signal  # what shells report for a program that it ended
+
+
+def attend() -> None:
+    """Make this process ready for whatever started it: standard streams that are closed, or that know few characters.
+
+    SIGTERM, which ends services and jobs, is like Ctrl-C from here on.
+    """
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        if getattr(sys, name) is None:  # a file opened next would take the number, and get what is meant for the stream
+            null = os.open(os.devnull, os.O_RDWR)
+            if null != number:
+                os.dup2(null, number)
+                os.close(null)
+            os.set_inheritable(number, True)
+            setattr(sys, name, os.fdopen(number, "r" if number == 0 else "w", encoding="utf-8"))
+    codecs.register_error("impasto", _as_it_can)
+    sys.stdout.reconfigure(errors="impasto")  # type: ignore[union-attr]
+    _killed.clear()
+    if signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
+
+        def stop(number: int, _: object) -> None:
+            _killed.append(number)
+            raise KeyboardInterrupt
+
+        signal.signal(signal.SIGTERM, stop)
+
+
+def _as_it_can(error: UnicodeError) -> tuple[bytes | str, int]:
+    """A character that the stream has no code for: the byte of a file name that was none, or else a question mark."""
+    assert isinstance(error, UnicodeEncodeError)
+    code = ord(error.object[error.start])
+    return bytes([code - 0xDC00]) if 0xDC80 <= code <= 0xDCFF else "?", error.start + 1
+
+
+def ended() -> int | None:
+    """The exit code after a signal, as shells report it; None without one, or after Ctrl-C."""
+    return 128 + _killed[0] if _killed else None
+
+
+def drop_output() -> None:
+    """Let go of what cannot be written any more; Python itself would complain of it at its end."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def one_line(text: object) -> str:
@@ -28,6 +78,9 @@ def show_warnings() -> None:
     """Show our own warnings as lines of their own, each once, and no library's; `python -W` shows those again."""
     if not sys.warnoptions:
         warnings.simplefilter("ignore")
+        logging.disable()
+        os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")  # what torch writes past Python
+        os.environ.setdefault("GLOG_minloglevel", "2")
     warnings.filterwarnings("always", category=ImpastoWarning)  # "once" forgets whenever a library touches the filters
     plainly, said = warnings.showwarning, set[str]()
 

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from impasto.cli import options
+from impasto.cli import options, places
 from impasto.cli.options import (
     EVERYDAY,
     MACHINE,
@@ -21,6 +21,7 @@ from impasto.cli.options import (
     option,
     setting,
 )
+from impasto.cli.places import Overwrite
 from impasto.cli.styles import BUNDLED, style_picture
 from impasto.style.settings import Settings, TextureSettings
 
@@ -38,7 +39,9 @@ def texture(
         ),
     ],
     output: Annotated[
-        Path, option(EVERYDAY, "The picture to write: .png, .jpg, .webp or .tif", "-o", "--output", metavar="OUT")
+        Path,
+        option(EVERYDAY, "The picture to write: .png, .jpg, .webp or .tif", "-o", "--output", metavar="OUT"),
+        places.PICTURE,
     ],
     width: Annotated[int | None, shape(EVERYDAY, "width", "In pixels", metavar="PX")] = None,
     height: Annotated[int | None, shape(EVERYDAY, "height", "In pixels", metavar="PX")] = None,
@@ -68,6 +71,7 @@ def texture(
         int | None, option(OUTPUT, "Bits per channel, 8, or 16 for PNG and TIFF (default 8)", metavar="N")
     ] = None,
     label: Label = None,
+    overwrite: Overwrite = False,
     as_json: Annotated[bool, option(OUTPUT, "A JSON object per step, and one at the end", "--json")] = False,
     device: Device = None,
     precision: Precision = None,

@@ -5,17 +5,18 @@ import shlex
 import signal
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from impasto.cli import terminal
+from impasto.cli import places, terminal
 from impasto.cli.models import names
 from impasto.data import NAMES
 from impasto.errors import SettingsError
+from impasto.files import locked
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -49,6 +50,7 @@ def train(
     output: Annotated[
         Path | None,
         typer.Option("-o", "--output", metavar="OUT", help="The folder to fill (default runs/FAMILY-NAME)."),
+        places.FOLDER,
     ] = None,
     preset: Annotated[
         str | None,
@@ -160,7 +162,8 @@ def train(
     progress = train(
         model, shown, held_out, training, run, resume=resume, data_changed=data_changed, stop=stop, preset=preset
     )
-    with _signals() as pressed, terminal.bar(shown=first and not as_json) as show:
+    alone = locked(run) if first else nullcontext()
+    with alone, _signals() as pressed, terminal.bar(shown=first and not as_json) as show:
         for last in progress:
             losses = [f"{name} {value:.4g}" for name, value in last.train.items() if name.endswith("loss")]
             at = f"step {last.step}/{last.steps}"

@@ -9,7 +9,8 @@ from typing import Annotated, Literal
 
 import typer
 
-from impasto.cli import options, terminal
+from impasto import files
+from impasto.cli import options, places, terminal
 from impasto.cli.options import (
     EVERYDAY,
     MACHINE,
@@ -25,6 +26,7 @@ from impasto.cli.options import (
     option,
     setting,
 )
+from impasto.cli.places import Overwrite
 from impasto.cli.styles import BUNDLED, style_picture
 from impasto.errors import SettingsError
 from impasto.style.settings import ClipSettings, Settings
@@ -45,6 +47,7 @@ def video(
             "--output",
             metavar="OUT",
         ),
+        places.CLIP,
     ],
     styles: Annotated[
         list[str] | None,
@@ -112,6 +115,7 @@ def video(
         setting(OUTPUT, "bits", "Bits per channel of numbered frames", of=ClipSettings, metavar="N"),
     ] = None,
     label: Label = None,
+    overwrite: Overwrite = False,
     as_json: Annotated[bool, option(OUTPUT, "A JSON object per frame, and one at the end", "--json")] = False,
     device: Device = None,
     precision: Precision = None,
@@ -147,6 +151,8 @@ def video(
     )
     if preview:
         strip = output.with_name(f"{output.stem}.preview.png")
+        read = [clip, *(Path(str(style.picture)) for style in job.styles), *([mask] if mask else [])]
+        files.check_apart(strip, read, overwrite=overwrite)
         previewed(job, settings).save(strip, label_cn=job.label_cn)
         print(json.dumps({"output": str(strip)}) if as_json else strip)
         return

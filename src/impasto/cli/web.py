@@ -1,7 +1,6 @@
 """`impasto web`: the same work on a page in the browser."""
 
 import ipaddress
-import signal
 from functools import partial
 from typing import Annotated
 
@@ -69,7 +68,6 @@ def web(
             root_path=root_path,
         )
         print(f"Impasto paints at {page.local_url} until Ctrl-C", flush=True)
-        signal.signal(signal.SIGTERM, signal.default_int_handler)  # what stops services shall clean up, as Ctrl-C does
         page.block_thread()
 
 

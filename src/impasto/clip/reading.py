@@ -25,6 +25,7 @@ from impasto.clip import colour, filters, frames, hdr
 from impasto.clip.clock import Segment, continued, segments
 from impasto.clip.info import Frame, Info
 from impasto.errors import ClipError, SettingsError, warn
+from impasto.files import absent
 
 LOCAL = {"protocol_whitelist": "file"}  # a playlist from a stranger opens no connection
 LOOKED_AT = 200  # packets, to see whether the rate varies
@@ -288,7 +289,7 @@ def _opened(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
     try:
         container = av.open(f"file:{path}", "r", options=LOCAL)
     except FileNotFoundError as error:
-        raise ClipError(f"{path} does not exist; check the name") from error
+        raise ClipError(absent(path)) from error
     except (OSError, av.FFmpegError, ValueError) as error:
         refused = isinstance(error, PermissionError)
         why = "no permission" if refused else "it is damaged, cut off, or not a video"

@@ -10,7 +10,7 @@ from impasto import picture, provenance
 from impasto.clip.frames import READS
 from impasto.clip.reading import LOCAL
 from impasto.errors import ClipError
-from impasto.files import is_hidden
+from impasto.files import absent, is_hidden
 
 KEY = "XMP"  # a tag of our own in MP4, MOV, Matroska and WebM
 GIF_BLOCK = b"\x21\xff\x0bXMP DataXMP"  # an application extension (XMP part 3)
@@ -54,7 +54,7 @@ def read_xmp(path: str | PathLike[str]) -> bytes:
             tags = {name.upper(): text for name, text in container.metadata.items()}
             return tags.get(KEY, "").encode()
     except FileNotFoundError as error:
-        raise ClipError(f"{path} does not exist; check the name") from error
+        raise ClipError(absent(path)) from error
     except (OSError, av.FFmpegError, ValueError) as error:
         raise ClipError(f"{path} cannot be read: it is damaged, or not a video") from error
 

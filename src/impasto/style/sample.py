@@ -12,7 +12,7 @@ from torch import Tensor
 
 from impasto import provenance, weights
 from impasto.errors import PictureError, SettingsError
-from impasto.files import replacing
+from impasto.files import absent, check_place, replacing
 from impasto.perception import registry
 from impasto.perception.compact import TAPS, Compact
 from impasto.picture import SHORTEST_SIDE, Picture, fit
@@ -143,8 +143,7 @@ def save(
         SettingsError: another extension, or a place that cannot be written.
         PictureError: too little of the picture can be seen.
     """
-    if path.suffix.lower() != EXTENSION:
-        raise SettingsError(f"{path}: a saved style ends in {EXTENSION}")
+    check_writable(path)
     sample = painting(style, scale)
     sized, weight = sample.at(size or min(max(sample.pixels.shape[2:]), LARGEST))
     if min(sized.shape[2:]) < SMALLEST:  # all octaves that the any-style network looks at must be there
@@ -165,6 +164,18 @@ def save(
         raise SettingsError(f"{path} cannot be written: {error}") from error
 
 
+def check_writable(path: Path) -> None:
+    """Say before the work whether a style can be saved there.
+
+    Raises:
+        SettingsError: another extension.
+        OutputError: a place that cannot be written.
+    """
+    if path.suffix.lower() != EXTENSION:
+        raise SettingsError(f"{path}: a saved style ends in {EXTENSION}")
+    check_place(path)
+
+
 def load(path: str | PathLike[str], device: torch.device) -> Saved:
     """Read what `save` wrote.
 
@@ -182,7 +193,7 @@ def load(path: str | PathLike[str], device: torch.device) -> Saved:
             raise KeyError("octaves")
         return Saved(octaves, _statistics(tensors, "colours", 3))
     except FileNotFoundError as error:
-        raise SettingsError(f"{path} does not exist; check the name") from error
+        raise SettingsError(absent(path)) from error
     except (OSError, SafetensorError, KeyError, ValueError) as error:
         raise SettingsError(f"{path} is no style that Impasto saved, or it is damaged") from error
 

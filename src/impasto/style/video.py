@@ -23,6 +23,7 @@ from impasto import clip as clips
 from impasto import device, picture, provenance, weights
 from impasto.configs import check
 from impasto.errors import ClipError, PictureError, SettingsError
+from impasto.files import locked
 from impasto.perception.flow import consistent, dense, is_cut, warp
 from impasto.picture import SHORTEST_SIDE, Picture
 from impasto.style import colour, draft, optimise, regions, stylize
@@ -83,6 +84,12 @@ def stylizing(job: Job, settings: Settings) -> Iterator[Progress]:
     Raises:
         ImpastoError: what a user can mend, as `stylize.stylizing` and `clip.read` and `clip.write` say it.
     """
+    clips.check_writable(job.output, crf=job.crf, bits=job.bits)
+    with locked(job.output):
+        yield from _painting(job, settings)
+
+
+def _painting(job: Job, settings: Settings) -> Iterator[Progress]:
     clip = _opened(job, settings)
     painter = _Painter(job, settings, clip)
     recipe = _recipe(job, settings, painter)

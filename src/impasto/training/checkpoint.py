@@ -17,7 +17,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from impasto.errors import ModelError, OutputError
-from impasto.files import check_place, replacing
+from impasto.files import check_place, remove_abandoned, replacing
 
 CONFIG, WEIGHTS, STATE = "config.json", "model.safetensors", "state.pt"
 BEGUN = {CONFIG, "metrics.jsonl", "tensorboard"}  # what a training killed before its first checkpoint may leave
@@ -62,8 +62,7 @@ def write_config(run: Path, config: dict[str, Any]) -> None:
     """
     try:
         run.mkdir(parents=True, exist_ok=True)
-        for part in run.glob(".impasto-*"):
-            part.unlink()
+        remove_abandoned(run)
         with replacing(run / CONFIG) as part:
             part.write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
     except OSError as error:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from impasto import errors
 from impasto.web.limits import Limits
 
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ def build(limits: Limits) -> "gr.Blocks":
     from impasto.web import inspect, models, music, style, video, work
     from impasto.web.text import t
 
+    errors.listener = work.notice
     tabs = {"style": style, "video": video, "music": music, "models": models, "inspect": inspect}
     with gr.Blocks(title="Impasto", analytics_enabled=False, delete_cache=(CLEAN_EVERY, CLEAN_AFTER)) as page:
         gr.HTML(f"<header class='masthead'><h1>Impasto</h1><p>{t('tagline')}</p></header>")

@@ -10,9 +10,9 @@ import gradio as gr
 from PIL import Image, ImageChops, ImageOps
 
 from impasto import picture
+from impasto.batch.tasks import STYLE_TYPES
 from impasto.cli.styles import BUNDLED, style_picture
 from impasto.picture import fit
-from impasto.style.sample import EXTENSION
 from impasto.style.settings import COLOURS, QUALITIES, Settings
 from impasto.style.stylize import Job, stylizing
 from impasto.web import work
@@ -31,7 +31,7 @@ def style_choice() -> tuple[gr.CheckboxGroup, gr.File]:
         choices, value=["swirl"], label=t("styles"), info=t("several blend"), elem_classes="styles"
     )
     own = gr.File(
-        label=t("own styles"), file_count="multiple", file_types=[*picture.FORMATS, EXTENSION], height=110,
+        label=t("own styles"), file_count="multiple", file_types=[*STYLE_TYPES], height=110,
         elem_classes="own",
     )  # fmt: skip
     return bundled, own

@@ -2,19 +2,21 @@
 
 import base64
 import contextlib
+import contextvars
 import html
 import io
 import re
 import secrets
 import shutil
 import time
-from collections import defaultdict
+from collections import defaultdict, deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, TypeVar
 
 import gradio as gr
+from gradio.context import LocalContext
 from gradio.utils import get_upload_folder
 from PIL import Image
 from torch import Tensor
@@ -31,6 +33,7 @@ VIEW_SIDE = 480  # pixels of the long side of a view
 QUEUE: dict[str, Any] = {"concurrency_id": "device", "concurrency_limit": 1}  # of every event that computes
 PRIVATE: dict[str, Any] = {"api_visibility": "private"}  # of every event that is only the page's own
 
+_told: deque[tuple[str, str]] = deque(maxlen=200)  # the latest notices, by job
 _folders: defaultdict[str, list[Path]] = defaultdict(list)  # by session
 # Gradio asks for each step from another thread, but torch keeps its modes (gradients, autocast) per thread.
 _engine = ThreadPoolExecutor(1, "engine")
@@ -103,8 +106,7 @@ def one_line() -> Iterator[None]:
         yield
     except (ImpastoError, MemoryError, OSError, RuntimeError) as error:
         if isinstance(error, ImpastoError):
-            # Where the server keeps an upload is not the visitor's affair.
-            message = re.sub(rf"{re.escape(get_upload_folder())}/[^/]+/", "", str(error))
+            message = _public(str(error))
         elif isinstance(error, MemoryError) or "allocate" in str(error):  # as torch says it, on every device
             message = "there is not enough memory for this; try a smaller size"
         elif isinstance(error, OSError):
@@ -112,6 +114,22 @@ def one_line() -> Iterator[None]:
         else:
             raise
         raise gr.Error(html.escape(message, quote=False), duration=20, print_exception=False) from error
+
+
+def notice(message: str) -> bool:
+    """Show a warning to the visitor whose job it comes from, once; False where it comes from no job."""
+    event = LocalContext.event_id.get()
+    if event is None:
+        return False
+    if (event, message) not in _told:
+        _told.append((event, message))
+        gr.Warning(html.escape(_public(message), quote=False), duration=20)
+    return True
+
+
+def _public(message: str) -> str:
+    """One line, without the place where the server keeps an upload, which is not the visitor's affair."""
+    return " ".join(re.sub(rf"{re.escape(get_upload_folder())}/[^/]+/", "", message).split())
 
 
 def asked(value: T | None, what: str, request: gr.Request) -> T:
@@ -123,7 +141,8 @@ def asked(value: T | None, what: str, request: gr.Request) -> T:
 
 def computed(call: Callable[..., T], *words: Any, **more: Any) -> T:
     """What `call` returns, computed by the one thread that does all of it."""
-    return _engine.submit(call, *words, **more).result()
+    here = contextvars.copy_context()  # by it Gradio knows whose job gives a warning
+    return _engine.submit(here.run, call, *words, **more).result()
 
 
 def steps(run: Iterator[T]) -> Iterator[T]:
