@@ -83,6 +83,7 @@ def stylizing(job: Job, settings: Settings) -> Iterator[Progress]:
     Raises:
         ImpastoError: what a user can mend, as `stylize.stylizing` and `clip.read` and `clip.write` say it.
     """
+    clips.check_writable(job.output, crf=job.crf, bits=job.bits)
     clip = _opened(job, settings)
     painter = _Painter(job, settings, clip)
     recipe = _recipe(job, settings, painter)
