@@ -124,7 +124,7 @@ def test_a_csv_file_has_a_line_for_each_picture_and_its_settings(folder: Path) -
      ("content,style\na.jpg,", "line 2: content and style"), ("content,style\na,b,c", "line 2: there are more"),
      ("content,style,sized\na,b,1", "line 2: there is no setting 'sized'; did you mean size"),
      ("content,style,size\na,b,1\na,b,x", "line 2: size goes from 16"), ("content,style,size\na,b,x", "size takes int"),
-     ("content,style,quality\na,b,best", "quality is one of"), ("content,style,output\na,b,../x.png", "outside"),
+     ("content,style,quality\na,b,best", "there is no quality"), ("content,style,output\na,b,../x.png", "outside"),
      ("content,style,output\na,b,x.foo", "line 2: the output x.foo must end in one of .png"),
      ("content,style,output\na,b,x.png\na,c,X.png", "written twice"),
      ("content,style\na,b\na,b", "written twice")],

@@ -172,6 +172,8 @@ WRONG = {
     "folder": (["frames", "meadow", "-o", "no/out.mp4"], "there is no folder no"),
     "cut": (["frames", "meadow", "-o", "out.mp4", "--start", "2", "--end", "1"], "has no length"),
     "crf": (["frames", "meadow", "-o", "out.gif", "--crf", "3"], "crf is for"),
+    "crf of H.264": (["nowhere.mp4", "meadow", "-o", "out.mp4", "--crf", "60"], "crf is for"),
+    "crf of VP9": (["nowhere.mp4", "meadow", "-o", "out.webm", "--crf", "64"], "crf goes from 0 to 63"),
 }
 
 

@@ -97,7 +97,7 @@ def test_every_setting_that_overrides_is_one_of_the_quality() -> None:
         ({"quality": "draft", "steps": 9}, r"draft is one pass of one network: leave out steps"),
         ({"quality": "draft", "pooling": "average"}, r"draft is one pass of one network: leave out pooling"),
         ({"pooling": "average"}, r"pooling is VGG-19's.* leave out pooling"),
-        ({"content_layers": ("block5_conv2",)}, r"compact has the layers .*block3_conv4, not 'block5_conv2'"),
+        ({"content_layers": ("block5_conv2",)}, r"compact has no layer 'block5_conv2'; it has .*block3_conv4"),
     ],
 )
 def test_a_value_that_makes_no_sense_is_refused_in_one_line(options: dict[str, Any], message: str) -> None:

@@ -138,7 +138,7 @@ def check_writable(path: str | os.PathLike[str], *, crf: int | None = None, bits
     coding = FORMATS.get(path.suffix.lower())
     if coding is None:
         raise ClipError(f"{path}: a clip is {', '.join(FORMATS)}, a folder, or a pattern such as frame_%05d.png")
-    if crf is not None and (coding.crf is None or not 0 <= crf <= 63):
+    if crf is not None and (coding.crf is None or not 0 <= crf <= (51 if coding is _H264 else 63)):
         raise SettingsError(f"crf is for .mp4, .mkv and .webm, from 0 (best) to 51 or 63; {path.name} cannot be {crf}")
     if bits != 8:
         raise SettingsError(f"{bits} bits are for numbered pictures; .mov has 10 bits")

@@ -165,7 +165,7 @@ class Settings:
         for layer in (*quality.style_layers, *quality.content_layers):
             if layer not in LAYERS[quality.network]:
                 has = ", ".join(LAYERS[quality.network])
-                raise SettingsError(f"the network {quality.network} has the layers {has}, not {layer!r}")
+                raise SettingsError(f"the network {quality.network} has no layer {layer!r}; it has {has}")
         return quality
 
     def check_unused(self, why: str, names: Collection[str]) -> None:
