@@ -22,6 +22,7 @@ def save(frames: Sequence[Tensor], path: Path, fps: float = 12) -> None:
     """
     if path.suffix.lower() not in FORMATS:
         raise ClipError(f"{path}: an animation is {' or '.join(FORMATS)}")
+    clip.check_writable(path)
     height, width = frames[0].shape[2:]
     info = clip.Info(width, height, Fraction(fps).limit_denominator(1000))
     with locked(path), clip.write(path, info) as out:
