@@ -27,6 +27,7 @@ def save(frames: Sequence[Tensor], path: Path, recipe: dict[str, Any], fps: floa
     """
     if path.suffix.lower() not in FORMATS:
         raise ClipError(f"{path}: an animation is {' or '.join(FORMATS)}")
+    clip.check_writable(path)
     height, width = frames[0].shape[2:]
     info = clip.Info(width, height, Fraction(fps).limit_denominator(1000))
     with locked(path), clip.write(path, info, recipe=recipe) as out:
