@@ -87,3 +87,13 @@ def what_it_is(path: Path) -> str:
     if text and all(byte >= 32 or byte in b"\t\r\n\f" for byte in start):
         return "a text"
     return "TGA" if path.suffix.lower() == ".tga" else ""  # which has no mark of its own
+
+
+def why_not(path: Path, wanted: str) -> str:
+    """Why no decoder takes a file that should be `wanted`, "a clip" or "a sound": it is something else, or damaged."""
+    kind = what_it_is(path)
+    if not kind:
+        return f"it is damaged, cut off, or not {wanted}"
+    if kind.endswith(wanted.split()[-1]):
+        return "it is damaged or cut off"
+    return f"it is {f'a {kind} picture' if kind in READ else kind}, not {wanted}"

@@ -20,6 +20,7 @@ from impasto.clip.reading import LOCAL
 from impasto.clip.sound import decoded
 from impasto.errors import SoundError, warn
 from impasto.files import absent, check_place, replacing
+from impasto.formats import why_not
 
 FORMATS = {  # codec, and the sample format it is given; WAV has as many bits as the sound
     ".wav": ("pcm_s16le", "s16"),
@@ -107,7 +108,8 @@ def _opened(path: str | os.PathLike[str]) -> Iterator[av.container.InputContaine
     except FileNotFoundError as error:
         raise SoundError(absent(path)) from error
     except (OSError, av.FFmpegError, ValueError) as error:
-        raise SoundError(f"{path} cannot be read: it is damaged, or not a sound") from error
+        why = "no permission" if isinstance(error, PermissionError) else why_not(Path(path), "a sound")
+        raise SoundError(f"{path} cannot be read: {why}") from error
 
 
 def check_writable(path: str | os.PathLike[str]) -> None:

@@ -171,8 +171,8 @@ def test_what_is_no_clip_is_refused_in_one_line(film, greys, tmp_path):
         container.mux(track.encode(silence))
     for name, why in [
         ("none.mp4", "does not exist"),
-        ("text.mp4", "not a video"),
-        ("empty.mp4", "not a video"),
+        ("text.mp4", "it is a text, not a clip"),
+        ("empty.mp4", "not a clip"),
         ("headless.mp4", "cut off"),
         ("sound.wav", "no video in it"),
         ("folder", "no numbered frames"),

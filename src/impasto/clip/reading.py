@@ -26,6 +26,7 @@ from impasto.clip.clock import Segment, continued, segments
 from impasto.clip.info import Frame, Info
 from impasto.errors import ClipError, SettingsError, warn
 from impasto.files import absent
+from impasto.formats import why_not
 
 LOCAL = {"protocol_whitelist": "file"}  # a playlist from a stranger opens no connection
 LOOKED_AT = 200  # packets, to see whether the rate varies
@@ -291,8 +292,7 @@ def _opened(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
     except FileNotFoundError as error:
         raise ClipError(absent(path)) from error
     except (OSError, av.FFmpegError, ValueError) as error:
-        refused = isinstance(error, PermissionError)
-        why = "no permission" if refused else "it is damaged, cut off, or not a video"
+        why = "no permission" if isinstance(error, PermissionError) else why_not(path, "a clip")
         raise ClipError(f"{path} cannot be read: {why}") from error
     with container:
         # The cover of a song counts as a video stream.
