@@ -26,7 +26,7 @@ import pillow_jxl  # noqa: F401  # teaches Pillow to read JPEG XL
 import tifffile
 import torch
 import torch.nn.functional as F
-from PIL import Image
+from PIL import Image, ImageFile
 from torch import Tensor
 
 from impasto import jxl
@@ -267,7 +267,7 @@ def _decode(path: Path, kind: str, max_pixels: int) -> _Decoded:
         )
 
 
-def _samples(image: Image.Image, path: Path, kind: str) -> np.ndarray:
+def _samples(image: ImageFile.ImageFile, path: Path, kind: str) -> np.ndarray:
     """[H, W] or [H, W, C] uint8 or uint16 over their full range."""
     if kind == "PNG":
         data = _checked_png(path)
