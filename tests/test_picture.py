@@ -11,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import imagecodecs
 import numpy as np
 import pillow_heif
 import pytest
@@ -18,7 +19,7 @@ import tifffile
 import torch
 from PIL import Image, ImageCms, JpegImagePlugin
 
-from impasto import picture
+from impasto import jxl, picture
 from impasto.errors import ImpastoWarning, OutputError, PictureError
 from impasto.picture import Picture, check_writable, fit, read, resize
 
@@ -570,6 +571,127 @@ def test_phones_pictures_are_set_upright_once(put: Callable[..., Path], file_for
     assert upright.shape == (1, 3, 60, 40)
     assert upright[..., 25:].mean() > 0.95
     assert upright[..., :15].mean() < 0.05
+
+
+def test_a_jpeg_inside_of_jpeg_xl_is_set_upright_once(put: Callable[..., Path]) -> None:
+    lying = np.zeros((40, 60, 3), np.uint8)
+    lying[:20] = 255
+    with Image.open(put(pillow_bytes(Image.fromarray(lying), "JPEG", exif=exif_bytes(6)), "a.jpg")) as jpeg:
+        upright = read(put(pillow_bytes(jpeg, "JXL", lossless_jpeg=True))).pixels
+    assert upright.shape == (1, 3, 60, 40)
+    assert upright[..., 25:].mean() > 0.95
+    assert upright[..., :15].mean() < 0.05
+
+
+@pytest.mark.parametrize("channels", [3, 4])
+def test_jpeg_2000_and_jpeg_xl_keep_16_bits(put: Callable[..., Path], channels: int) -> None:
+    deep = RGBA16[..., :channels].copy()
+    deep[:2] = 65535  # white stays white
+    twelve = imagecodecs.jpeg2k_encode(deep >> 4, level=0, reversible=True, bitspersample=12)
+    for data in (imagecodecs.jpeg2k_encode(deep, level=0, reversible=True), twelve):
+        found = read(put(data))
+        whole = found.pixels if channels == 3 else torch.cat([found.pixels, found.alpha], 1)
+        tolerance = 16 if data is twelve else 0
+        assert np.abs(picture.to_integers(whole, 16).astype(int) - deep).max() <= tolerance
+        assert whole[..., :2, :].min() == 1
+    light = deep[..., :3] / 65535  # imagecodecs writes 16 bits as linear light
+    srgb = np.where(light <= 0.0031308, 12.92 * light, 1.055 * light ** (1 / 2.4) - 0.055)
+    found = read(put(imagecodecs.jpegxl_encode(deep, lossless=True)))
+    assert np.abs(picture.to_integers(found.pixels, 16) / 65535 - srgb).max() < 2e-3
+    assert found.alpha is None or np.array_equal(picture.to_integers(found.alpha, 16), deep[..., 3:])
+
+
+@pytest.mark.parametrize("size", [(1, 1), (16, 512), (257, 16), (120, 160), (300, 7)])
+def test_the_size_of_a_jpeg_xl_picture_is_known_before_it_is_decoded(
+    put: Callable[..., Path], size: tuple[int, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = put(imagecodecs.jpegxl_encode(np.zeros((*size, 3), np.uint8)))
+    assert jxl.header(path)[:3] == (size[1], size[0], False)
+    monkeypatch.setattr(Image, "open", lambda *_, **__: pytest.fail("decoded"))
+    with pytest.raises(PictureError, match=f"{size[1]} × {size[0]} pixels, more than"):
+        read(path, size[0] * size[1] - 1)
+
+
+def test_an_animated_jpeg_xl_is_named(put: Callable[..., Path]) -> None:
+    with pytest.raises(PictureError, match="animated"):
+        read(put(imagecodecs.jpegxl_encode(np.stack([SMOOTH8, SMOOTH8[::-1]]))))
+
+
+def test_a_fourth_byte_of_tga_that_means_nothing_is_no_alpha(put: Callable[..., Path]) -> None:
+    bgra = np.dstack([SMOOTH8[..., ::-1], np.zeros((24, 40), np.uint8)])
+    for attributes, fourth, alpha in ((0, 0, False), (0, 9, False), (8, 0, False), (8, 9, True)):
+        bgra[..., 3] = fourth
+        header = bytes([0, 0, 2, *[0] * 9, 40, 0, 24, 0, 32, 0x20 | attributes])
+        found = read(put(header + bgra.tobytes(), "cut.tga"))
+        assert np.array_equal(picture.to_integers(found.pixels), SMOOTH8)
+        assert (found.alpha is not None) == alpha
+
+
+@pytest.mark.parametrize(("primaries", "transfer"), [(9, 16), (9, 18), (12, 13), (9, 1), (1, 13)])
+@pytest.mark.parametrize("file_format", ["avif", "heic", "png"])
+def test_colours_named_by_numbers_are_honoured_and_hdr_is_refused(
+    put: Callable[..., Path], file_format: str, primaries: int, transfer: int
+) -> None:
+    if file_format == "avif":
+        data = imagecodecs.avif_encode(SMOOTH8, level=95, primaries=primaries, transfer=transfer, matrix=6)
+    elif file_format == "png":
+        data = pillow_bytes(SMOOTH, "PNG")
+        data = data[:33] + chunk(b"cICP", bytes([primaries, transfer, 0, 1])) + data[33:]
+    else:
+        named = {"color_primaries": primaries, "transfer_characteristics": transfer, "matrix_coefficients": 6}
+        data = pillow_bytes(SMOOTH, "HEIF", quality=95, **named)
+    if transfer in (16, 18):
+        with pytest.raises(PictureError, match="HDR"):
+            read(put(data))
+        return
+    found = read(put(data)).pixels[0].permute(1, 2, 0).numpy()
+    to_xyz = {  # ITU-R BT.709-6, BT.2020-2 and SMPTE EG 432-1, each with D65
+        1: [[0.4124, 0.3576, 0.1805], [0.2126, 0.7152, 0.0722], [0.0193, 0.1192, 0.9505]],
+        9: [[0.6370, 0.1446, 0.1689], [0.2627, 0.6780, 0.0593], [0.0000, 0.0281, 1.0610]],
+        12: [[0.4866, 0.2657, 0.1982], [0.2290, 0.6917, 0.0793], [0.0000, 0.0451, 1.0439]],
+    }
+    unit = SMOOTH8 / 255
+    light = np.where(unit <= 0.04045, unit / 12.92, ((unit + 0.055) / 1.055) ** 2.4)
+    light = (light @ np.array(to_xyz[primaries]).T @ np.linalg.inv(to_xyz[1]).T).clip(0, 1)
+    srgb = np.where(light <= 0.0031308, 12.92 * light, 1.055 * light ** (1 / 2.4) - 0.055)
+    assert np.abs(found - srgb).mean() < 0.015
+    assert primaries == 1 or np.abs(found - unit).mean() > 0.02
+
+
+def test_a_profile_that_says_hdr_is_refused(put: Callable[..., Path]) -> None:
+    tag = b"cicp" + bytes([0, 0, 0, 0, 9, 16, 0, 1])
+    with pytest.raises(PictureError, match="HDR"):
+        read(put(pillow_bytes(SMOOTH, "PNG", icc_profile=profile_bytes(b"RGB ", b"XYZ ", {b"cicp": tag}))))
+
+
+RAW = {
+    "CR2": b"II*\0\x10\0\0\0CR\2\0",
+    "CRW": b"II\x1a\0\0\0HEAPCCDR",
+    "ORF": b"IIRO\x08\0\0\0",
+    "RW2": b"IIU\0\x18\0\0\0",
+    "RAF": b"FUJIFILMCCD-RAW 0201",
+    "X3F": b"FOVb\0\0\2\0",
+}
+
+
+@pytest.mark.parametrize("kind", [*RAW, "DNG", "NEF"])
+def test_raw_files_of_cameras_are_known_by_their_content(put: Callable[..., Path], kind: str) -> None:
+    data = RAW.get(kind, b"") + bytes(400)
+    if kind not in RAW:
+        file = io.BytesIO()
+        with tifffile.TiffWriter(file) as tiff:
+            version = [(50706, "B", 4, b"\1\4\0\0", True)] if kind == "DNG" else []
+            tiff.write(RGB8, photometric="rgb", subfiletype=1, subifds=1, extratags=version, metadata=None)
+            tiff.write(RGB16[..., 0], photometric="cfa", metadata=None)
+        data = file.getvalue()
+    with pytest.raises(PictureError, match="a camera's raw picture"):
+        read(put(data))
+
+
+def test_avif_is_known_by_any_of_its_brands(put: Callable[..., Path]) -> None:
+    data = bytearray(PHONES_AND_GAMES["photo.avif"])
+    data[8:12] = b"mif1"
+    assert torch.equal(read(put(bytes(data))).pixels, read(put(PHONES_AND_GAMES["photo.avif"])).pixels)
 
 
 def test_grey_of_16_bits_keeps_them_in_every_format(put: Callable[..., Path]) -> None:

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import av
 import pytest
 import torch
 from PIL import Image
@@ -355,3 +356,16 @@ def test_what_is_not_a_picture_cannot_be_inspected(tmp_path: Path, data: bytes |
     with pytest.raises(PictureError) as caught:
         inspect(tmp_path / "letter")
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["out", "out.png", "out.bmp"])
+def test_a_clip_that_was_renamed_is_still_inspected(tmp_path: Path, recipe: dict[str, Any], name: str) -> None:
+    with av.open(tmp_path / "clip.mkv", "w") as clip:
+        clip.metadata["XMP"] = packet(recipe).decode()
+        stream = clip.add_stream("ffv1", rate=5)
+        stream.width = stream.height = 32
+        stream.pix_fmt = "yuv420p"
+        clip.mux(stream.encode(av.VideoFrame(32, 32, "yuv420p")))
+        clip.mux(stream.encode())
+    (tmp_path / "clip.mkv").rename(tmp_path / name)
+    assert inspect(tmp_path / name)["recipe"] == recipe

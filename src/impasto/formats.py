@@ -18,12 +18,18 @@ PICTURES = {  # extensions of pictures that can be read; what counts is what is 
 }
 READ = ", ".join(dict.fromkeys(PICTURES.values()))
 RAW = (".arw", ".cr2", ".cr3", ".dng", ".nef", ".nrw", ".orf", ".pef", ".raf", ".raw", ".rw2", ".srw", ".x3f")
+RAW_MARKS = (
+    *((0, mark) for mark in (b"IIRO", b"IIRS", b"MMOR", b"IIU\0", b"FUJIFILMCCD-RAW", b"FOVb", b"\0MRM")),
+    (6, b"HEAPCCDR"),
+    (8, b"CR\x02\0"),
+)
 
 # (offset, bytes there, what it is), the first that fits
 SIGNATURES = (
     (0, b"\xff\xd8\xff", "JPEG"),
     (0, b"\x89PNG\r\n\x1a\n", "PNG"),
     (8, b"WEBP", "WebP"),
+    *((offset, mark, "a camera's raw picture") for offset, mark in RAW_MARKS),
     (0, b"II*\0", "TIFF"),
     (0, b"MM\0*", "TIFF"),
     (0, b"II+\0", "TIFF"),
@@ -43,6 +49,7 @@ SIGNATURES = (
     (0, b"gimp xcf", "a GIMP document"),
     (0, b"v/1\x01", "an OpenEXR picture"),
     (0, b"#?R", "a Radiance HDR picture"),
+    (0, b"P7", "a PAM picture"),
     (0, b"Pf", "a PFM picture of floating-point numbers"),
     (0, b"PF", "a PFM picture of floating-point numbers"),
     (0, b"DDS ", "a DDS texture"),
@@ -76,6 +83,8 @@ def what_it_is(path: Path) -> str:
         return "a camera's raw picture"
     with path.open("rb") as file:
         start = file.read(512)
+    if start[4:8] == b"ftyp" and b"avif" in start[8 : int.from_bytes(start[:4])]:  # perhaps not as the first brand
+        return "AVIF"
     for offset, mark, kind in SIGNATURES:
         if start[offset : offset + len(mark)] == mark:
             return kind

@@ -1,8 +1,8 @@
 """Reading and writing pictures: any common file in, sRGB tensors out, and back.
 
-TIFF is read by tifffile, 16-bit PNG by imagecodecs (Pillow would keep 8 of the 16 bits), all else by Pillow, to which
-pi-heif and pillow-jxl-plugin add HEIC and JPEG XL. Colour profiles go through Little CMS in imagecodecs, because
-Pillow's binding of it has no 16-bit RGB.
+TIFF is read by tifffile, JPEG XL and what has 16 bits by imagecodecs (Pillow would keep 8 of them, and of JPEG 2000
+turn white to black), all else by Pillow, to which pi-heif adds HEIC, and pillow-jxl-plugin the profiles of JPEG XL.
+Colour profiles go through Little CMS in imagecodecs, because Pillow's binding of it has no 16-bit RGB.
 """
 
 import io
@@ -26,9 +26,10 @@ import pillow_jxl  # noqa: F401  # teaches Pillow to read JPEG XL
 import tifffile
 import torch
 import torch.nn.functional as F
-from PIL import Image
+from PIL import Image, ImageFile
 from torch import Tensor
 
+from impasto import jxl
 from impasto.errors import ImpastoWarning, OutputError, PictureError, warn
 from impasto.files import absent, check_place, replacing
 from impasto.formats import READ, what_it_is
@@ -53,8 +54,12 @@ SEVERAL = ("MPO", "HEIF")  # formats whose further pictures are previews, depth 
 FORMATS = {".jpg": "JPEG", ".jpeg": "JPEG", ".png": "PNG", ".webp": "WebP", ".tif": "TIFF", ".tiff": "TIFF"}
 LONGEST_SIDE = {"JPEG": 65_500, "WebP": 16_383}  # pixels: libjpeg's limit, and 14 bits in the header
 JPEG_XMP_BYTES = 65_504  # an APP1 segment less its length and the XMP name (XMP part 3)
-ORIENTATION, XMP, ICC = 274, 700, 34_675  # TIFF and Exif tags
+ORIENTATION, XMP, ICC, DNG = 274, 700, 34_675, 50_706  # TIFF and Exif tags
 SRGB = imagecodecs.cms_profile("srgb")
+_LEVELS = np.linspace(0, 1, 4096, dtype=np.float32)
+SRGB_CURVE = np.where(_LEVELS <= 0.04045, _LEVELS / 12.92, ((_LEVELS + 0.055) / 1.055) ** 2.4).astype(np.float32)
+SDR_AS_SRGB, HDR = (1, 6, 13, 14, 15), (16, 18)  # transfer characteristics (ITU-T H.273): PQ and HLG are HDR
+WIDE = {9: ((0.708, 0.292), (0.170, 0.797), (0.131, 0.046)), 12: ((0.680, 0.320), (0.265, 0.690), (0.150, 0.060))}
 
 logging.getLogger("tifffile").addHandler(logging.NullHandler())  # or its warnings reach the user's screen
 pi_heif.register_heif_opener()
@@ -237,23 +242,99 @@ class _Decoded(NamedTuple):
 
 
 def _decode(path: Path, kind: str, max_pixels: int) -> _Decoded:
+    if kind == "JPEG XL":  # which the plugin decodes when it is opened
+        header = jxl.header(path)
+        _check_still(path, header.animated)
+        _check_size(path, header.width, header.height, max_pixels)
     with _pillow_unlimited(), Image.open(path, formats=[PILLOW_READS[kind]]) as image:
-        if getattr(image, "is_animated", False) and image.format not in SEVERAL:
-            raise PictureError(f"{path} is animated; save one frame of it as a picture, and use that")
+        _check_still(path, getattr(image, "is_animated", False) and image.format not in SEVERAL)
         _check_size(path, image.width, image.height, max_pixels)
-        data = _checked_png(path) if kind == "PNG" else b""
-        deep = ";16" in str(image.tile)  # what Pillow would unpack it from
-        samples = imagecodecs.png_decode(data) if data and deep else _plain(_loaded(image, path), path)
-        samples = samples.reshape(image.height, image.width, -1)
+        icc = _hdr_refused(path, image.info.get("icc_profile") or _coded_profile(path, kind))
+        turned = kind == "JPEG XL" and header.orientation > 1  # by its decoder
+        samples = _samples(image, path, kind)
+        samples = samples.reshape(*samples.shape[:2], -1)
         has_alpha = samples.shape[-1] in (2, 4) and image.mode != "CMYK"
+        alpha = samples[..., -1:] if has_alpha else None
+        if kind == "TGA" and alpha is not None and not (_at(path, 17, 1)[0] & 15 and alpha.any()):
+            alpha = None  # a fourth byte that means nothing: many programs write it so
         return _Decoded(
             colour=samples[..., :-1] if has_alpha else samples,
-            alpha=samples[..., -1:] if has_alpha else None,
-            icc=image.info.get("icc_profile"),
-            orientation=_exif_orientation(image),
+            alpha=alpha,
+            icc=icc,
+            orientation=1 if turned else _exif_orientation(image),
             gamma=None if "srgb" in image.info else image.info.get("gamma"),
             dpi=_dpi(image.info.get("dpi", (0, 0))[0]),
         )
+
+
+def _samples(image: ImageFile.ImageFile, path: Path, kind: str) -> np.ndarray:
+    """[H, W] or [H, W, C] uint8 or uint16 over their full range."""
+    if kind == "PNG":
+        data = _checked_png(path)
+        if ";16" in str(image.tile):  # what Pillow would unpack it from
+            return imagecodecs.png_decode(data)
+    if kind == "JPEG XL":
+        samples = imagecodecs.jpegxl_decode(path.read_bytes())
+        if samples.dtype.kind == "f":
+            samples = np.round(samples.astype(np.float32).clip(0, 1) * 65535).astype(np.uint16)
+        return samples
+    if kind == "JPEG 2000":
+        data = path.read_bytes()
+        bits = 1 + (data[data.index(b"\xff\x4f\xff\x51") + 42] & 127)  # of the first channel (ISO 15444-1, A.5.1)
+        if bits > 8:
+            samples = imagecodecs.jpeg2k_decode(data)
+            return np.round(samples * np.float32(65535 / (2**bits - 1))).astype(np.uint16)
+    return _plain(_loaded(image, path), path)
+
+
+def _at(path: Path, offset: int, count: int) -> bytes:
+    with path.open("rb") as file:
+        file.seek(offset)
+        return file.read(count)
+
+
+def _check_still(path: Path, animated: bool) -> None:
+    if animated:
+        raise PictureError(f"{path} is animated; save one frame of it as a picture, and use that")
+
+
+def _coded_profile(path: Path, kind: str) -> bytes | None:
+    """A profile for the colours that a file names by numbers (ITU-T H.273): AVIF, HEIC and PNG can. None for sRGB.
+
+    Raises:
+        PictureError: it is HDR.
+    """
+    mark = {"AVIF": b"colrnclx", "HEIC": b"colrnclx", "PNG": b"cICP"}.get(kind)
+    if mark is None:
+        return None
+    before, found, numbers = _at(path, 0, 65536).partition(mark)
+    if not found or (kind == "PNG" and b"IDAT" in before):
+        return None
+    primaries, transfer = struct.unpack_from(">BB" if kind == "PNG" else ">HH", numbers)
+    if transfer in HDR:
+        raise _hdr(path)
+    if primaries not in WIDE or transfer not in SDR_AS_SRGB:
+        return None
+    return imagecodecs.cms_profile(
+        "rgb",
+        whitepoint=(0.3127, 0.3290, 1.0),
+        primaries=[number for corner in WIDE[primaries] for number in (*corner, 1.0)],
+        transferfunction=SRGB_CURVE,
+    )
+
+
+def _hdr_refused(path: Path, icc: bytes | None) -> bytes | None:
+    """`icc`, unless it says that the picture is HDR in its tag "cicp" (ICC.1:2022, 9.2.17), as JPEG XL's do."""
+    at = (icc or b"").find(b"cicp", 128)
+    if icc and at >= 0:
+        data = int.from_bytes(icc[at + 4 : at + 8])
+        if icc[data : data + 4] == b"cicp" and icc[data + 9] in HDR:
+            raise _hdr(path)
+    return icc
+
+
+def _hdr(path: Path) -> PictureError:
+    return PictureError(f"{path} is an HDR picture; save it as SDR, in sRGB")
 
 
 def _checked_png(path: Path) -> bytes:
@@ -261,7 +342,6 @@ def _checked_png(path: Path) -> bytes:
 
     Raises:
         ValueError: one is wrong, or the file is cut off before its end.
-        PictureError: it is HDR (PNG 3rd edition, 11.3.2.6), and would be far too pale.
     """
     data, at, name = path.read_bytes(), 8, b""
     while at < len(data) and name != b"IEND":
@@ -269,8 +349,6 @@ def _checked_png(path: Path) -> bytes:
         end = at + 8 + length
         if zlib.crc32(memoryview(data)[at + 4 : end]) != struct.unpack_from(">I", data, end)[0]:
             raise ValueError(f"the checksum of {name!r} is wrong")
-        if name == b"cICP" and data[at + 9] in (16, 18):
-            raise PictureError(f"{path} is an HDR picture; save it as SDR, in sRGB")
         at = end + 4
     if name != b"IEND":
         warn(f"{path} lacks its last bytes; nothing of the picture is missing")
@@ -329,6 +407,8 @@ def _decode_tiff(path: Path, max_pixels: int) -> _Decoded:
         width, height = int(max(page.imagewidth, page.tilewidth)), int(max(page.imagelength, page.tilelength))
         _check_size(path, width, height, max_pixels)
         kind = getattr(page.photometric, "name", "unknown")
+        if DNG in page.tags or (page.is_reduced and page.subifds):  # a preview, with the picture behind it
+            raise PictureError(f"{path} is a camera's raw picture, which is not read here; save it as one of {READ}")
         if (
             kind not in colours
             or page.dtype not in (np.bool_, np.uint8, np.uint16)

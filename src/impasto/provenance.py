@@ -19,7 +19,8 @@ from xml.sax.saxutils import escape
 from safetensors import SafetensorError, safe_open
 
 from impasto import __version__
-from impasto.errors import ModelError, PictureError
+from impasto.errors import ClipError, ModelError, PictureError
+from impasto.formats import PICTURES, what_it_is
 
 RDF = "http://www.w3.org/1999/02/22-rdf-syntax-ns#"
 NAMESPACES = {
@@ -174,27 +175,28 @@ def inspect(path: str | os.PathLike[str]) -> dict[str, Any]:
     Raises:
         ImpastoError: no such file, or none of these.
     """
-    from impasto import picture  # here, because all of them are written with `packet`
+    from impasto import clip, picture, sound  # here, because all of them are written with `packet`
 
-    extension = Path(path).suffix.lower()
+    path = Path(path)
+    extension = path.suffix.lower()
     if extension in TENSORS:
-        return parse(_tensors_xmp(Path(path)))
+        return parse(_tensors_xmp(path))
     if extension == ".onnx":
-        return parse(_onnx_xmp(Path(path)))
-    if extension in picture.FORMATS:
-        return parse(picture.read_xmp(path))
-    from impasto import clip, sound
-
-    if Path(path).is_dir() or extension in clip.FORMATS:
+        return parse(_onnx_xmp(path))
+    if path.is_dir() or extension in clip.FORMATS:
         return parse(clip.read_xmp(path))
     if extension in sound.FORMATS:
         return parse(sound.read_xmp(path))
     try:
         return parse(picture.read_xmp(path))
-    except PictureError:  # FFmpeg knows more containers than there are names for
-        if not Path(path).is_file():
+    except PictureError:
+        if not path.is_file() or what_it_is(path) in PICTURES.values():
             raise
-        return parse(clip.read_xmp(path))
+        try:  # FFmpeg knows more containers than there are names for
+            return parse(clip.read_xmp(path))
+        except ClipError:
+            pass
+        raise
 
 
 def _tensors_xmp(path: Path) -> bytes:

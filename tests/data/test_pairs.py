@@ -77,3 +77,13 @@ def test_folders_that_cannot_be_learnt_from_are_refused(photos: Path, tmp_path: 
         pairs.load(tmp_path / "empty", photos, 128)
     with pytest.raises(DataError, match="two are needed"):
         pairs.load(folder(tmp_path / "single", [(0, 0, 0)]), photos, 128)
+
+
+def test_colours_under_full_transparency_are_never_learnt(tmp_path: Path) -> None:
+    for name in ("photos", "paintings"):
+        (tmp_path / name).mkdir()
+        for number in range(3):
+            Image.new("RGBA", (160, 160), (250, 0, 0, 0)).save(tmp_path / name / f"{number}.png")
+    data, held_out = pairs.load(tmp_path / "photos", tmp_path / "paintings", 128)
+    for part in (data, held_out):
+        assert part.batch(torch.tensor([0])).images.min() > 0.999  # white

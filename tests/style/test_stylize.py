@@ -531,3 +531,12 @@ def test_gatys_is_the_classic_recipe_step_for_step(photo: Make, painting: Make, 
 def test_gatys_takes_a_thousand_steps_at_full_size() -> None:
     gatys = QUALITIES["gatys"]
     assert gatys.steps == (1000,) and not gatys.coarse_to_fine
+
+
+def test_one_mask_needs_no_list(tmp_path: Path) -> None:
+    white = tmp_path / "white.png"
+    Picture(torch.ones(1, 3, 40, 40)).save(white)
+    flat = Picture(torch.full((1, 3, 40, 40), 0.5))
+    style = Picture(torch.rand(1, 3, 40, 40))
+    one, listed = (stylize(flat, style, quality="draft", masks=masks) for masks in (str(white), [white]))
+    assert torch.equal(one.pixels, listed.pixels)

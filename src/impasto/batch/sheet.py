@@ -5,10 +5,11 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from PIL import Image, ImageOps
+from PIL import Image
 
 from impasto import provenance
 from impasto.batch.tasks import CONTENT_TYPES, Task
+from impasto.errors import PictureError
 from impasto.files import replacing
 
 NAME = "contact-sheet.jpg"
@@ -54,15 +55,13 @@ def _recipe(tasks: Sequence[Task], contents: Sequence[Path], styles: Sequence[tu
 
 
 def _small(file: Path) -> Image.Image:
-    """The picture within CELL x CELL pixels; grey where Pillow cannot read it."""
-    grey = Image.new("RGB", (CELL, CELL), "lightgrey")
-    if file.suffix.lower() not in CONTENT_TYPES:
-        return grey
-    try:
-        with Image.open(file) as image:
-            image.draft("RGB", (2 * CELL, 2 * CELL))  # a JPEG is decoded small
-            upright = ImageOps.exif_transpose(image).convert("RGB")
-    except (OSError, ValueError):
-        return grey
-    upright.thumbnail((CELL, CELL))
-    return upright
+    """The picture within CELL x CELL pixels, on white; grey where there is none to be read, as of a saved style."""
+    from impasto import picture  # here, for it brings torch, which the main process of a batch does without
+
+    if file.suffix.lower() in CONTENT_TYPES:
+        try:
+            small = picture.read(file).fitted(CELL)
+            return Image.fromarray(picture.to_integers(small.on_white()))
+        except PictureError:
+            pass
+    return Image.new("RGB", (CELL, CELL), "lightgrey")

@@ -84,15 +84,21 @@ def stylize(content: PictureLike, style: PictureLike | Sequence[PictureLike], **
     Raises:
         SettingsError, PictureError, WeightsError: what a user can mend; the message says how.
     """
-    styles = [style] if isinstance(style, str | PathLike | Picture) else list(style)
+    styles = _several(style)
     names = {kind: {f.name for f in dataclasses.fields(kind)} for kind in (Job, Settings)}
     unknown = set(options) - names[Job] - names[Settings]
     if unknown:
         raise SettingsError(f"there is no option {', '.join(sorted(unknown))}")
     inputs = {name: value for name, value in options.items() if name in names[Job]}
+    if "masks" in inputs:
+        inputs["masks"] = _several(inputs["masks"])
     settings = {name: value for name, value in options.items() if name in names[Settings]}
     *_, last = stylizing(Job(content, styles, **inputs), Settings(**settings))
     return last.result()
+
+
+def _several(pictures: PictureLike | Sequence[PictureLike]) -> list[PictureLike]:
+    return [pictures] if isinstance(pictures, str | PathLike | Picture) else list(pictures)
 
 
 def stylizing(job: Job, settings: Settings) -> Iterator[Progress]:
