@@ -127,6 +127,7 @@ def test_a_csv_file_has_a_line_for_each_picture_and_its_settings(folder: Path) -
      ("content,style,quality\na,b,best", "there is no quality"), ("content,style,output\na,b,../x.png", "outside"),
      ("content,style,output\na,b,x.foo", "line 2: the output x.foo must end in one of .png"),
      ("content,style,output\na,b,x.png\na,c,X.png", "written twice"),
+     ("content,style,output\na,b,x.png\na,c,d/../x.png", "written twice"),
      ("content,style\na,b\na,b", "written twice")],
 )  # fmt: skip
 def test_what_is_wrong_in_a_csv_file_is_named_with_its_line(folder: Path, text: str, message: str) -> None:

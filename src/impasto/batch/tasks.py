@@ -172,7 +172,7 @@ def _parts(cell: str) -> list[str]:
 def _distinct(tasks: list[Task]) -> list[Task]:
     first: dict[str, Task] = {}
     for task in tasks:
-        if first.setdefault(names.folded(str(task.output)), task) is not task:
+        if first.setdefault(names.folded(str(task.output.resolve())), task) is not task:
             raise SettingsError(
                 f"{task.output} would be written twice; name the outputs in a CSV file, in a column output"
             )
