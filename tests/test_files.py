@@ -1,6 +1,7 @@
 """Places to write to: whole files or none, and never over what is read."""
 
 import os
+import re
 import subprocess
 import sys
 import time
@@ -85,6 +86,9 @@ def test_an_address_is_called_one(name: str) -> None:
     for given in (name, Path(name)):
         assert absent(given) == f"{name} is an address, not a file; download it first"
     assert absent(r"C:\pictures\a.png").endswith("does not exist; check the name")
+    for check in (check_place, check_folder):
+        with pytest.raises(OutputError, match=f"^{re.escape(name)} is an address, not a"):
+            check(Path(name))
 
 
 HOLDING = """

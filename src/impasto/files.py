@@ -137,6 +137,8 @@ def check_place(path: Path) -> None:
     """
     try:
         if not path.parent.is_dir():
+            if url := _address(path):
+                raise OutputError(f"{url} is an address, not a file; write to a file, and send that")
             raise OutputError(f"{path}: there is no folder {path.parent}; create it first")
         if path.exists() and not path.is_file():
             raise OutputError(f"{path} is {'a folder' if path.is_dir() else 'no ordinary file'}; name a file")
@@ -157,6 +159,8 @@ def check_folder(path: Path) -> None:
         OutputError: a file of that name, or a place where no folder can be made.
     """
     nearest = next(place for place in (path.absolute(), *path.absolute().parents) if os.path.lexists(place))
+    if url := _address(path):
+        raise OutputError(f"{url} is an address, not a folder; write to a folder, and send that")
     if not nearest.is_dir():
         raise OutputError(f"{path}: {nearest} is no folder; choose another place")
     check_place(nearest / "file")
@@ -184,9 +188,15 @@ def check_apart(output: Path, inputs: Iterable[Path], *, overwrite: bool | None 
 
 def absent(path: str | os.PathLike[str]) -> str:
     """What to say of a file that is not there."""
-    if address := re.match(r"([a-z][a-z0-9+.-]+):/+(?=[^/])", str(path), re.IGNORECASE):  # of // a Path keeps one
-        return f"{address[1]}://{str(path)[address.end() :]} is an address, not a file; download it first"
+    if url := _address(path):
+        return f"{url} is an address, not a file; download it first"
     return f"{path} does not exist; check the name"
+
+
+def _address(path: str | os.PathLike[str]) -> str | None:
+    """The address that somebody named instead of a file, if it is one."""
+    found = re.match(r"([a-z][a-z0-9+.-]+):/+(?=[^/])", str(path), re.IGNORECASE)  # of // a Path keeps one
+    return f"{found[1]}://{str(path)[found.end() :]}" if found else None
 
 
 def identity(path: Path) -> tuple[int, int] | None:

@@ -123,6 +123,15 @@ def test_no_result_takes_the_place_of_an_input_of_another_task(tasks: list[Task]
     assert photos[0].read_bytes() == before
 
 
+def test_the_contact_sheet_takes_no_place_of_an_input_or_a_result(tasks: list[Task], photos: list[Path]) -> None:
+    sheet = tasks[0].output.parent / "contact-sheet.jpg"
+    with pytest.raises(OutputError, match="where the contact sheet goes"):
+        list(running([replace(tasks[0], output=sheet.with_name("Contact-Sheet.jpg"))], sheet.parent, Painter()))
+    sheet.symlink_to(photos[0])
+    with pytest.raises(OutputError, match="which is read: choose another folder"):
+        list(running(tasks, sheet.parent, Painter()))
+
+
 def test_warnings_of_a_worker_are_in_its_record(tasks: list[Task], monkeypatch: pytest.MonkeyPatch) -> None:
     def stylizing(*_: object) -> None:
         for _ in range(2):

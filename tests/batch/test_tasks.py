@@ -1,5 +1,6 @@
 """What is to be painted: folders, patterns, CSV files."""
 
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -53,6 +54,16 @@ def test_hidden_files_are_no_pictures_and_what_is_left_out_is_said(folder: Path)
         assert found("in") == ["in/a.jpg", "in/b.PNG", "in/deep/a.jpg"]
     (one,) = said
     assert str(one.message).endswith(": 1 .txt, 2 .xyz, 1 without extension")
+
+
+@pytest.mark.skipif(os.name == "nt", reason="links are for administrators")
+def test_links_are_followed_once_and_those_that_lead_nowhere_are_said(folder: Path) -> None:
+    Path("else").mkdir()
+    Path("else/c.jpg").write_bytes(b"")
+    for link, target in (("in/link", "../else"), ("else/back", "../in"), ("in/none.jpg", "nothing")):
+        Path(link).symlink_to(target)
+    with pytest.warns(ImpastoWarning, match="left out .*: 1 .jpg, 1 .txt"):
+        assert found("in") == ["in/a.jpg", "in/b.PNG", "in/deep/a.jpg", "in/link/c.jpg"]
 
 
 def test_what_can_be_written_is_what_picture_writes() -> None:
@@ -111,6 +122,7 @@ def test_a_csv_file_has_a_line_for_each_picture_and_its_settings(folder: Path) -
     found = csv("content,style,output,size,colour,style_weights\n"
                 "in/a.jpg,sea.jpg,,,,\n"
                 'in/a.jpg,sea.jpg; ink,deep/x.jpg,200,luminance,"1,3"\n')  # fmt: skip
+    assert csv("content, style ,\nin/a.jpg,sea.jpg,\n") == found[:1]  # as spreadsheets and people write it
     plain, full = found
     assert plain == Task(Path("in/a.jpg"), (Path("sea.jpg"),), Path("out/a--sea.png"), COMMON)
     assert full.styles == (Path("sea.jpg"), Path("/b/ink.jpg")) and full.output == Path("out/deep/x.jpg")
@@ -127,6 +139,8 @@ def test_a_csv_file_has_a_line_for_each_picture_and_its_settings(folder: Path) -
      ("content,style,quality\na,b,best", "there is no quality"), ("content,style,output\na,b,../x.png", "outside"),
      ("content,style,output\na,b,x.foo", "line 2: the output x.foo must end in one of .png"),
      ("content,style,output\na,b,x.png\na,c,X.png", "written twice"),
+     ("content,style,style\na,b,c", "two columns style"), ("content,style\na\0,b", "line 2: a cell holds"),
+     ("content,style,output\na,b,x.png\na,c,d/../x.png", "written twice"),
      ("content,style\na,b\na,b", "written twice")],
 )  # fmt: skip
 def test_what_is_wrong_in_a_csv_file_is_named_with_its_line(folder: Path, text: str, message: str) -> None:

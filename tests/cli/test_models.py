@@ -13,6 +13,7 @@ import torch
 from PIL import Image
 
 from impasto import provenance
+from impasto.files import locked
 from impasto.models import family
 from impasto.models.base import Config
 from impasto.training import checkpoint
@@ -92,6 +93,12 @@ def test_a_folder_gets_a_picture_each(impasto: Impasto, runs: Path) -> None:
     assert sorted(path.name for path in Path("drawn").iterdir()) == ["00000.png", "00001.png", "00002.png"]
     with Image.open("drawn/00000.png") as picture:
         assert picture.size == (28, 28)
+
+
+def test_two_do_not_draw_into_one_folder(impasto: Impasto, runs: Path) -> None:
+    with locked(Path("both")):
+        code, _, err = impasto("sample", "vae", "-n", "1", "-o", "both")
+    assert code == 2 and err.startswith("error: another impasto is writing both") and not Path("both").exists()
 
 
 def test_an_animation_shows_how_the_pictures_take_shape(impasto: Impasto, runs: Path) -> None:

@@ -105,6 +105,7 @@ READ_AND_WRITTEN = [
     ("noise", "mnist-diffusion", "photo.png", "-o", "photo.png"),
     ("export", "run", "--safetensors", "run/model.safetensors"),
     ("evaluate", "run", "-o", "run/config.json"),
+    ("evaluate", "run", "--data", "folder:in", "--pictures", "in"),
     ("batch", "in", "swirl", "-o", "in"),
     ("batch", "in/*.png", "swirl", "-o", "in"),
     ("batch", "style.csv", "-o", "in"),

@@ -1,7 +1,6 @@
 """What comes out of a process, and how it ends: warnings, closed streams, narrow encodings, signals."""
 
 import os
-import signal
 import subprocess
 import sys
 import time
@@ -80,8 +79,26 @@ def test_what_an_encoding_lacks_is_replaced(tmp_path: Path, encoding: str) -> No
 
 
 @POSIX
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_what_is_stopped_writes_what_it_has(tmp_path: Path, number: signal.Signals) -> None:
+def test_what_is_ignored_stays_so() -> None:
+    code = (
+        "import signal; from impasto.cli.terminal import attend; signal.signal(signal.SIGHUP, signal.SIG_IGN); "
+        "attend(); assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN; "
+        "from impasto.cli.train import _signals\nwith _signals(): signal.raise_signal(signal.SIGHUP)"
+    )
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True).returncode == 0
+
+
+@pytest.mark.parametrize("width", ["0", "00", ""])
+def test_help_needs_no_width(width: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "impasto", "models", "list"], capture_output=True, env={**os.environ, "COLUMNS": width}
+    )
+    assert done.returncode == 0 and b"mnist-gan" in done.stdout
+
+
+@POSIX
+@pytest.mark.parametrize("number", [2, 15, 1])
+def test_what_is_stopped_writes_what_it_has(tmp_path: Path, number: int) -> None:
     Image.linear_gradient("L").convert("RGB").resize((48, 48)).save(tmp_path / "a.png")
     words = ["style", "a.png", "swirl", "-o", "out.png", "--steps", "100000", "--json"]
     run = subprocess.Popen(

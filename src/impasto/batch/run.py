@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from impasto import provenance, weights
-from impasto.batch import manifest
+from impasto.batch import manifest, names, sheet
 from impasto.batch.manifest import Manifest, Record
 from impasto.batch.tasks import Task
 from impasto.batch.work import failure
@@ -52,7 +52,7 @@ def running(tasks: Sequence[Task], folder: Path, engine: Engine) -> Iterator[Pro
         raise SettingsError(f"{folder} cannot be written: {error.strerror}") from error
     with locked(folder / manifest.NAME):
         remove_abandoned(folder)
-        _check_apart(tasks)
+        _check_apart(tasks, folder)
         yield from _painting(tasks, folder, engine)
 
 
@@ -79,12 +79,16 @@ def _painting(tasks: Sequence[Task], folder: Path, engine: Engine) -> Iterator[P
             yield Progress(len(tasks), skipped, done, failed, time.perf_counter() - begun, record)
 
 
-def _check_apart(tasks: Sequence[Task]) -> None:
-    """Refuse to write over what is read, be it by another task."""
+def _check_apart(tasks: Sequence[Task], folder: Path) -> None:
+    """Refuse to write over what is read, be it by another task, and a result that the contact sheet would replace."""
     inputs = {found: file for task in tasks for file in task.inputs if (found := identity(file)) is not None}
-    for task in tasks:
-        if (written := identity(task.output)) is not None and (read := inputs.get(written)) is not None:
-            raise OutputError(f"{task.output} would take the place of {read}, which is read: choose another folder")
+    drawn = folder / sheet.NAME
+    for output in (*(task.output for task in tasks), drawn):
+        if (written := identity(output)) is not None and (read := inputs.get(written)) is not None:
+            raise OutputError(f"{output} would take the place of {read}, which is read: choose another folder")
+    place = names.folded(str(drawn.resolve()))
+    if any(names.folded(str(task.output.resolve())) == place for task in tasks):
+        raise OutputError(f"{drawn} is where the contact sheet goes: choose another output")
 
 
 def _waiting(tasks: Sequence[Task], folder: Path) -> tuple[dict[Task, str], list[tuple[Task, Record]]]:

@@ -4,8 +4,9 @@ import csv
 import dataclasses
 import hashlib
 import json
+import os
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from glob import glob, has_magic
 from pathlib import Path
@@ -14,7 +15,7 @@ from typing import Any
 from impasto import configs
 from impasto.batch import names
 from impasto.errors import OutputError, SettingsError, warn
-from impasto.files import absent, is_hidden
+from impasto.files import absent, identity, is_hidden
 from impasto.formats import PICTURES
 from impasto.style.settings import Settings
 
@@ -66,7 +67,7 @@ def pictures(given: str, types: Sequence[str], without: Path) -> list[Path]:
     """
     path = Path(given)
     if path.is_dir():
-        inside = [file for file in path.rglob("*") if not any(map(is_hidden, _below(file, path))) and file.is_file()]
+        inside = [*_below(path)]
     elif has_magic(given) and not path.exists():
         inside = [file for name in glob(given, recursive=True) if (file := Path(name)).is_file()]  # noqa: PTH207  # absolute, too
     elif path.is_file():
@@ -77,7 +78,7 @@ def pictures(given: str, types: Sequence[str], without: Path) -> list[Path]:
     others = [file for file in inside if not file.resolve().is_relative_to(results)]
     if inside and not others:
         raise OutputError(f"{given} lies in {without}, where the results go: choose another OUT")
-    found = [file for file in others if file.suffix.lower() in types or not path.is_dir()]
+    found = [file for file in others if not path.is_dir() or (file.suffix.lower() in types and file.is_file())]
     if kinds := Counter(file.suffix.lower() or "without extension" for file in {*others} - {*found}):
         listed = ", ".join(f"{count} {kind}" for kind, count in sorted(kinds.items()))
         warn(f"{given}: left out what is no picture that can be read: {listed}")
@@ -86,9 +87,17 @@ def pictures(given: str, types: Sequence[str], without: Path) -> list[Path]:
     return sorted(found)
 
 
-def _below(file: Path, folder: Path) -> list[Path]:
-    """The parts of its path below a folder."""
-    return [Path(part) for part in file.relative_to(folder).parts]
+def _below(folder: Path) -> Iterator[Path]:
+    """What is not hidden below a folder and is none, through links, too; each folder once, for links may go round."""
+    seen = {identity(folder)}
+    for where, folders, files in os.walk(folder, followlinks=True):
+        here, below = Path(where), []
+        for name in sorted(folders):
+            if not is_hidden(here / name) and (found := identity(here / name)) not in seen:
+                seen.add(found)
+                below.append(name)
+        folders[:] = below
+        yield from (here / name for name in files if not is_hidden(here / name))
 
 
 def crossed(
@@ -127,11 +136,15 @@ def read_csv(
     try:
         with file.open(newline="", encoding="utf-8-sig") as lines:
             reader = csv.DictReader(lines, restkey="")
-            rows, columns = list(reader), reader.fieldnames or ()
+            columns = [name.strip() for name in reader.fieldnames or ()]
+            reader.fieldnames = columns
+            rows = list(reader)
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise SettingsError(f"{file} cannot be read as CSV: {error}") from error
     if not {"content", "style"} <= set(columns):
         raise SettingsError(f"{file}: the first line names the columns; content and style must be among them")
+    if twice := [name for name, count in Counter(columns).items() if name and count > 1]:
+        raise SettingsError(f"{file}: there are two columns {twice[0]}")
     tasks = []
     for number, row in enumerate(rows, 2):
         try:
@@ -146,9 +159,11 @@ def read_csv(
 def _task(
     row: Mapping[str, Any], here: Path, folder: Path, settings: Settings, suffix: str, named: Mapping[str, Path]
 ) -> Task:
-    if "" in row:
+    if "".join(row.get("", "")).strip():  # of a column without a name, or beyond the last
         raise SettingsError("there are more cells than columns")
-    cells = {name: (value or "").strip() for name, value in row.items()}
+    cells = {name: (value or "").strip() for name, value in row.items() if name}
+    if any("\0" in cell for cell in cells.values()):
+        raise SettingsError("a cell holds what no name can")
     if not (cells["content"] and cells["style"]):
         raise SettingsError("content and style are needed")
     content = here / cells["content"]
@@ -172,7 +187,7 @@ def _parts(cell: str) -> list[str]:
 def _distinct(tasks: list[Task]) -> list[Task]:
     first: dict[str, Task] = {}
     for task in tasks:
-        if first.setdefault(names.folded(str(task.output)), task) is not task:
+        if first.setdefault(names.folded(str(task.output.resolve())), task) is not task:
             raise SettingsError(
                 f"{task.output} would be written twice; name the outputs in a CSV file, in a column output"
             )

@@ -5,6 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
+from impasto.cli import places
 from impasto.cli.places import Overwrite
 from impasto.cli.sample import Seed, Which, view_of
 from impasto.errors import ModelError
@@ -13,7 +14,7 @@ from impasto.errors import ModelError
 def noise(
     model: Which,
     pictures: Annotated[list[Path], typer.Argument(metavar="PICTURE...", help="Pictures to drown in noise.")],
-    output: Annotated[Path, typer.Option("-o", "--output", help="The rows, a picture.", metavar="OUT")],
+    output: Annotated[Path, typer.Option("-o", "--output", help="The rows, a picture.", metavar="OUT"), places.PICTURE],
     levels: Annotated[
         int, typer.Option(help="Levels of noise, from none to nothing else.", min=2, max=1000, metavar="N")
     ] = 8,

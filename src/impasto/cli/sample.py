@@ -2,6 +2,7 @@
 
 import re
 import time
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -13,6 +14,7 @@ from impasto.cli.places import Overwrite
 from impasto.cli.terminal import bar, settings
 from impasto.configs import arguments
 from impasto.errors import OutputError, SettingsError
+from impasto.files import locked
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -165,7 +167,8 @@ def draw(
         generator=seeded(seed),
         **sampler_options(drawer, options or ()),
     )
-    with torch.no_grad(), bar() as show:
+    alone = locked(output) if folder else nullcontext()
+    with alone, torch.no_grad(), bar() as show:
         for step, pictures in enumerate(sampling, 1):
             show("drawing", step, 0)
             if moving:

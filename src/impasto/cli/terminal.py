@@ -23,11 +23,17 @@ class Stopped(Exception):
         self.code = 128 + signal  # what shells report for a program that it ended
 
 
+# Besides that of Ctrl-C, what ends services and jobs, and what a closed terminal sends (Windows has no such).
+ENDINGS = tuple(getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name))
+
+
 def attend() -> None:
     """Make this process ready for whatever started it: standard streams that are closed, or that know few characters.
 
-    SIGTERM, which ends services and jobs, is like Ctrl-C from here on.
+    Signals that would end it are like Ctrl-C from here on, but for those that are ignored, as `nohup` has it.
     """
+    if not os.environ.get("COLUMNS", "80").strip("0"):  # of no width, as some terminals say: nothing would be printed
+        del os.environ["COLUMNS"]
     for number, name in enumerate(("stdin", "stdout", "stderr")):
         if getattr(sys, name) is None:  # a file opened next would take the number, and get what is meant for the stream
             null = os.open(os.devnull, os.O_RDWR)
@@ -39,13 +45,14 @@ def attend() -> None:
     codecs.register_error("impasto", _as_it_can)
     sys.stdout.reconfigure(errors="impasto")  # type: ignore[union-attr]
     _killed.clear()
-    if signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
 
-        def stop(number: int, _: object) -> None:
-            _killed.append(number)
-            raise KeyboardInterrupt
+    def stop(number: int, _: object) -> None:
+        _killed.append(number)
+        raise KeyboardInterrupt
 
-        signal.signal(signal.SIGTERM, stop)
+    for number in ENDINGS:
+        if signal.getsignal(number) is signal.SIG_DFL:
+            signal.signal(number, stop)
 
 
 def _as_it_can(error: UnicodeError) -> tuple[bytes | str, int]:

@@ -267,7 +267,7 @@ def _resumed(
 
 @contextmanager
 def _signals() -> Iterator[list[int]]:
-    """Ctrl-C and SIGTERM are noted, for a step must be finished before a checkpoint; a second one ends at once."""
+    """Ctrl-C and its like are noted, for a step must be finished before a checkpoint; a second one ends at once."""
     pressed: list[int] = []
 
     def note(number: int, _: object) -> None:
@@ -275,7 +275,8 @@ def _signals() -> Iterator[list[int]]:
         for each, handler in before.items():
             signal.signal(each, handler)
 
-    before = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
+    attended = [n for n in (signal.SIGINT, *terminal.ENDINGS) if signal.getsignal(n) is not signal.SIG_IGN]
+    before = {number: signal.signal(number, note) for number in attended}
     try:
         yield pressed
     finally:
@@ -286,7 +287,7 @@ def _signals() -> Iterator[list[int]]:
 @contextmanager
 def _undisturbed() -> Iterator[None]:
     """Let what is being saved be saved, however often somebody presses Ctrl-C."""
-    before = {number: signal.signal(number, signal.SIG_IGN) for number in (signal.SIGINT, signal.SIGTERM)}
+    before = {number: signal.signal(number, signal.SIG_IGN) for number in (signal.SIGINT, *terminal.ENDINGS)}
     try:
         yield
     finally:
