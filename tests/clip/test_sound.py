@@ -211,6 +211,14 @@ def test_a_late_cut_has_its_sound_and_no_false_alarm(
     assert likeness(heard(output)[0][:, 4000:], heard(made)[0][:, round(3.2 * rate) + 4000 :], 1500) > 0.9
 
 
+def test_a_quicktime_file_says_which_channels_it_has(source: Callable[..., Path], tmp_path: Path) -> None:
+    made = source("a.avi", ("pcm_s16le", notes(2), "stereo", RATE))  # which does not
+    with av.open(str(painted(made, tmp_path / "o.mov"))) as file:
+        assert file.streams.audio[0].layout.name == "stereo"
+    samples, _, _ = heard(tmp_path / "o.mov")
+    assert np.abs(samples - heard(made)[0]).max() < 1e-6
+
+
 def test_a_gap_in_the_sound_is_silence(source: Callable[..., Path], tmp_path: Path) -> None:
     made = source("a.mkv", ("pcm_s16le", notes(1, 2.0), "mono", RATE), frames=5, gap=(0.5, 1.5))
     for target in ("mov", "webm"):  # the one is a copy, the other is coded anew

@@ -79,6 +79,8 @@ class Sound:
             return False
         if pcm and (self.clip.start or self.clip.length is not None):
             return False  # its packets may be seconds long; coded anew it is the same, and cut at a sample
+        if pcm and suffix == ".mov" and self.stream.codec_context.layout.name.endswith(" channels"):
+            return False  # a QuickTime file says which channels it has
         try:
             return self._tried(suffix)
         except (av.FFmpegError, ValueError):
