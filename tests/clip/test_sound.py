@@ -200,6 +200,25 @@ def test_sound_that_starts_late_or_goes_on_for_longer_stays_so(
     assert samples.shape[1] / rate == pytest.approx(2.4, abs=0.05)  # 0.8 seconds of picture
 
 
+@pytest.mark.parametrize(("codec", "name"), [("mp2", "a.mpg"), ("libmp3lame", "a.swf")])
+def test_a_late_cut_has_its_sound_and_no_false_alarm(
+    source: Callable[..., Path], tmp_path: Path, codec: str, name: str
+) -> None:
+    """Where a decoder starts in the middle it complains of its first packet, and SWF cannot seek."""
+    rate = 44_100
+    made = source(name, (codec, notes(1, 4.0, rate), "mono", rate), frames=100)
+    output = painted(made, tmp_path / "out.mp4", start=3.2)
+    assert likeness(heard(output)[0][:, 4000:], heard(made)[0][:, round(3.2 * rate) + 4000 :], 1500) > 0.9
+
+
+def test_a_quicktime_file_says_which_channels_it_has(source: Callable[..., Path], tmp_path: Path) -> None:
+    made = source("a.avi", ("pcm_s16le", notes(2), "stereo", RATE))  # which does not
+    with av.open(str(painted(made, tmp_path / "o.mov"))) as file:
+        assert file.streams.audio[0].layout.name == "stereo"
+    samples, _, _ = heard(tmp_path / "o.mov")
+    assert np.abs(samples - heard(made)[0]).max() < 1e-6
+
+
 def test_a_gap_in_the_sound_is_silence(source: Callable[..., Path], tmp_path: Path) -> None:
     made = source("a.mkv", ("pcm_s16le", notes(1, 2.0), "mono", RATE), frames=5, gap=(0.5, 1.5))
     for target in ("mov", "webm"):  # the one is a copy, the other is coded anew
@@ -249,6 +268,12 @@ def test_title_chapters_and_timecode_go_along(
     assert tags["title"] == "Holiday" and "old" not in tags["encoder"] and "comment" not in tags
     assert found == [("one", *map(pytest.approx, chapters[0])), ("two", *map(pytest.approx, chapters[1]))]
     assert timecode in codes
+
+
+def test_a_timecode_counts_the_frames_of_the_result(source: Callable[..., Path], tmp_path: Path) -> None:
+    made = source("a.mov", before=lambda file: file.metadata.update(timecode="10:00:00:20"))
+    with av.open(str(painted(made, tmp_path / "o.mov", fps=12, start=0.3))) as file:
+        assert "10:00:01:02" in [stream.metadata.get("timecode") for stream in file.streams]
 
 
 def test_subtitles_go_along_or_are_named_as_left_out(tmp_path: Path) -> None:

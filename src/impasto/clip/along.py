@@ -33,7 +33,7 @@ def add(source: InputContainer, target: OutputContainer, clip: Clip, suffix: str
         (s.metadata["timecode"] for s in source.streams if "timecode" in s.metadata), None
     )
     if timecode is not None:
-        moved = _timecode(timecode, clip)
+        moved = _timecode(timecode, clip, source.streams.video[0].average_rate or clip.info.rate)
         if moved is None:
             left_out.append("timecode")
         else:
@@ -89,16 +89,17 @@ def _chapters(source: InputContainer, clip: Clip, length: Fraction | None) -> It
             yield {**chapter, "start": round(begin / tick), "end": round(end / tick)}
 
 
-def _timecode(timecode: str, clip: Clip) -> str | None:
-    """The timecode of the first frame of the cut; None where it cannot be told."""
+def _timecode(timecode: str, clip: Clip, counted: Fraction) -> str | None:
+    """The timecode of the first frame of the cut, from one that is `counted` at another rate; None if it has none."""
     match = re.fullmatch(r"(\d+):(\d+):(\d+)([:;.,])(\d+)", timecode)
     rate = round(clip.info.rate)
-    if not clip.start:
+    if not clip.start and rate == round(counted):
         return timecode
     if match is None or match[4] != ":":  # drop-frame: its numbers have gaps
         return None
     hours, minutes, seconds, frames = (int(match[i]) for i in (1, 2, 3, 5))
-    number = ((hours * 60 + minutes) * 60 + seconds) * rate + frames + round(clip.start * clip.info.rate)
+    frames = round(frames * clip.info.rate / counted) + round(clip.start * clip.info.rate)
+    number = ((hours * 60 + minutes) * 60 + seconds) * rate + frames
     seconds, frames = divmod(number, rate)
     return f"{seconds // 3600 % 24:02}:{seconds // 60 % 60:02}:{seconds % 60:02}:{frames:02}"
 

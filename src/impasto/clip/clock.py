@@ -1,6 +1,7 @@
 """One clock through a file whose time stamps jump, such as transport streams joined by `cat`."""
 
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from fractions import Fraction
 from typing import NamedTuple
 
@@ -21,22 +22,27 @@ class Segment(NamedTuple):
     shift: Fraction  # to be added for a clock that goes on
 
 
-def segments(container: InputContainer, stream: Stream) -> tuple[Segment, ...]:
-    """What the time stamps of a stream do, if they may jump in such a container at all. Reads through the file."""
-    if not Flags(container.format.flags) & Flags.ts_discont:
-        return ()
+def may_jump(container: InputContainer) -> bool:
+    """Whether time stamps of such a container may jump at all."""
+    return bool(Flags(container.format.flags) & Flags.ts_discont)
+
+
+def segments(container: InputContainer, stream: Stream) -> tuple[tuple[Segment, ...], int]:
+    """What the time stamps of a stream do, and how many packets have none. Reads through the file."""
     found: list[Segment] = []
-    step = Fraction(0)
-    for packet in container.demux(stream):
-        if packet.dts is None or not packet.time_base:
-            continue
-        time = packet.dts * packet.time_base
-        if not found or not found[-1].end - step <= time <= found[-1].end + FAR:
-            expected = time if not found else found[-1].end + found[-1].shift
-            found.append(Segment(time, time, expected - time))
-        step = packet.duration * packet.time_base if packet.duration else max(step, time - found[-1].end)
-        found[-1] = found[-1]._replace(end=time + step)
-    return tuple(found)
+    unstamped, step, jumps = 0, Fraction(0), may_jump(container)
+    with suppress(av.FFmpegError):  # damage is dealt with when frames are read
+        for packet in container.demux(stream):
+            if packet.dts is None or not packet.time_base:
+                unstamped += bool(packet.size)
+                continue
+            time = packet.dts * packet.time_base
+            if not found or (jumps and not found[-1].end - step <= time <= found[-1].end + FAR):
+                expected = time if not found else found[-1].end + found[-1].shift
+                found.append(Segment(time, time, expected - time))
+            step = packet.duration * packet.time_base if packet.duration else max(step, time - found[-1].end)
+            found[-1] = found[-1]._replace(end=time + step)
+    return tuple(found), unstamped
 
 
 def continued(packets: Iterator[av.Packet], joints: Sequence[Segment]) -> Iterator[av.Packet]:

@@ -22,7 +22,7 @@ from av.video.stream import VideoStream
 from torch import Tensor
 
 from impasto.clip import colour, filters, frames, hdr
-from impasto.clip.clock import Segment, continued, segments
+from impasto.clip.clock import Segment, continued, may_jump, segments
 from impasto.clip.info import Frame, Info
 from impasto.errors import ClipError, SettingsError, warn
 from impasto.files import absent
@@ -147,19 +147,28 @@ class _Video:
     def __init__(self, path: Path, start: Fraction, end: Fraction | None, size: int | None) -> None:
         self.path, self.start, self.end = path, start, end
         with _opened(path) as (container, stream):
-            times = _times(container, stream)
             self.tick = stream.time_base or Fraction(1, 90_000)
+            times = _times(container, stream)
             whole = None if container.duration is None else Fraction(container.duration, av.time_base)
             own = _own_length(container, stream)
+            steps = [(after - before) * self.tick for before, after in itertools.pairwise(times)]
             rate = stream.average_rate or stream.guessed_rate or Fraction(24)
+            if steps and rate * min(steps) > 2:  # of raw DV FFmpeg counts ticks
+                rate = stream.guessed_rate or 1 / min(steps)
             aspect, counted = stream.sample_aspect_ratio or Fraction(1), stream.frames
             sound = any(track.codec_context is not None for track in container.streams.audio[:1])
             from_zero = "matroska" in container.format.name  # its lengths; others count from the first frame
-        with _opened(path) as (container, stream), suppress(av.FFmpegError):
-            self.joints = segments(container, stream)
+            jumps = may_jump(container)
+        lasts: Fraction | None = None  # of the video, in a file that has to be read through for it
+        self.joints: tuple[Segment, ...] = ()
+        if jumps or own is None:
+            with _opened(path) as (container, stream):
+                found, unstamped = segments(container, stream)
+            lasts = unstamped / rate + (found[-1].end + found[-1].shift - found[0].start if found else 0)
+            self.joints = found if jumps else ()
         self.joined = len(self.joints) > 1
         if self.joined:  # what the header says is of one of the parts
-            own = self.joints[-1].end + self.joints[-1].shift - self.joints[0].start
+            own = lasts
         with _opened(path) as (container, stream):
             first = next(_decoded(container.demux(stream), _decoder(stream), []), None)
             if first is None and "webp" in container.format.name:
@@ -174,16 +183,15 @@ class _Video:
             whole, own = (None if length is None else length - self.zero for length in (whole, own))
         self.own, self.whole = own, whole  # seconds of the video, and of the longest stream, as far as the file says
         self.turn = _turn(first)
-        length = whole if own is None else own
-        wanted_end = end if length is None else min(length, end or length)
-        steps = [(after - before) * self.tick for before, after in itertools.pairwise(times)]
+        length = lasts or own or whole
+        stops = [*([] if length is None else [round(length * rate)]), *([] if end is None else [ceil(end * rate)])]
         width, height = (first.height, first.width) if self.turn.swap else (first.width, first.height)
         scale = Fraction(size or max(width, height), max(width, height))
         count: int | None = None
         if counted and not start and end is None:
             count = counted
-        elif wanted_end is not None:
-            count = max(0, round((wanted_end - start) * rate))
+        elif stops:
+            count = max(1, min(stops) - ceil(start * rate))
         self.jitter = max(self.tick / 2, JITTER)
         try:
             matrix = colour.matrix_of(first)
@@ -208,7 +216,7 @@ class _Video:
         self.info = hdr.converted(self.coded if known else replace(self.coded, matrix=1))  # as every player knows it
 
     def frames(self, seek: bool = True) -> Iterator[Frame]:
-        if self.coded.transfer in hdr.NAMES:
+        if seek and self.coded.transfer in hdr.NAMES:  # else it was said
             warn(f"{self.path} is HDR ({hdr.NAMES[self.coded.transfer]}); painted in SDR")
         length = None if self.end is None else self.end - self.start
         faults: list[str] = []

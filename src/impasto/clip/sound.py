@@ -5,7 +5,6 @@ What is coded anew is laid out on the clock of the clip sample by sample: a gap 
 
 import io
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
 from fractions import Fraction
 from itertools import islice
 
@@ -27,6 +26,7 @@ COPIED = {  # what players of a container expect in it, as far as its muxer take
 }
 FORMAT = {".mp4": "mp4", ".mov": "mov", ".webm": "webm", ".mkv": "matroska"}
 TRIED = 30  # packets
+AHEAD = 3  # seconds: sound may lie so far before its picture in a file, and decoders need some of it to begin
 OUT_OF_STEP = Fraction(1, 20)  # second: time stamps that are rounded are off by less
 JUMP = Fraction(1, 5)  # second back, at which the clock of a file has begun anew
 
@@ -59,9 +59,12 @@ class Sound:
 
     def packets(self, length: Fraction | None) -> Iterator[av.Packet]:
         """The first `length` seconds of the cut, with time 0 at its start; whole packets, or samples coded anew."""
-        if self.clip.start > 0 and len(self.clip.joints) < 2:
-            with suppress(av.FFmpegError):  # what cannot seek is read from its beginning
-                self.source.seek(round(self.clip.origin * av.time_base))
+        if self.clip.start > AHEAD and len(self.clip.joints) < 2:
+            try:
+                self.source.seek(round((self.clip.origin - AHEAD) * av.time_base))
+            except av.FFmpegError:  # what cannot seek may be at its end now
+                self.source = opened(self.clip)
+                self.stream = self.source.streams.audio[self.index]
         faults: list[str] = []
         yield from self._copies(length, faults) if self.copied else self._coded(length, faults)
         if faults:
@@ -76,6 +79,8 @@ class Sound:
             return False
         if pcm and (self.clip.start or self.clip.length is not None):
             return False  # its packets may be seconds long; coded anew it is the same, and cut at a sample
+        if pcm and suffix == ".mov" and self.stream.codec_context.layout.name.endswith(" channels"):
+            return False  # a QuickTime file says which channels it has
         try:
             return self._tried(suffix)
         except (av.FFmpegError, ValueError):
@@ -133,6 +138,8 @@ class Sound:
             if packet is None or not packet.size:
                 continue
             time = clock.at(packet.pts if packet.pts is not None else packet.dts, packet.time_base, packet.duration)
+            if time < 0:  # what is damaged before the cut is no fault of it
+                faults.clear()
             packet.pts = round(time / packet.time_base)
             packet.dts = packet.pts  # sound has one order only
             if length is not None and time >= length:
@@ -164,6 +171,8 @@ class Sound:
             rate = uniform.rate
             end = None if length is None else round(length * rate)
             place = round(time * rate)
+            if place < 0:  # what is damaged before the cut is no fault of it
+                faults.clear()
             if abs(place - done) < OUT_OF_STEP * rate and done:
                 place = done
             while place > done and (end is None or done < end):  # silence, a second at a time
