@@ -11,8 +11,9 @@ demo: .venv/installed
 web: .venv/installed-web
 	$(BIN)/impasto web
 
+# Two processes of one thread each: the tests are many and small, and PyTorch's threads would wait for each other.
 test: .venv/installed-test
-	$(BIN)/python -m pytest
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses 2 --dist loadscope
 
 lint: .venv/installed-test
 	$(BIN)/ruff check .
