@@ -281,6 +281,31 @@ def test_what_a_family_learns_from_must_be_said(impasto: Impasto, words: list[st
     assert (code, out, err.count("\n")) == (2, "", 1) and said in err
 
 
+def test_the_size_of_the_pictures_can_be_said(
+    impasto: Impasto, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("signs").mkdir()
+    for i in range(9):
+        Image.fromarray(np.full((12, 12, 3), 20 * i, np.uint8)).save(f"signs/{i}.png")
+    words = (
+        "train",
+        "vae",
+        "--data",
+        "folder:signs",
+        "--size",
+        "8",
+        "--steps",
+        "1",
+        "--set",
+        "width=4",
+        "--set",
+        "batch=2",
+    )
+    assert impasto(*words, "-o", "run") == (0, "run\n", "")
+    assert models.load("run").config.size == 8
+
+
 @pytest.mark.parametrize("colour", [False, True])
 def test_a_bundled_model_of_digits_goes_on_with_a_folder_of_signs(
     impasto: Impasto, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, colour: bool
