@@ -256,7 +256,7 @@ def test_any_style_learns_from_two_folders(impasto: Impasto, tmp_path: Path, mon
         Path(folder).mkdir()
         for number in range(3):
             Image.fromarray(draw.integers(0, 255, (130, 140, 3), dtype=np.uint8)).save(f"{folder}/{number}.png")
-    words = ("anystyle", "--content", "photos", "--style", "paintings", "--size", "128", "-o", "run",
+    words = ("anystyle", "--contents", "photos", "--styles", "paintings", "--size", "128", "-o", "run",
              "--set", "widths=8,8,8,8", "--set", "batch=2", "--set", "report_every=2")  # fmt: skip
     assert impasto("train", *words, "--steps", "1") == (0, "run\n", "")
     assert impasto("train", *words[:5], "-o", "run", "--resume", "--steps", "2") == (0, "run\n", "")
@@ -271,9 +271,9 @@ def test_any_style_learns_from_two_folders(impasto: Impasto, tmp_path: Path, mon
     [
         (["anystyle"], "two folders: impasto train anystyle --contents DIR --styles DIR"),
         (["anystyle", "--data", "mnist"], "two folders"),
-        (["anystyle", "--content", "nowhere", "--style", "nowhere"], "there is no folder nowhere"),
+        (["anystyle", "--contents", "nowhere", "--styles", "nowhere"], "there is no folder nowhere"),
         (["vae"], "name the data: impasto train vae --data NAME"),
-        (["vae", "--data", "mnist", "--style", "x"], "name the data"),
+        (["vae", "--data", "mnist", "--styles", "x"], "name the data"),
     ],
 )
 def test_what_a_family_learns_from_must_be_said(impasto: Impasto, words: list[str], said: str) -> None:

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from impasto.configs import changed
 from impasto.data.dataset import Batch, Dataset, Stored, fingerprint
-from impasto.data.square import Square, is_folder, located, on_white
+from impasto.data.square import Square, is_folder, located
 from impasto.errors import DataError, PictureError, warn
 from impasto.files import is_hidden
 from impasto.formats import PICTURES
@@ -226,7 +226,7 @@ def _grey(root: Path, files: list[Path]) -> bool:
     """Whether all pictures are grey, by as many as `LOOKED_AT`; those that are broken say nothing."""
     for file in sorted(files, key=_rank)[:LOOKED_AT]:
         try:
-            pixels = on_white(read(root / file))
+            pixels = read(root / file).on_white()
         except PictureError:
             continue
         if (pixels.amax(1) - pixels.amin(1)).max() > TINT:

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from impasto.configs import OneOf, Within, check
 from impasto.errors import SettingsError
-from impasto.picture import Picture, read, resize
+from impasto.picture import read, resize
 
 LUMA = (0.299, 0.587, 0.114)  # of red, green and blue in grey (BT.601, as Pillow and OpenCV have it)
 
@@ -35,7 +35,7 @@ class Square:
         Raises:
             PictureError: it cannot be read.
         """
-        return self.cut(on_white(read(file)))[0].mul(255).round().byte()
+        return self.cut(read(file).on_white())[0].mul(255).round().byte()
 
     def seen(self, file: Path) -> Tensor:
         """The same as a network takes it: [1, channels, size, size] in [0, 1]."""
@@ -51,13 +51,6 @@ class Square:
         if self.channels == 1:
             pixels = (pixels * pixels.new_tensor(LUMA).view(1, 3, 1, 1)).sum(1, keepdim=True).clamp(0, 1)
         return resize(pixels, self.size, self.size)
-
-
-def on_white(picture: Picture) -> Tensor:
-    """The pixels [1, 3, H, W], on white where they are transparent: colours that nobody sees do not count."""
-    if picture.alpha is None:
-        return picture.pixels
-    return picture.pixels * picture.alpha + (1 - picture.alpha)
 
 
 def located(name: str) -> tuple[Path, dict[str, str]]:
