@@ -255,7 +255,7 @@ def test_any_style_learns_from_two_folders(impasto: Impasto, tmp_path: Path, mon
         Path(folder).mkdir()
         for number in range(3):
             Image.fromarray(draw.integers(0, 255, (130, 140, 3), dtype=np.uint8)).save(f"{folder}/{number}.png")
-    words = ("anystyle", "--content", "photos", "--style", "paintings", "--size", "128", "-o", "run",
+    words = ("anystyle", "--contents", "photos", "--styles", "paintings", "--size", "128", "-o", "run",
              "--set", "widths=8,8,8,8", "--set", "batch=2", "--set", "report_every=2")  # fmt: skip
     assert impasto("train", *words, "--steps", "1") == (0, "run\n", "")
     assert impasto("train", *words[:5], "-o", "run", "--resume", "--steps", "2") == (0, "run\n", "")
@@ -270,14 +270,39 @@ def test_any_style_learns_from_two_folders(impasto: Impasto, tmp_path: Path, mon
     [
         (["anystyle"], "two folders: impasto train anystyle --contents DIR --styles DIR"),
         (["anystyle", "--data", "mnist"], "two folders"),
-        (["anystyle", "--content", "nowhere", "--style", "nowhere"], "there is no folder nowhere"),
+        (["anystyle", "--contents", "nowhere", "--styles", "nowhere"], "there is no folder nowhere"),
         (["vae"], "name the data: impasto train vae --data NAME"),
-        (["vae", "--data", "mnist", "--style", "x"], "name the data"),
+        (["vae", "--data", "mnist", "--styles", "x"], "name the data"),
     ],
 )
 def test_what_a_family_learns_from_must_be_said(impasto: Impasto, words: list[str], said: str) -> None:
     code, out, err = impasto("train", *words)
     assert (code, out, err.count("\n")) == (2, "", 1) and said in err
+
+
+def test_the_size_of_the_pictures_can_be_said(
+    impasto: Impasto, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("signs").mkdir()
+    for i in range(9):
+        Image.fromarray(np.full((12, 12, 3), 20 * i, np.uint8)).save(f"signs/{i}.png")
+    words = (
+        "train",
+        "vae",
+        "--data",
+        "folder:signs",
+        "--size",
+        "8",
+        "--steps",
+        "1",
+        "--set",
+        "width=4",
+        "--set",
+        "batch=2",
+    )
+    assert impasto(*words, "-o", "run") == (0, "run\n", "")
+    assert models.load("run").config.size == 8
 
 
 @pytest.mark.parametrize("colour", [False, True])

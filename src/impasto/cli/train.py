@@ -130,9 +130,9 @@ def train(
     on = pick_device(device)
     # The first of accelerate's states decides for all: without `cpu` it would not see torchrun's processes on a CPU.
     first = PartialState(cpu=on.type == "cpu").is_main_process  # of several processes one speaks
-    if size is not None:
-        values["size"] = str(size)
     if resume:
+        if size is not None:
+            values["size"] = str(size)  # held against that of RUN
         config, training, before = _resumed(run, family, kind, preset, values)
         preset, size = before.preset, before.data["size"]
         if "steps" not in values and stop == Limit():
