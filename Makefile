@@ -13,7 +13,7 @@ web: .venv/installed-web
 
 # Two processes of one thread each: the tests are many and small, and PyTorch's threads would wait for each other.
 test: .venv/installed-test
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses 2 --dist loadscope
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses 2 --dist worksteal
 
 lint: .venv/installed-test
 	$(BIN)/ruff check .

@@ -20,7 +20,7 @@ from safetensors import SafetensorError, safe_open
 
 from impasto import __version__
 from impasto.errors import ClipError, ModelError, PictureError
-from impasto.formats import PICTURES, what_it_is
+from impasto.formats import what_it_is
 
 RDF = "http://www.w3.org/1999/02/22-rdf-syntax-ns#"
 NAMESPACES = {
@@ -190,7 +190,8 @@ def inspect(path: str | os.PathLike[str]) -> dict[str, Any]:
     try:
         return parse(picture.read_xmp(path))
     except PictureError:
-        if not path.is_file() or what_it_is(path) in PICTURES.values():
+        kind = what_it_is(path) if path.is_file() else "missing"
+        if kind and not kind.endswith(("clip", "sound")):
             raise
         try:  # FFmpeg knows more containers than there are names for
             return parse(clip.read_xmp(path))

@@ -106,9 +106,9 @@ def test_an_option_with_the_name_of_a_setting_is_that_setting(command: str) -> N
 
 # What is typed for a command beside the option. No file of it exists: whoever names the option has done no work before.
 LINES = {
-    "style": "none.png none.jpg -o out.png", "batch": "none.csv -o out", "video": "none.mp4 none.jpg -o out.mp4",
+    "style": "none.png none.jpg -o out.png", "batch": "none.csv -o out", "video": "none.mp4 none.jpg -o out.webm",
     "music": "none.wav none.mp3 -o out.wav", "texture": "none.png -o out.png", "web": "--host 192.0.2.1",
-    "demo": "-o none/out.png", "sample": "none -o out.png", "inpaint": "none none.png -o out.png",
+    "demo": "--photo none -o out.png", "sample": "none -o out.png", "inpaint": "none none.png -o out.png",
     "interpolate": "none -o out.png", "latent": "none -o out.png", "noise": "none none.png -o out.png",
     "train": "vae --data none -o out", "evaluate": "none", "compare": "none -o out.png",
 }  # fmt: skip
@@ -142,8 +142,10 @@ def test_both_ends_of_a_range_are_in_it_and_nothing_beyond(option: Option, impas
     lowest, highest = map(option.kind, option.limits)
     beyond = [lowest - 1, highest + 1] if option.kind is int else [lowest - 1e-3, highest * 1.01]
 
+    line = LINES[option.command].replace("out.webm", "frames") if option.name == "--bits" else LINES[option.command]
+
     def refused(value: float) -> bool:
-        code, _, err = impasto(option.command, *LINES[option.command].split(), option.name, str(value))
+        code, _, err = impasto(option.command, *line.split(), option.name, str(value))
         assert (code, err.count("\n")) == (2, 1), err
         return names(option, err)
 

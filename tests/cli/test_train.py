@@ -112,7 +112,7 @@ WRONG = {
     "two limits": (["tiny", "--data", "noise", "--steps", "3", "--minutes", "1"], "give one of"),
     "device": (["tiny", "--data", "noise", "--device", "cuda:77"], "there is no device"),
     "nothing to resume": (["tiny", "--data", "noise", "--resume"], "is no run"),
-    "size": (["tiny", "--data", "noise", "--set", "size=9"], "6 pixels a side"),
+    "size": (["tiny", "--data", "noise", "--set", "size=9"], "take --size"),
 }
 
 

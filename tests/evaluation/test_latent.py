@@ -118,7 +118,7 @@ def test_any_name_of_a_class_is_written_as_it_is(tmp_path, monkeypatch):
     save = Figure.savefig
     monkeypatch.setattr(Figure, "savefig", lambda self, *a, **k: (figures.append(self), save(self, *a, **k)))
     names = ("$x", "_hidden", "$\\frac{$", "a_b^c")
-    latent.scatter(torch.randn(8, 2), torch.arange(8) % 4, names, tmp_path / "points.png")
+    latent.scatter(torch.randn(8, 2), torch.arange(8) % 4, names, tmp_path / "points.png", {})
     assert tuple(text.get_text() for text in figures[0].legends[0].get_texts()) == names
 
 

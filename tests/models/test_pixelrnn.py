@@ -232,7 +232,7 @@ def test_autocast_does_not_change_what_is_learnt() -> None:
     ("settings", "message"),
     [
         ({"kind": "diagnal"}, "did you mean diagonal"),
-        ({"levels": 1}, "levels go from 2 to 256, not 1"),
+        ({"levels": 1}, "levels goes from 2 to 256, not 1"),
         ({"channels": 3, "hidden": 2}, "hidden needs at least one feature for each of 3 channels"),
     ],
 )

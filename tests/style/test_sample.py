@@ -10,7 +10,7 @@ from safetensors.torch import load_file, save_file
 from skimage import data
 from torch import Tensor
 
-from impasto.errors import PictureError, SettingsError
+from impasto.errors import OutputError, PictureError, SettingsError
 from impasto.perception import registry
 from impasto.picture import Picture, resize
 from impasto.style import draft, losses, sample
@@ -94,7 +94,7 @@ def test_what_a_saved_style_cannot_do_is_refused(saved: Path, options: dict[str,
 def test_other_names_and_places_are_refused(tmp_path: Path, coffee: Picture) -> None:
     with pytest.raises(SettingsError, match=r"ends in \.style"):
         sample.save(coffee, tmp_path / "coffee.png")
-    with pytest.raises(SettingsError, match="cannot be written"):
+    with pytest.raises(OutputError, match="there is no folder"):
         sample.save(coffee, tmp_path / "nowhere" / "coffee.style")
 
 
@@ -159,7 +159,8 @@ def test_a_style_of_a_picture_with_alpha_is_saved_as_what_can_be_seen(tmp_path: 
     alpha, files = disc(256, 384, 100), (tmp_path / "a.style", tmp_path / "b.style")
     for hidden, file in zip((0.0, 1.0), files, strict=True):
         sample.save(Picture(torch.where(alpha > 0, coffee.pixels, hidden), alpha), file)
-    assert files[0].read_bytes() == files[1].read_bytes()
+    first, second = map(load_file, files)  # the recipes differ, by the hash of what was given
+    assert all(torch.equal(first[name], second[name]) for name in first)
     inside = coffee.pixels[0, :, alpha[0, 0] > 0].mean(1)
     torch.testing.assert_close(sample.load(files[0], CPU).colours.mean, inside, atol=1e-3, rtol=0)
 

@@ -135,8 +135,8 @@ def cut_outs(picture: Picture) -> tuple[Picture, Picture, Tensor]:
     [
         {"quality": "draft"},
         {"steps": 2, "variation_weight": 0.5},
-        {"steps": 1, "start": "style", "size": 300, "tile": 256},
-        {"steps": 1, "start": "content", "size": 70, "optimiser": "lbfgs"},
+        {"steps": 1, "init": "style", "size": 300, "tile": 256},
+        {"steps": 1, "init": "content", "size": 70, "optimiser": "lbfgs"},
         {"quality": "draft", "colour": "luminance"},
         {"quality": "draft", "colour": "histogram", "size": 64},
         {"quality": "draft", "colour": "covariance"},
@@ -181,8 +181,8 @@ def test_a_content_of_which_nothing_can_be_seen_is_refused(content: Picture, sty
 
 def test_a_start_has_the_content_where_it_is_transparent(content: Picture, style: Picture) -> None:
     clear = torch.zeros_like(content.pixels[:, :1])
-    from_nothing = stylize(content, style, steps=1, start_from=Picture(torch.ones_like(content.pixels), clear))
-    assert torch.equal(from_nothing.pixels, stylize(content, style, steps=1, start_from=content).pixels)
+    from_nothing = stylize(content, style, steps=1, init_from=Picture(torch.ones_like(content.pixels), clear))
+    assert torch.equal(from_nothing.pixels, stylize(content, style, steps=1, init_from=content).pixels)
 
 
 def test_alpha_comes_back_at_the_size_of_the_result(content: Picture, style: Picture) -> None:
@@ -410,6 +410,7 @@ def test_little_memory_forces_tiles_and_changes_next_to_nothing(
 ) -> None:
     """Adam divides by the gradient's size, so where that is near zero rounding shows; elsewhere nothing does."""
     monkeypatch.setattr(engine, "SMALLEST_TILE", 48)
+    monkeypatch.setattr(engine, "_recipe", lambda *_: {})  # tiles of this size no settings have
     tiles = []
     look = engine.Eye.look
     monkeypatch.setattr(

@@ -112,9 +112,11 @@ def test_resizing_keeps_a_wave_whole() -> None:
     assert off[..., 1:-1, 1:-1].max() < 0.02 < off.max()  # without wrapping, the edge is what is off
 
 
-@pytest.mark.parametrize(("size", "wrap"), [((70, 45), "no"), ((100, 37), "both"), ((33, 80), "x"), ((48, 48), "y")])
-def test_any_size_comes_out_as_asked(size: tuple[int, int], wrap: str) -> None:
-    assert made("wave", size=size, wrap=wrap, steps=1).shape == (1, 3, size[1], size[0])
+@pytest.mark.parametrize(
+    ("size", "seamless"), [((70, 45), "no"), ((100, 37), "both"), ((33, 80), "x"), ((48, 48), "y")]
+)
+def test_any_size_comes_out_as_asked(size: tuple[int, int], seamless: str) -> None:
+    assert made("wave", size=size, seamless=seamless, steps=1).shape == (1, 3, size[1], size[0])
 
 
 # The texture
@@ -152,7 +154,7 @@ def test_the_seam_is_as_rough_as_the_inside(tile: Tensor) -> None:
 
 
 def test_one_axis_may_tile_alone() -> None:
-    across = made("mosaic", size=(64, 64), wrap="x", steps=12)
+    across = made("mosaic", size=(64, 64), seamless="x", steps=12)
     rows, columns = roughness(across, 2), roughness(across, 3)
     assert columns[0] < 1.5 * columns[1:].mean()
     assert rows[0] > 1.5 * rows[1:].mean()  # the other does not
@@ -233,7 +235,7 @@ def test_transparent_parts_of_a_sample_are_no_texture() -> None:
     results = []
     for hidden in (0.0, 1.0):
         *_, last = synthesising(
-            Job([Picture(torch.where(alpha > 0, shown, hidden), alpha)], (64, 64)), Settings(steps=3)
+            Job([Picture(torch.where(alpha > 0, shown, hidden), alpha)], width=64, height=64), Settings(steps=3)
         )
         results.append(last.result().pixels)
     assert torch.equal(results[0], results[1])

@@ -210,7 +210,7 @@ def test_an_interrupted_run_goes_on_where_it_stopped(tmp_path: Path, coffee: Pic
 def test_fine_frames_follow_the_one_before(tmp_path: Path, coffee: Picture) -> None:
     frames, flows = pan(3)
     source = folder(tmp_path / "frames", frames)
-    settings = Settings(steps=6, precision="float32")
+    settings = Settings(quality="fine", precision="float32")
     errors = []
     for steadiness in (0.0, 0.8):
         job = Job(source, [Style(coffee)], tmp_path / f"{steadiness}.mp4", steadiness=steadiness)

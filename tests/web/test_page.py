@@ -156,7 +156,7 @@ def test_what_is_no_picture_gets_one_line(visit: Visit, tmp_path: Path) -> None:
     toast = seen.locator(".toast-body").first
     toast.wait_for()
     said = toast.inner_text()
-    assert "text.jpg cannot be read: it is damaged, or not a JPEG" in said
+    assert "text.jpg is a text, which is not read here" in said
     assert "impasto-web" not in said and "Traceback" not in said
 
 

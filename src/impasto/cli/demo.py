@@ -29,6 +29,9 @@ def demo(
 
     impasto demo --photo chelsea --style mosaic -o cat.png
     """
+    from impasto.style.settings import Settings
+
+    settings = Settings(size=size)
     if photo not in PHOTOS:
         raise PictureError(f"there is no photograph {photo!r}; there are {', '.join(PHOTOS)}")
     style_file = style_picture(style)
@@ -36,9 +39,8 @@ def demo(
     from importlib.resources import as_file, files
 
     from impasto.cli.paint import paint
-    from impasto.style.settings import Settings
     from impasto.style.stylize import Job, stylizing
 
     with as_file(files("skimage.data") / PHOTOS[photo]) as content:
-        painted = paint(stylizing(Job(content, [style_file]), Settings(size=size)), output)
+        painted = paint(stylizing(Job(content, [style_file]), settings), output)
     print(f"{output}: {photo} in the style of {style}, {painted}")

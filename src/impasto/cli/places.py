@@ -67,7 +67,7 @@ def _named(value: Any) -> Iterator[Path]:
         if "@" in value:  # a style of a clip, and the second it begins at
             yield Path(value.rpartition("@")[0])
     elif isinstance(value, Path):
-        yield from (value / name for name in RUN) if (value / RUN[0]).is_file() else (value,)
+        yield from (value / name for name in RUN) if files.identity(value / RUN[0]) else (value,)
 
 
 def numbered(path: Path, ending: str) -> Iterator[Path]:

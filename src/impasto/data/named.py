@@ -121,7 +121,7 @@ def load(name: str, split: str, data_dir: str | os.PathLike[str] | None = None) 
     held_out = len(images) // source.validation
     part = {"train": shuffled[held_out:], "validation": shuffled[:held_out], "test": shuffled}[split]
     part.sort()
-    images, labels = images[part], labels[part].astype(np.int64)
+    images, labels = np.ascontiguousarray(images[part]), labels[part].astype(np.int64)
     known = fingerprint((images.data, labels.data))
     return Stored(name, torch.from_numpy(images), torch.from_numpy(labels), source.class_names, source.mirrored, known)
 

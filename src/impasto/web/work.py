@@ -118,7 +118,7 @@ def one_line() -> Iterator[None]:
 
 def notice(message: str) -> bool:
     """Show a warning to the visitor whose job it comes from, once; False where it comes from no job."""
-    event = LocalContext.event_id.get()
+    event = LocalContext.event_id.get(None)
     if event is None:
         return False
     if (event, message) not in _told:
