@@ -410,7 +410,7 @@ def test_little_memory_forces_tiles_and_changes_next_to_nothing(
 ) -> None:
     """Adam divides by the gradient's size, so where that is near zero rounding shows; elsewhere nothing does."""
     monkeypatch.setattr(engine, "SMALLEST_TILE", 48)
-    monkeypatch.setattr(engine, "_recipe", lambda *_: {})  # tiles of this size no settings have
+    monkeypatch.setattr("impasto.style.settings.check", lambda _: None)  # which knows no tiles of this size
     tiles = []
     look = engine.Eye.look
     monkeypatch.setattr(
