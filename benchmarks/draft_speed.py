@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from impasto import weights
 from impasto.device import autocast_dtype, configure_threads
-from impasto.picture import fit, read, resize
+from impasto.media.picture import fit, read, resize
 from impasto.style import draft
 
 

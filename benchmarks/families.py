@@ -19,7 +19,7 @@ from impasto.data import glyphs
 from impasto.data.dataset import Batch
 from impasto.device import autocast_dtype, configure_threads
 from impasto.models import FAMILIES, configure, family
-from impasto.models.base import Model
+from impasto.training.contract import Model
 from impasto.training.learner import Learner, seed_step
 from impasto.training.optimisers import build
 from impasto.training.settings import Training

@@ -15,7 +15,7 @@ from skimage import data
 
 from impasto import weights
 from impasto.device import configure_threads
-from impasto.picture import Picture, fit
+from impasto.media.picture import Picture, fit
 from impasto.style.settings import Settings
 from impasto.style.stylize import Job, stylizing
 

@@ -14,10 +14,10 @@ from pathlib import Path
 import numpy as np
 from torch import Tensor
 
-from impasto import sound
 from impasto.device import configure_threads
 from impasto.evaluation.sound import chroma, correlation, onsets, texture_distance
-from impasto.sound import FORMATS, Sound
+from impasto.media import sound
+from impasto.media.sound import FORMATS, Sound
 from impasto.style.music import transfer
 
 METHODS = ("impasto", "ulyanov")

@@ -18,11 +18,11 @@ from pathlib import Path
 import torch
 from PIL import Image
 
-from impasto import picture
 from impasto.data.folder import pictures_in
 from impasto.device import configure_threads
+from impasto.media import picture
+from impasto.media.picture import Picture, fit, to_integers
 from impasto.perception.vgg19 import VGG19
-from impasto.picture import Picture, fit, to_integers
 from impasto.style import losses
 from impasto.style.objective import Eye
 from impasto.style.settings import QUALITIES

@@ -17,12 +17,13 @@ import torch
 from skimage import data
 from torch import Tensor
 
-from impasto import clip as clips
-from impasto import picture, weights
+from impasto import weights
 from impasto.device import configure_threads
 from impasto.evaluation.flicker import estimated, known, moving_photograph, warping_error
+from impasto.media import clip as clips
+from impasto.media import picture
+from impasto.media.picture import Picture, fit
 from impasto.perception import registry
-from impasto.picture import Picture, fit
 from impasto.style import losses
 from impasto.style.anystyle import LAYERS
 from impasto.style.objective import Eye

@@ -17,9 +17,9 @@ import torch
 from products import products
 
 import impasto
-from impasto import picture
-from impasto.evaluation.grids import grid
-from impasto.picture import Picture, fit
+from impasto.media import picture
+from impasto.media.grids import grid
+from impasto.media.picture import Picture, fit
 from impasto.style import sample
 from impasto.weights import ASSETS
 

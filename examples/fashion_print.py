@@ -12,8 +12,8 @@ from pathlib import Path
 import torch
 from products import garment
 
-from impasto import picture
-from impasto.picture import Picture, fit
+from impasto.media import picture
+from impasto.media.picture import Picture, fit
 from impasto.style.settings import Settings
 from impasto.style.texture import Job, synthesising
 from impasto.weights import ASSETS

@@ -17,7 +17,7 @@ from PIL import Image
 
 from impasto import __version__
 from impasto.errors import PictureError
-from impasto.picture import Picture
+from impasto.media.picture import Picture
 from impasto.provenance import inspect, make_recipe, packet, parse, sha256, source
 
 IPTC = "{http://iptc.org/std/Iptc4xmpExt/2008-02-29/}"

@@ -10,8 +10,8 @@ from matplotlib import font_manager
 from PIL import Image, ImageDraw, ImageFont
 
 from impasto import models
-from impasto.evaluation.grids import grid
-from impasto.picture import to_integers
+from impasto.media.grids import grid
+from impasto.media.picture import to_integers
 
 FILE = Path(__file__).parent.parent / "docs" / "pictures" / "families.png"
 MODELS = ("mnist-gan", "mnist-vae", "mnist-vae2d", "mnist-pixelcnn", "mnist-pixelrnn", "mnist-diffusion")

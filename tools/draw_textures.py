@@ -9,8 +9,8 @@ from pathlib import Path
 import torch
 from PIL import Image
 
-from impasto import picture
-from impasto.picture import fit, to_integers
+from impasto.media import picture
+from impasto.media.picture import fit, to_integers
 from impasto.style.settings import Settings
 from impasto.style.texture import Job, synthesising
 from impasto.weights import ASSETS

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from impasto.errors import ImpastoError, PictureError, SettingsError, WeightsError
 
 if TYPE_CHECKING:
-    from impasto.picture import Picture, read
+    from impasto.media.picture import Picture, read
     from impasto.style.stylize import stylize
 
 __version__ = "0.2.0"
@@ -17,8 +17,8 @@ __all__ = ["ImpastoError", "Picture", "PictureError", "SettingsError", "WeightsE
 
 # Loaded at first use (PEP 562), for they bring torch and Pillow: `import impasto` and `impasto --help` answer at once.
 _HOMES = {
-    "Picture": "impasto.picture",
-    "read": "impasto.picture",
+    "Picture": "impasto.media.picture",
+    "read": "impasto.media.picture",
     "stylize": "impasto.style.stylize",
 }
 

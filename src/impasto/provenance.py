@@ -20,7 +20,7 @@ from safetensors import SafetensorError, safe_open
 
 from impasto import __version__
 from impasto.errors import ClipError, ModelError, PictureError
-from impasto.formats import what_it_is
+from impasto.media.formats import what_it_is
 
 RDF = "http://www.w3.org/1999/02/22-rdf-syntax-ns#"
 NAMESPACES = {

@@ -8,7 +8,7 @@ import pytest
 
 from impasto.batch.tasks import CONTENT_TYPES, OUTPUT_TYPES, Task, crossed, pictures, read_csv
 from impasto.errors import ImpastoWarning, OutputError, SettingsError
-from impasto.picture import FORMATS
+from impasto.media.picture import FORMATS
 from impasto.style.settings import Settings
 
 

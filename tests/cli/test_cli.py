@@ -44,7 +44,7 @@ def test_default_size_in_the_help_is_the_one_in_the_engine(impasto: Impasto) -> 
 
 
 def test_default_limits_in_the_help_are_those_in_the_engine(impasto: Impasto, monkeypatch: pytest.MonkeyPatch) -> None:
-    from impasto.picture import MAX_PIXELS
+    from impasto.media.picture import MAX_PIXELS
     from impasto.style.texture import STEPS
 
     monkeypatch.setenv("COLUMNS", "200")

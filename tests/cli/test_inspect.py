@@ -12,10 +12,10 @@ import pytest
 from PIL import Image
 
 from impasto import provenance
-from impasto.animation import FORMATS as ANIMATIONS
-from impasto.clip import FORMATS as CLIPS
-from impasto.picture import FORMATS as PICTURES
-from impasto.sound import FORMATS as SOUNDS
+from impasto.media.animation import FORMATS as ANIMATIONS
+from impasto.media.clip import FORMATS as CLIPS
+from impasto.media.picture import FORMATS as PICTURES
+from impasto.media.sound import FORMATS as SOUNDS
 
 Impasto = Callable[..., Any]  # the fixture in conftest.py
 

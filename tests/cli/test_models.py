@@ -15,8 +15,8 @@ from PIL import Image
 from impasto import provenance
 from impasto.files import locked
 from impasto.models import family
-from impasto.models.base import Config
 from impasto.training import checkpoint
+from impasto.training.contract import Config
 from impasto.weights import ASSETS
 
 Impasto = Callable[..., Any]  # the fixture in conftest.py

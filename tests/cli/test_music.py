@@ -10,8 +10,8 @@ import pytest
 import torch
 from PIL import Image
 
-from impasto import sound
-from impasto.sound import Sound
+from impasto.media import sound
+from impasto.media.sound import Sound
 from impasto.style import music
 
 Impasto = Callable[..., Any]  # the fixture in conftest.py

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from impasto.cli import MENU, places
-from impasto.sound import Sound
+from impasto.media.sound import Sound
 
 Impasto = Callable[..., Any]  # the fixture in conftest.py
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from impasto import provenance
-from impasto.picture import Picture, read
+from impasto.media.picture import Picture, read
 
 Impasto = Callable[..., Any]  # the fixture in conftest.py
 

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from impasto import clip
 from impasto.cli.video import _timed
+from impasto.media import clip
 from impasto.style import video
 
 Impasto = Callable[..., Any]  # the fixture in conftest.py

@@ -7,7 +7,7 @@ from torch import nn
 from impasto.data.dataset import Stored
 from impasto.errors import DataError
 from impasto.evaluation.evaluate import evaluating
-from impasto.models.base import Config, Model
+from impasto.training.contract import Config, Model
 
 
 class Judge(nn.Module):

@@ -9,7 +9,7 @@ from impasto.data.dataset import Stored
 from impasto.data.levels import quantise
 from impasto.errors import DataError
 from impasto.evaluation import likelihood
-from impasto.models.base import Config, Model
+from impasto.training.contract import Config, Model
 
 
 class Coin(Model):

@@ -13,8 +13,8 @@ from torch import Tensor, nn
 from impasto.data.dataset import Batch
 from impasto.data.levels import brightness
 from impasto.errors import ModelError, SettingsError
-from impasto.models.base import Given
 from impasto.models.diffusion import LEVELS, SAMPLERS, SCHEDULES, Diffusion, DiffusionConfig, log_gaussian
+from impasto.training.contract import Given
 
 TINY = DiffusionConfig(size=8, patch=1, widths=(8, 16), layers=1)
 OBJECTIVES = list(SAMPLERS)

@@ -10,8 +10,8 @@ from torch import Tensor
 from impasto.data.dataset import Batch, Stored
 from impasto.errors import ModelError, SettingsError
 from impasto.models import FAMILIES, configure, family
-from impasto.models.base import Given, Model
 from impasto.training import trainer
+from impasto.training.contract import Given, Model
 
 TINY: dict[str, dict[str, Any]] = {
     "cnn": {"widths": (8, 8)},

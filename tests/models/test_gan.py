@@ -7,8 +7,8 @@ from torch.nn import functional as F
 
 from impasto.data.dataset import Batch
 from impasto.errors import ModelError, SettingsError
-from impasto.models.base import Given
 from impasto.models.gan import GAN, GANConfig, discriminator_loss, generator_loss, gradient_penalty
+from impasto.training.contract import Given
 
 NETWORKS = ("convolutional", "dense")
 

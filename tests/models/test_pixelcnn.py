@@ -10,8 +10,8 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from impasto.data.dataset import Batch
 from impasto.errors import SettingsError
-from impasto.models.base import Given
 from impasto.models.pixelcnn import Cache, PixelCNN, PixelCNNConfig
+from impasto.training.contract import Given
 
 
 def network(seed: int = 0, scale: float = 1.0, **settings: int | bool) -> PixelCNN:

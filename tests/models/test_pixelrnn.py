@@ -10,8 +10,8 @@ from torch import Tensor
 from impasto.data.dataset import Batch
 from impasto.data.levels import brightness
 from impasto.errors import SettingsError
-from impasto.models.base import Given
 from impasto.models.pixelrnn import KINDS, Layer, PixelRNN, PixelRNNConfig, Recurrence, skewing
+from impasto.training.contract import Given
 
 
 def network(kind: str = "diagonal", seed: int = 0, **settings: int) -> PixelRNN:

@@ -13,8 +13,8 @@ from impasto.data.dataset import Batch
 from impasto.data.levels import brightness
 from impasto.errors import SettingsError
 from impasto.models import vae
-from impasto.models.base import Given
 from impasto.models.vae import VAE, VAEConfig
+from impasto.training.contract import Given
 
 TINY = {"size": 4, "latent": 2, "width": 16, "filters": 8, "kl_warmup": 0}
 

@@ -10,8 +10,8 @@ import skimage.data
 import torch
 from torch import Tensor
 
+from impasto.media.picture import Picture, fit, read
 from impasto.perception.vgg19 import BLOCKS
-from impasto.picture import Picture, fit, read
 from impasto.weights import ASSETS
 
 

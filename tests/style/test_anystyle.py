@@ -8,7 +8,7 @@ from torch import Tensor
 
 from impasto.data.dataset import Batch
 from impasto.errors import SettingsError
-from impasto.picture import fit
+from impasto.media.picture import fit
 from impasto.style.anystyle import STAGES, AnyStyle, AnyStyleConfig
 from impasto.style.statistics import measure
 from impasto.style.transport import monge

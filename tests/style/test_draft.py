@@ -10,7 +10,7 @@ from torch import Tensor
 
 from impasto import weights
 from impasto.errors import WeightsError
-from impasto.picture import resize
+from impasto.media.picture import resize
 from impasto.style import draft
 from impasto.style.anystyle import REACH, AnyStyle
 from impasto.style.draft import Canvas, maps

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from impasto.errors import SettingsError, SoundError
 from impasto.evaluation.sound import chroma, correlation, onsets, texture_distance
-from impasto.sound import Sound
+from impasto.media.sound import Sound
 from impasto.style import music
 from impasto.style.music import spans, transfer, transferring
 from impasto.style.settings import SoundSettings

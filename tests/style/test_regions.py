@@ -5,7 +5,7 @@ import torch
 from torch import Tensor
 
 from impasto.errors import ImpastoWarning, SettingsError
-from impasto.picture import Picture
+from impasto.media.picture import Picture
 from impasto.style import regions
 
 

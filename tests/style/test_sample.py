@@ -11,8 +11,8 @@ from skimage import data
 from torch import Tensor
 
 from impasto.errors import OutputError, PictureError, SettingsError
+from impasto.media.picture import Picture, resize
 from impasto.perception import registry
-from impasto.picture import Picture, resize
 from impasto.style import draft, losses, sample
 from impasto.style.anystyle import LAYERS
 from impasto.style.objective import Eye

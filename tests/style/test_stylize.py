@@ -13,8 +13,8 @@ from torch import Tensor
 
 import impasto
 from impasto.errors import ImpastoError, PictureError, SettingsError
+from impasto.media.picture import Picture, fit
 from impasto.perception.vgg19 import VGG19
-from impasto.picture import Picture, fit
 from impasto.style import stylize as engine
 from impasto.style.settings import QUALITIES
 from impasto.style.stylize import Job, Progress, Settings, stylize, stylizing

@@ -11,8 +11,8 @@ import torch
 from torch import Tensor
 
 from impasto.errors import SettingsError
+from impasto.media.picture import Picture
 from impasto.perception import registry
-from impasto.picture import Picture
 from impasto.style import losses, sample
 from impasto.style.objective import Eye, Goal, Region
 from impasto.style.settings import Settings
@@ -140,7 +140,7 @@ def test_a_texture_has_its_samples_statistics(eye: Eye, tile: Tensor) -> None:
 
 
 def registry_sample(name: str) -> Tensor:
-    from impasto.picture import read
+    from impasto.media.picture import read
 
     return read(ASSETS / "styles" / f"{name}.jpg").pixels
 

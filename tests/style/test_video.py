@@ -10,10 +10,10 @@ import torch
 from skimage import data
 from torch import Tensor
 
-from impasto import clip as clips
 from impasto.errors import ClipError, ImpastoError, SettingsError
 from impasto.evaluation.flicker import known, moving_photograph, warping_error
-from impasto.picture import Picture, read, resize
+from impasto.media import clip as clips
+from impasto.media.picture import Picture, read, resize
 from impasto.style import video
 from impasto.style.settings import Settings
 from impasto.style.video import Job, Style, preview, stylizing

@@ -8,8 +8,8 @@ import pytest
 import torch
 from tensorboardX.proto.event_pb2 import Event
 
-from impasto.evaluation.grids import columns_for, grid
-from impasto.picture import read
+from impasto.media.grids import columns_for, grid
+from impasto.media.picture import read
 from impasto.provenance import inspect
 from impasto.training.reports import draw_curves, read_metrics
 from impasto.training.trainer import train

@@ -20,8 +20,8 @@ from torch import Tensor, nn
 
 from impasto.data.dataset import Batch, order
 from impasto.errors import DataError, ImpastoError, ModelError, SettingsError
-from impasto.models.base import Model, Update
 from impasto.training import trainer
+from impasto.training.contract import Model, Update
 from impasto.training.reports import read_metrics
 from impasto.training.trainer import Limit, Progress, Training, train
 

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from impasto.data.dataset import Batch, Stored
-from impasto.models.base import Config, Model, Update
+from impasto.training.contract import Config, Model, Update
 from impasto.training.trainer import Limit, Training, train
 
 

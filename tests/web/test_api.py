@@ -15,10 +15,11 @@ import torch
 from PIL import Image
 
 import impasto
-from impasto import clip, provenance
-from impasto.clip import Info
+from impasto import provenance
 from impasto.errors import SettingsError, warn
-from impasto.sound import Sound
+from impasto.media import clip
+from impasto.media.clip import Info
+from impasto.media.sound import Sound
 
 GUIDE = Path(__file__).parents[2] / "docs" / "web.md"
 

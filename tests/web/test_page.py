@@ -11,9 +11,10 @@ import pytest
 import torch
 from PIL import Image
 
-from impasto import clip, provenance
-from impasto.clip import Info
-from impasto.picture import Picture
+from impasto import provenance
+from impasto.media import clip
+from impasto.media.clip import Info
+from impasto.media.picture import Picture
 from impasto.style.stylize import Progress
 
 Visit = Callable[..., Any]  # the fixture in conftest.py

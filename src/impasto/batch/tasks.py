@@ -16,7 +16,7 @@ from impasto import configs
 from impasto.batch import names
 from impasto.errors import OutputError, SettingsError, warn
 from impasto.files import absent, identity, is_hidden
-from impasto.formats import PICTURES
+from impasto.media.formats import PICTURES
 from impasto.style.settings import Settings
 
 CONTENT_TYPES = tuple(PICTURES)

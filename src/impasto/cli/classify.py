@@ -11,7 +11,7 @@ from impasto.cli.terminal import one_line
 from impasto.errors import ModelError
 
 if TYPE_CHECKING:
-    from impasto.models.base import Model
+    from impasto.training.contract import Model
 
 TOP = 5  # classes shown
 

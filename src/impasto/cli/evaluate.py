@@ -15,7 +15,7 @@ from impasto.errors import ModelError, SettingsError
 
 if TYPE_CHECKING:
     from impasto.data.dataset import Dataset
-    from impasto.models.base import Model
+    from impasto.training.contract import Model
 
 DataName = Annotated[
     str | None,
@@ -119,8 +119,8 @@ def compare(
     from impasto import models as families
     from impasto import provenance
     from impasto.device import seeded
-    from impasto.evaluation.grids import grid
-    from impasto.picture import Picture
+    from impasto.media.grids import grid
+    from impasto.media.picture import Picture
 
     if data is None and len(trained_on := {test_set(name) for name in models}) > 1:
         raise SettingsError(f"these were trained on {', '.join(sorted(trained_on))}; name one test set with --data")

@@ -25,9 +25,9 @@ def interpolate(
     from impasto import models, provenance
     from impasto.cli.sample import parse_labels
     from impasto.device import seeded
-    from impasto.evaluation.grids import grid
     from impasto.evaluation.latent import interpolations
-    from impasto.picture import Picture
+    from impasto.media.grids import grid
+    from impasto.media.picture import Picture
 
     decoder = models.load(model, device)
     wanted = parse_labels(labels, decoder, model) if labels else None

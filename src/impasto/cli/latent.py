@@ -36,10 +36,10 @@ def latent(
     from impasto import models, provenance
     from impasto.cli.evaluate import check_classes
     from impasto.cli.sample import class_names, view_of
-    from impasto.evaluation.grids import grid
     from impasto.evaluation.latent import SIDE, encoded, latent_map, scatter
     from impasto.files import replacing
-    from impasto.picture import Picture
+    from impasto.media.grids import grid
+    from impasto.media.picture import Picture
 
     decoder = models.load(model, device)
     wanted = parse_labels(labels, decoder, model) if labels else None

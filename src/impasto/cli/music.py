@@ -51,7 +51,7 @@ def music(
     """
     settings = SoundSettings(**options.given(context.params, SoundSettings))
 
-    from impasto import sound
+    from impasto.media import sound
     from impasto.style.music import transferring
 
     sound.warn_of_mixing(content, output)
@@ -75,7 +75,7 @@ def music(
     heard = {"content": sound.read(content), "style": sound.read(style)} if plot else {}  # before one is written over
     result.save(output, label_cn=label == "cn")
     if plot:
-        from impasto.evaluation.spectrograms import draw
+        from impasto.media.spectrograms import draw
 
         draw({**heard, "result": result}, drawn, result.recipe or {})
     seconds = time.perf_counter() - begun

@@ -30,8 +30,8 @@ def noise(
 
     from impasto import models, provenance
     from impasto.device import seeded
-    from impasto.evaluation.grids import grid
-    from impasto.picture import Picture
+    from impasto.media.grids import grid
+    from impasto.media.picture import Picture
 
     diffusion: Any = models.load(model, device)
     if not hasattr(diffusion, "noising"):

@@ -12,7 +12,7 @@ from impasto.cli.terminal import Stopped
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from impasto.picture import Picture
+    from impasto.media.picture import Picture
     from impasto.style.stylize import Progress
 
 LOSS_LINE_EVERY = 100  # steps; the tutorials of the classic recipe print as much
@@ -59,7 +59,7 @@ def paint(
         ImpastoError: as the run and `Picture.save`; what can be known of the output is said before the work.
         Stopped: Ctrl-C, after the picture so far was written.
     """
-    from impasto import picture
+    from impasto.media import picture
 
     saving = saving or {}
     bits = {name: value for name, value in saving.items() if name == "bits"}

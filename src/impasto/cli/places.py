@@ -78,15 +78,15 @@ def numbered(path: Path, ending: str) -> Iterator[Path]:
 
 
 def _picture(path: Path) -> Iterable[Path]:
-    from impasto import picture
+    from impasto.media import picture
 
     picture.check_writable(path)
     return [path]
 
 
 def _clip(path: Path) -> Iterable[Path]:
-    from impasto import clip
-    from impasto.clip.frames import pattern_of
+    from impasto.media import clip
+    from impasto.media.clip.frames import pattern_of
 
     clip.check_writable(path)
     if (pattern := pattern_of(path)) is None:
@@ -96,14 +96,14 @@ def _clip(path: Path) -> Iterable[Path]:
 
 
 def _sound(path: Path) -> Iterable[Path]:
-    from impasto import sound
+    from impasto.media import sound
 
     sound.check_writable(path)
     return [path]
 
 
 def _drawing(path: Path) -> Iterable[Path]:
-    from impasto import animation
+    from impasto.media import animation
 
     if path.suffix == "":
         files.check_folder(path)

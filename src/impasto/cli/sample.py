@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from impasto.data.square import Square
-    from impasto.models.base import Given, Model
+    from impasto.training.contract import Given, Model
 
 FRAMES = 120  # of an animation, at most
 
@@ -75,7 +75,7 @@ def sample(
     impasto sample mnist-diffusion -n 20 --labels 0-9 --set steps=10 -o digits.gif
     """
     from impasto import models
-    from impasto.evaluation.grids import columns_for
+    from impasto.media.grids import columns_for
 
     drawer = models.load(model, device)
     wanted = parse_labels(labels, drawer, model) if labels else None
@@ -107,8 +107,9 @@ def inpaint(
 
     import torch
 
-    from impasto import models, picture, provenance
-    from impasto.models.base import Given
+    from impasto import models, provenance
+    from impasto.media import picture
+    from impasto.training.contract import Given
 
     drawer = models.load(model, device)
     view, size = view_of(model), drawer.config.size
@@ -147,10 +148,11 @@ def draw(
     """
     import torch
 
-    from impasto import animation, models, picture, provenance
+    from impasto import models, provenance
     from impasto.device import seeded
-    from impasto.evaluation.grids import grid
-    from impasto.picture import Picture
+    from impasto.media import animation, picture
+    from impasto.media.grids import grid
+    from impasto.media.picture import Picture
 
     moving, folder = output.suffix.lower() in animation.FORMATS, output.suffix == ""
     if not (moving or folder):

@@ -163,7 +163,8 @@ def style(
     if save_style is not None:
         if content is None or styles or output is not None:
             raise SettingsError("one picture becomes one style: impasto style PICTURE --save-style NAME.style")
-        from impasto import picture, provenance
+        from impasto import provenance
+        from impasto.media import picture
         from impasto.style import sample
 
         sizes = {} if style_scale is None else {"scale": style_scale}

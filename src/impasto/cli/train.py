@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from impasto.data.dataset import Dataset
-    from impasto.models.base import Config, Model
+    from impasto.training.contract import Config, Model
     from impasto.training.resume import Before
     from impasto.training.trainer import Progress, Training
 

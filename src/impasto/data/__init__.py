@@ -71,7 +71,7 @@ def _resized(data: "Stored", size: int) -> "Stored":
 
     import torch
 
-    from impasto.picture import resize
+    from impasto.media.picture import resize
 
     parts = [resize(part / 255, size, size).mul(255).round().byte() for part in data.images.split(1000)]
     return dataclasses.replace(data, images=torch.cat(parts))

@@ -18,8 +18,8 @@ from impasto.data.dataset import Batch, Dataset, Stored, fingerprint
 from impasto.data.square import Square, is_folder, located
 from impasto.errors import DataError, PictureError, warn
 from impasto.files import is_hidden
-from impasto.formats import PICTURES
-from impasto.picture import read
+from impasto.media.formats import PICTURES
+from impasto.media.picture import read
 
 LARGE = 10**9  # bytes of decoded pictures; more are streamed
 NAMED = 20  # broken files in one warning

@@ -10,7 +10,7 @@ from torch import Tensor
 from impasto.data.dataset import Batch
 from impasto.data.folder import first_sound, listed, pictures_in
 from impasto.errors import DataError
-from impasto.picture import read, resize
+from impasto.media.picture import read, resize
 
 ITSELF = 1 / 8  # of the contents get themselves as style, so that the network learns to leave alone what is right
 

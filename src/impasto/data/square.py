@@ -11,7 +11,7 @@ from torch import Tensor
 
 from impasto.configs import OneOf, Within, check
 from impasto.errors import SettingsError
-from impasto.picture import read, resize
+from impasto.media.picture import read, resize
 
 LUMA = (0.299, 0.587, 0.114)  # of red, green and blue in grey (BT.601, as Pillow and OpenCV have it)
 

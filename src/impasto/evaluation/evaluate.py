@@ -14,7 +14,7 @@ from impasto.errors import DataError
 from impasto.evaluation import likelihood, samples
 
 if TYPE_CHECKING:
-    from impasto.models.base import Model
+    from impasto.training.contract import Model
 
 AT_A_TIME = 250  # samples
 

@@ -15,7 +15,7 @@ from impasto.device import seeded
 from impasto.errors import DataError
 
 if TYPE_CHECKING:  # models stand above this floor; here one is handed in
-    from impasto.models.base import Model
+    from impasto.training.contract import Model
 
 FIXED_SEED = 0  # of the one draw of the fixed protocol
 

@@ -12,8 +12,8 @@ from impasto.configs import changed, nearest
 from impasto.data.dataset import Dataset
 from impasto.device import pick_device
 from impasto.errors import ImpastoError, ModelError, SettingsError
-from impasto.models.base import Config, Model
 from impasto.provenance import sha256
+from impasto.training.contract import Config, Model
 from impasto.weights import ASSETS
 
 if TYPE_CHECKING:

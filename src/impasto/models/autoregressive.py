@@ -17,7 +17,7 @@ from impasto.configs import Within
 from impasto.data.dataset import Batch
 from impasto.data.levels import brightness, quantise
 from impasto.errors import SettingsError
-from impasto.models.base import Given, Model, Update, drawing, finite, judging
+from impasto.training.contract import Given, Model, Update, drawing, finite, judging
 
 
 class Autoregressive(Model, ABC):

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from impasto.configs import OneOf, Within
 from impasto.data.dataset import Batch
 from impasto.errors import ModelError, SettingsError
-from impasto.models.base import Config, Model, Update
+from impasto.training.contract import Config, Model, Update
 
 NOISE = 5e-4  # variance added to that of the patches, or whitening would blow up what hardly varies (Jordan 2024)
 

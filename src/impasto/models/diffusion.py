@@ -18,7 +18,7 @@ from torch.nn import functional as F
 from impasto.configs import OneOf, Within, nearest
 from impasto.data.dataset import Batch
 from impasto.errors import SettingsError
-from impasto.models.base import Config, Given, Model, Update, drawing, finite, judging
+from impasto.training.contract import Config, Given, Model, Update, drawing, finite, judging
 
 LEVELS = 1000  # T, of noise; time runs from 0, the picture, to LEVELS
 SCHEDULES: dict[str, dict[str, Any]] = {

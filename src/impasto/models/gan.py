@@ -16,7 +16,7 @@ from torch.nn import functional as F
 from impasto.configs import OneOf, Within
 from impasto.data.dataset import Batch
 from impasto.errors import ModelError
-from impasto.models.base import Config, Given, Model, Update, drawing, finite
+from impasto.training.contract import Config, Given, Model, Update, drawing, finite
 
 SLOPE = 0.2  # of the leaky ReLU below zero (Radford et al. 2016, arXiv:1511.06434)
 COARSEST = 7  # side of the smallest maps, at most

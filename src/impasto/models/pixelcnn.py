@@ -20,7 +20,7 @@ from torch.nn import functional as F
 from impasto.configs import Within
 from impasto.errors import SettingsError
 from impasto.models.autoregressive import Autoregressive, ranks
-from impasto.models.base import Config
+from impasto.training.contract import Config
 
 REACH = 3  # pixels that the first layer sees to each side; each further layer adds one
 

@@ -21,7 +21,7 @@ from torch.nn import functional as F
 from impasto.configs import OneOf, Within
 from impasto.errors import SettingsError
 from impasto.models.autoregressive import Autoregressive, ranks
-from impasto.models.base import Config
+from impasto.training.contract import Config
 
 
 class Kind(NamedTuple):

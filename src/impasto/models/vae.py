@@ -13,7 +13,7 @@ from impasto.configs import OneOf, Within
 from impasto.data.dataset import Batch
 from impasto.data.levels import brightness, quantise
 from impasto.errors import SettingsError
-from impasto.models.base import Config, Given, Model, Update, drawing, finite, judging
+from impasto.training.contract import Config, Given, Model, Update, drawing, finite, judging
 
 LOG_SCALES = (-7.0, 3.0)  # bounds of posterior and pixel log scales: beyond them exp() ruins a training
 DECODED_AT_ONCE = 1 << 22  # numbers in the pictures that `log_likelihood` decodes in one pass: 16 MB

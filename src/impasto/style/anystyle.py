@@ -82,7 +82,7 @@ def _convolved(convolution: nn.Module, x: Tensor) -> Tensor:
 
 
 class AnyStyle(nn.Module):
-    """The decoder with its encoder, under the contract that the trainer knows (models/base.py).
+    """The decoder with its encoder, under the contract that the trainer knows (training/contract.py).
 
     The encoder is the bundled compact network, frozen; it is no part of the weights that are saved.
 

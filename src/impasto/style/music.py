@@ -19,10 +19,11 @@ import torch
 from scipy.signal import resample_poly
 from torch import Tensor
 
-from impasto import device, provenance, sound
+from impasto import device, provenance
 from impasto.errors import SoundError
+from impasto.media import sound
+from impasto.media.sound import Sound
 from impasto.perception.ear import Ear, Notes, power_of_two, rhythm
-from impasto.sound import Sound
 from impasto.style import losses, ulyanov
 from impasto.style.settings import SoundSettings
 from impasto.style.statistics import StyleStatistics, measure, merge

@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from impasto.device import release_memory
-from impasto.picture import resize
+from impasto.media.picture import resize
 from impasto.style.objective import Goal
 
 

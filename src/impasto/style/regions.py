@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from impasto.errors import SettingsError, warn
-from impasto.picture import Picture, resize, spread
+from impasto.media.picture import Picture, resize, spread
 
 NOTHING = 1e-4  # share of a picture below which a mask, or what is visible, is as good as empty
 

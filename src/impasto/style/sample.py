@@ -13,9 +13,9 @@ from torch import Tensor
 from impasto import provenance, weights
 from impasto.errors import PictureError, SettingsError
 from impasto.files import absent, check_place, replacing
+from impasto.media.picture import SHORTEST_SIDE, Picture, fit
 from impasto.perception import registry
 from impasto.perception.compact import TAPS, Compact
-from impasto.picture import SHORTEST_SIDE, Picture, fit
 from impasto.style.anystyle import LAYERS, LEVELS, SMALLEST, AnyStyle, flat
 from impasto.style.draft import Canvas
 from impasto.style.objective import Eye, Moments

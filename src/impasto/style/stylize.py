@@ -16,11 +16,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from impasto import device, picture, provenance, weights
+from impasto import device, provenance, weights
 from impasto.configs import check
 from impasto.errors import PictureError, SettingsError
+from impasto.media import picture
+from impasto.media.picture import SHORTEST_SIDE, Picture, fit, resize
 from impasto.perception import registry
-from impasto.picture import SHORTEST_SIDE, Picture, fit, resize
 from impasto.style import colour, draft, losses, optimise, regions
 from impasto.style.objective import Eye, Goal, Moments, Region, total, within
 from impasto.style.sample import EXTENSION, Sample, check_wide, painting

@@ -17,9 +17,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from impasto import device, picture, provenance, weights
+from impasto import device, provenance, weights
 from impasto.errors import SettingsError
-from impasto.picture import Picture, resize
+from impasto.media import picture
+from impasto.media.picture import Picture, resize
 from impasto.style import optimise, stylize
 from impasto.style.objective import Eye, Goal, Moments, Region
 from impasto.style.sample import Painting, Sample

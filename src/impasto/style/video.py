@@ -19,13 +19,14 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from impasto import clip as clips
-from impasto import device, picture, provenance, weights
+from impasto import device, provenance, weights
 from impasto.configs import check
 from impasto.errors import ClipError, PictureError, SettingsError
 from impasto.files import locked
+from impasto.media import clip as clips
+from impasto.media import picture
+from impasto.media.picture import SHORTEST_SIDE, Picture
 from impasto.perception.flow import consistent, dense, is_cut, warp
-from impasto.picture import SHORTEST_SIDE, Picture
 from impasto.style import colour, draft, optimise, regions, stylize
 from impasto.style.objective import Anchor, Eye, Moments, Region, total, within
 from impasto.style.settings import ClipSettings, Seconds, Settings

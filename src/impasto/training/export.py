@@ -18,7 +18,7 @@ from impasto.files import replacing
 from impasto.training.checkpoint import plain
 
 if TYPE_CHECKING:  # models stand above this floor; here one is handed in
-    from impasto.models.base import Model
+    from impasto.training.contract import Model
 
 
 def weights(config: dict[str, Any], weights: dict[str, Tensor], path: Path, *, half: bool = False) -> None:

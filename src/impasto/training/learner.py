@@ -16,7 +16,7 @@ from impasto.training.optimisers import build, restore
 from impasto.training.settings import Training
 
 if TYPE_CHECKING:  # models stand above this floor; here one is handed in
-    from impasto.models.base import Model
+    from impasto.training.contract import Model
 
 VALIDATION_PICTURES = 2000  # at most; more would cost slow families much of their time
 

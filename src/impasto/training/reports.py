@@ -14,13 +14,13 @@ from tensorboardX.proto.event_pb2 import Event, SessionLog
 from tensorboardX.summary import scalar
 
 from impasto.errors import ModelError, OutputError
-from impasto.evaluation.grids import grid
 from impasto.files import replacing
-from impasto.picture import Picture
+from impasto.media.grids import grid
+from impasto.media.picture import Picture
 from impasto.provenance import drawn_recipe
 
 if TYPE_CHECKING:  # models stand above this floor; here one is handed in
-    from impasto.models.base import Model
+    from impasto.training.contract import Model
 
 ROWS, COLUMNS = 5, 10  # of a sheet; a model with fewer classes has a column for each
 SEED = 0  # of the samples, so that sheets of different steps can be compared

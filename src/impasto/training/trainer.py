@@ -1,4 +1,4 @@
-"""The one trainer: it knows the contract of models/base.py, and nothing of any family."""
+"""The one trainer: it knows the contract of training/contract.py, and nothing of any family."""
 
 import dataclasses
 import math
@@ -24,7 +24,7 @@ from impasto.training.resume import before, described
 from impasto.training.settings import Limit, Training
 
 if TYPE_CHECKING:  # models stand above this floor; here one is handed in
-    from impasto.models.base import Model
+    from impasto.training.contract import Model
 
 __all__ = ["Limit", "Progress", "Training", "train"]
 

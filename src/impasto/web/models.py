@@ -11,15 +11,16 @@ import torch
 from PIL import Image, ImageOps
 from torch import Tensor
 
-from impasto import animation, models, provenance
+from impasto import models, provenance
 from impasto.cli.classify import TOP, best_classes
 from impasto.cli.models import names
 from impasto.cli.sample import FRAMES, parse_labels, view_of
 from impasto.device import seeded
-from impasto.evaluation.grids import columns_for, grid
 from impasto.evaluation.latent import SIDE, interpolations, latent_map, latents_at
-from impasto.models.base import Given, Model
-from impasto.picture import Picture
+from impasto.media import animation
+from impasto.media.grids import columns_for, grid
+from impasto.media.picture import Picture
+from impasto.training.contract import Given, Model
 from impasto.web import work
 from impasto.web.limits import Limits
 from impasto.web.style import drawn_on

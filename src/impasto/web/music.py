@@ -7,7 +7,7 @@ from typing import Any
 
 import gradio as gr
 
-from impasto import sound
+from impasto.media import sound
 from impasto.style.music import transferring
 from impasto.style.settings import SoundSettings
 from impasto.web import work

@@ -9,10 +9,10 @@ from typing import Any
 import gradio as gr
 from PIL import Image, ImageChops, ImageOps
 
-from impasto import picture
 from impasto.batch.tasks import STYLE_TYPES
 from impasto.cli.styles import BUNDLED, style_picture
-from impasto.picture import fit
+from impasto.media import picture
+from impasto.media.picture import fit
 from impasto.style.settings import COLOURS, QUALITIES, Settings
 from impasto.style.stylize import Job, stylizing
 from impasto.web import work

@@ -22,7 +22,7 @@ from PIL import Image
 from torch import Tensor
 
 from impasto.errors import ImpastoError
-from impasto.picture import fit, to_integers
+from impasto.media.picture import fit, to_integers
 from impasto.web.limits import Limits
 from impasto.web.text import said, t
 

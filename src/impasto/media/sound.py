@@ -14,13 +14,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from impasto import layouts
-from impasto.clip import tags
-from impasto.clip.reading import LOCAL
-from impasto.clip.sound import decoded
 from impasto.errors import SoundError, warn
 from impasto.files import absent, check_place, replacing
-from impasto.formats import why_not
+from impasto.media import layouts
+from impasto.media.clip import tags
+from impasto.media.clip.reading import LOCAL
+from impasto.media.clip.sound import decoded
+from impasto.media.formats import why_not
 
 FORMATS = {  # codec, and the sample format it is given; WAV has as many bits as the sound
     ".wav": ("pcm_s16le", "s16"),

@@ -11,11 +11,12 @@ from typing import Any
 
 from torch import Tensor
 
-from impasto import picture, provenance
-from impasto.clip.info import Frame, Info
+from impasto import provenance
 from impasto.errors import ClipError, PictureError, warn
 from impasto.files import is_hidden
-from impasto.picture import Picture
+from impasto.media import picture
+from impasto.media.clip.info import Frame, Info
+from impasto.media.picture import Picture
 
 READS = (".png", ".tif", ".tiff", ".jpg", ".jpeg")
 DEFAULT_NAME = "frame_%05d.png"

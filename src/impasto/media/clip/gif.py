@@ -7,7 +7,7 @@ from pathlib import Path
 import av
 from av.filter import Graph
 
-from impasto.clip.filters import pulled, source
+from impasto.media.clip.filters import pulled, source
 
 HUNDREDTH = Fraction(1, 100)  # second, GIF's unit of time
 # Ordered dither: error diffusion would make still areas crawl from frame to frame.

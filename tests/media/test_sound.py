@@ -11,9 +11,10 @@ import torch
 from av.audio.layout import AudioLayout
 from torch import Tensor
 
-from impasto import layouts, provenance, sound
+from impasto import provenance
 from impasto.errors import ImpastoWarning, OutputError, SoundError
-from impasto.sound import Sound, read
+from impasto.media import layouts, sound
+from impasto.media.sound import Sound, read
 
 RATE = 22_050
 

@@ -10,10 +10,10 @@ from av import VideoFrame
 from av.video.reformatter import Interpolation
 from torch import Tensor
 
-from impasto.clip import hdr
-from impasto.clip.info import Info
 from impasto.errors import ClipError
-from impasto.picture import Picture
+from impasto.media.clip import hdr
+from impasto.media.clip.info import Info
+from impasto.media.picture import Picture
 
 SCALER = Interpolation.BICUBIC | Interpolation.ACCURATE_RND | Interpolation.FULL_CHR_H_INT
 WEIGHTS = {  # of red and blue in luma, by the code point of the matrix

@@ -9,9 +9,9 @@ import tifffile
 import torch
 from PIL import Image
 
-from impasto import clip
-from impasto.clip.info import Info
 from impasto.errors import ClipError
+from impasto.media import clip
+from impasto.media.clip.info import Info
 
 
 def info(**changes):

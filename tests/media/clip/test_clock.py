@@ -6,7 +6,7 @@ import av
 import numpy as np
 import pytest
 
-from impasto import clip
+from impasto.media import clip
 
 
 def stream(path, flash, begins=0, *, sound_begins=None, seconds=1):

@@ -19,9 +19,9 @@ import tifffile
 import torch
 from PIL import Image, ImageCms, JpegImagePlugin
 
-from impasto import jxl, picture
 from impasto.errors import ImpastoWarning, OutputError, PictureError
-from impasto.picture import Picture, check_writable, fit, read, resize
+from impasto.media import jxl, picture
+from impasto.media.picture import Picture, check_writable, fit, read, resize
 
 RANDOM = np.random.default_rng(0)
 RGB8 = RANDOM.integers(0, 256, (12, 20, 3), dtype=np.uint8)

@@ -21,12 +21,12 @@ from av.video.codeccontext import VideoCodecContext
 from av.video.stream import VideoStream
 from torch import Tensor
 
-from impasto.clip import colour, filters, frames, hdr
-from impasto.clip.clock import Segment, continued, may_jump, segments
-from impasto.clip.info import Frame, Info
 from impasto.errors import ClipError, SettingsError, warn
 from impasto.files import absent
-from impasto.formats import why_not
+from impasto.media.clip import colour, filters, frames, hdr
+from impasto.media.clip.clock import Segment, continued, may_jump, segments
+from impasto.media.clip.info import Frame, Info
+from impasto.media.formats import why_not
 
 LOCAL = {"protocol_whitelist": "file"}  # a playlist from a stranger opens no connection
 LOOKED_AT = 200  # packets, to see whether the rate varies

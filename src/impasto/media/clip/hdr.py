@@ -9,7 +9,7 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from impasto.clip.info import Info
+from impasto.media.clip.info import Info
 
 PQ, HLG = 16, 18  # transfer functions (ITU-T H.273)
 NAMES = {PQ: "PQ", HLG: "HLG"}

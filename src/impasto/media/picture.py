@@ -29,10 +29,10 @@ import torch.nn.functional as F
 from PIL import Image, ImageFile
 from torch import Tensor
 
-from impasto import jxl
 from impasto.errors import ImpastoWarning, OutputError, PictureError, warn
 from impasto.files import absent, check_place, replacing
-from impasto.formats import READ, what_it_is
+from impasto.media import jxl
+from impasto.media.formats import READ, what_it_is
 from impasto.provenance import packet
 
 MAX_PIXELS = 200_000_000

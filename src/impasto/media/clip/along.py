@@ -9,8 +9,8 @@ import av
 from av.container import InputContainer, OutputContainer
 from av.stream import Stream
 
-from impasto.clip.reading import LOCAL, Clip
-from impasto.clip.tags import KEY
+from impasto.media.clip.reading import LOCAL, Clip
+from impasto.media.clip.tags import KEY
 
 SUBTITLES = {  # that a container takes as they are
     ".mp4": {"mov_text"},

@@ -6,7 +6,7 @@ import av
 import numpy as np
 import pytest
 
-from impasto import clip
+from impasto.media import clip
 
 LOSSLESS = {"codec": "ffv1", "options": {}}
 PQ, HLG = 16, 18

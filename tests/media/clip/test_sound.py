@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 from av.audio.layout import AudioLayout
 
-from impasto import clip, layouts
-from impasto.clip import sound
+from impasto.media import clip, layouts
+from impasto.media.clip import sound
 
 RATE = 48_000
 TARGETS = ("mp4", "mov", "mkv", "webm")

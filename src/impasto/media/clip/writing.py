@@ -28,13 +28,13 @@ from av.container import OutputContainer
 from av.video.stream import VideoStream
 from torch import Tensor
 
-from impasto.clip import along, colour, gif, parts, sound, tags
-from impasto.clip.frames import FrameWriter, pattern_of
-from impasto.clip.info import Info
-from impasto.clip.reading import Clip
 from impasto.errors import ClipError, SettingsError, warn
 from impasto.files import check_place, replacing
-from impasto.picture import Picture, resize
+from impasto.media.clip import along, colour, gif, parts, sound, tags
+from impasto.media.clip.frames import FrameWriter, pattern_of
+from impasto.media.clip.info import Info
+from impasto.media.clip.reading import Clip
+from impasto.media.picture import Picture, resize
 
 FINISHED = {".mp4": {"movflags": "+faststart+use_metadata_tags"}, ".mov": {"movflags": "+faststart+use_metadata_tags"}}
 

@@ -6,11 +6,12 @@ from typing import Any
 
 import av
 
-from impasto import picture, provenance
-from impasto.clip.frames import READS
-from impasto.clip.reading import LOCAL
+from impasto import provenance
 from impasto.errors import ClipError
 from impasto.files import absent, is_hidden
+from impasto.media import picture
+from impasto.media.clip.frames import READS
+from impasto.media.clip.reading import LOCAL
 
 KEY = "XMP"  # a tag of our own in MP4, MOV, Matroska and WebM
 GIF_BLOCK = b"\x21\xff\x0bXMP DataXMP"  # an application extension (XMP part 3)

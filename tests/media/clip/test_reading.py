@@ -9,8 +9,8 @@ import pytest
 import torch
 from PIL import Image
 
-from impasto import clip
 from impasto.errors import ClipError, SettingsError
+from impasto.media import clip
 
 LOSSLESS = {"codec": "ffv1", "options": {}}
 

@@ -7,9 +7,9 @@ from typing import Any
 
 from torch import Tensor
 
-from impasto import clip
 from impasto.errors import ClipError
 from impasto.files import locked
+from impasto.media import clip
 
 FORMATS = (".gif", ".mp4")
 HOLD = 1.5  # seconds on the last frame, which is the result

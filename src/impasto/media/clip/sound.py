@@ -13,10 +13,10 @@ import numpy as np
 from av.audio.stream import AudioStream
 from av.container import InputContainer, OutputContainer
 
-from impasto import layouts
-from impasto.clip.clock import Segment, continued
-from impasto.clip.reading import LOCAL, Clip
 from impasto.errors import warn
+from impasto.media import layouts
+from impasto.media.clip.clock import Segment, continued
+from impasto.media.clip.reading import LOCAL, Clip
 
 COPIED = {  # what players of a container expect in it, as far as its muxer takes it; an empty set is everything
     ".mp4": {"aac", "mp3", "ac3", "eac3", "alac", "flac", "opus"},

@@ -6,8 +6,9 @@ import pytest
 import torch
 from PIL import Image
 
-from impasto import animation, provenance
+from impasto import provenance
 from impasto.errors import ClipError, OutputError
+from impasto.media import animation
 
 RECIPE = {"command": "sample", "settings": {"seed": 3}}
 

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from impasto import clip, sound
 from impasto.errors import ClipError, SoundError
+from impasto.media import clip, sound
 
 OTHERS = {
     "notes.mp4": (b"Dear reader,\n" * 20, "it is a text"),

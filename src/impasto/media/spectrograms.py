@@ -8,8 +8,8 @@ import torch
 
 from impasto.errors import SoundError
 from impasto.files import replacing
+from impasto.media.sound import Sound
 from impasto.provenance import of_figure
-from impasto.sound import Sound
 
 WINDOW = 0.046  # seconds
 RANGE = 80.0  # decibels from black to white

@@ -14,10 +14,10 @@ import pytest
 import torch
 from PIL import Image
 
-from impasto import clip
-from impasto.clip import sound, writing
-from impasto.clip.info import Info
 from impasto.errors import ClipError, OutputError, SettingsError
+from impasto.media import clip
+from impasto.media.clip import sound, writing
+from impasto.media.clip.info import Info
 
 VIDEOS = ["a.mp4", "a.mkv", "a.webm", "a.mov", "a.gif"]
 RECIPE = {"content": {"name": "fox.mp4"}, "settings": {"strength": 1.5}}
@@ -276,8 +276,8 @@ def test_an_interrupted_clip_can_be_played_and_resumed(tmp_path, numbers, name):
 KILLED = """
 import os, signal, sys, torch
 from fractions import Fraction
-from impasto import clip
-from impasto.clip.info import Info
+from impasto.media import clip
+from impasto.media.clip.info import Info
 with clip.write(sys.argv[1], Info(48, 32, Fraction(24))) as out:
     for index in range(60):
         out.add(torch.full((1, 3, 32, 48), (20 + 7 * (index % 30)) / 255), Fraction(index, 24))
