@@ -13,7 +13,7 @@ import pytest
 from typer.main import get_command
 
 import impasto
-from impasto.cli import app
+from impasto.__main__ import app
 
 ROOT = Path(__file__).parent.parent
 ENGLISH, CHINESE = ROOT / "README.md", ROOT / "README.zh-CN.md"

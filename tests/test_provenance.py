@@ -15,10 +15,11 @@ import pytest
 import torch
 from PIL import Image
 
-from impasto import __version__
+from impasto._version import __version__
 from impasto.errors import PictureError
+from impasto.media.inspect import inspect
 from impasto.media.picture import Picture
-from impasto.provenance import inspect, make_recipe, packet, parse, sha256, source
+from impasto.provenance import make_recipe, packet, parse, sha256, source
 
 IPTC = "{http://iptc.org/std/Iptc4xmpExt/2008-02-29/}"
 TC260 = "{http://www.tc260.org.cn/ns/AIGC/1.0/}"

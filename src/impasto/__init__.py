@@ -6,14 +6,23 @@
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from impasto._version import __version__
 from impasto.errors import ImpastoError, PictureError, SettingsError, WeightsError
 
 if TYPE_CHECKING:
     from impasto.media.picture import Picture, read
     from impasto.style.stylize import stylize
 
-__version__ = "0.2.0"
-__all__ = ["ImpastoError", "Picture", "PictureError", "SettingsError", "WeightsError", "read", "stylize"]
+__all__ = [
+    "ImpastoError",
+    "Picture",
+    "PictureError",
+    "SettingsError",
+    "WeightsError",
+    "__version__",
+    "read",
+    "stylize",
+]
 
 # Loaded at first use (PEP 562), for they bring torch and Pillow: `import impasto` and `impasto --help` answer at once.
 _HOMES = {

@@ -52,3 +52,9 @@ def warn(message: str) -> None:
     if listener is not None and listener(message):
         return
     warnings.warn(message, ImpastoWarning, stacklevel=3)
+
+
+def one_line(text: object) -> str:
+    """Make one line of plain text: names and recipes come from anyone, and may hold what moves the cursor."""
+    line = " ".join(part.strip() for part in str(text).splitlines())  # spaces inside stay: they may be a file's name
+    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in line)

@@ -16,11 +16,8 @@ from pathlib import Path
 from typing import Any
 from xml.sax.saxutils import escape
 
-from safetensors import SafetensorError, safe_open
-
-from impasto import __version__
-from impasto.errors import ClipError, ModelError, PictureError
-from impasto.media.formats import what_it_is
+from impasto._version import __version__
+from impasto.errors import PictureError
 
 RDF = "http://www.w3.org/1999/02/22-rdf-syntax-ns#"
 NAMESPACES = {
@@ -30,7 +27,7 @@ NAMESPACES = {
 }
 SOURCE_TYPES = "http://cv.iptc.org/newscodes/digitalsourcetype/"
 REPAINTED = SOURCE_TYPES + "compositeWithTrainedAlgorithmicMedia"  # somebody's picture had a part in it
-TENSORS, XMP = (".style", ".safetensors"), "xmp"  # files of tensors have the packet in their metadata, so named
+XMP = "xmp"  # files of tensors and ONNX files have the packet in their metadata, so named
 DRAWN = SOURCE_TYPES + "trainedAlgorithmicMedia"  # by a model alone
 
 
@@ -167,63 +164,6 @@ def parse(xmp: bytes) -> dict[str, Any]:
     if label_cn:
         labels["AIGC"] = label_cn
     return {"recipe": _json_object(properties.get(f"{{{NAMESPACES['impasto']}}}Recipe")), "labels": labels}
-
-
-def inspect(path: str | os.PathLike[str]) -> dict[str, Any]:
-    """Read recipe and labels from a picture, a clip, a sound, a saved style or a model. Returns what `parse` returns.
-
-    Raises:
-        ImpastoError: no such file, or none of these.
-    """
-    from impasto import clip, picture, sound  # here, because all of them are written with `packet`
-
-    path = Path(path)
-    extension = path.suffix.lower()
-    if extension in TENSORS:
-        return parse(_tensors_xmp(path))
-    if extension == ".onnx":
-        return parse(_onnx_xmp(path))
-    if path.is_dir() or extension in clip.FORMATS:
-        return parse(clip.read_xmp(path))
-    if extension in sound.FORMATS:
-        return parse(sound.read_xmp(path))
-    try:
-        return parse(picture.read_xmp(path))
-    except PictureError:
-        kind = what_it_is(path) if path.is_file() else "missing"
-        if kind and not kind.endswith(("clip", "sound")):
-            raise
-        try:  # FFmpeg knows more containers than there are names for
-            return parse(clip.read_xmp(path))
-        except ClipError:
-            pass
-        raise
-
-
-def _tensors_xmp(path: Path) -> bytes:
-    """The packet among the metadata of a safetensors file."""
-    try:
-        with safe_open(path, "np") as file:
-            return (file.metadata() or {}).get(XMP, "").encode()
-    except FileNotFoundError as error:
-        raise PictureError(f"{path} does not exist; check the name") from error
-    except (OSError, SafetensorError) as error:
-        raise PictureError(f"{path} cannot be read: it is damaged, or no saved style or model") from error
-
-
-def _onnx_xmp(path: Path) -> bytes:
-    """The same of an ONNX file."""
-    try:
-        import onnx
-    except ImportError as error:
-        raise ModelError("ONNX needs further packages; install them with: pip install 'impasto[onnx]'") from error
-    try:
-        properties = onnx.load(path, load_external_data=False).metadata_props
-    except FileNotFoundError as error:
-        raise ModelError(f"{path} does not exist; check the name") from error
-    except Exception as error:  # protobuf has kinds of its own
-        raise ModelError(f"{path} cannot be read: it is damaged, or no ONNX file") from error
-    return next((entry.value for entry in properties if entry.key == XMP), "").encode()
 
 
 def _root(xmp: bytes) -> ET.Element:

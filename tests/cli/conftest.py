@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from impasto.cli import main
+from impasto.__main__ import main
 
 
 class Answer(NamedTuple):

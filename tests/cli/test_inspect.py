@@ -14,6 +14,7 @@ from PIL import Image
 from impasto import provenance
 from impasto.media.animation import FORMATS as ANIMATIONS
 from impasto.media.clip import FORMATS as CLIPS
+from impasto.media.inspect import inspect
 from impasto.media.picture import FORMATS as PICTURES
 from impasto.media.sound import FORMATS as SOUNDS
 
@@ -96,7 +97,7 @@ def test_a_recipe_of_the_inputs_names_and_hashes_them(impasto: Impasto, inputs: 
     wanted = provenance.source("photo.png")
     for words, file in (PAINTED["saved style"], PAINTED["contact sheet"], PAINTED["noise"]):
         assert impasto(*words.split()).code == 0
-        content = provenance.inspect(file)["recipe"]["content"]
+        content = inspect(file)["recipe"]["content"]
         assert wanted in (content if isinstance(content, list) else [content])
 
 

@@ -14,6 +14,7 @@ from PIL import Image
 
 from impasto import provenance
 from impasto.files import locked
+from impasto.media.inspect import inspect
 from impasto.models import family
 from impasto.training import checkpoint
 from impasto.training.contract import Config
@@ -75,7 +76,7 @@ def test_a_grid_is_one_picture_with_a_recipe_that_says_a_model_drew_it(impasto: 
     assert impasto("sample", "gan", "-n", "30", "--labels", "0-9", "-o", "grid.png").code == 0
     with Image.open("grid.png") as grid:
         assert grid.width > 3 * grid.height  # ten columns, three rows
-    found = provenance.inspect("grid.png")
+    found = inspect("grid.png")
     assert found["labels"]["DigitalSourceType"].endswith("/trainedAlgorithmicMedia")
     assert found["recipe"]["settings"]["labels"] == "0-9"
     assert found["recipe"]["weights"] == {"gan": provenance.sha256("gan/model.safetensors")}
@@ -146,7 +147,7 @@ def test_noise_drowns_a_picture_level_by_level(impasto: Impasto, runs: Path) -> 
     for bar, levels in zip(bars, strip, strict=True):
         likeness = [np.corrcoef(bar.ravel(), level.ravel())[0, 1] for level in levels]
         assert (np.diff(likeness) < 0).all() and abs(likeness[-1]) < 0.2
-    found = provenance.inspect("strip.png")
+    found = inspect("strip.png")
     assert found["recipe"]["settings"]["levels"] == 5
     assert found["labels"]["DigitalSourceType"] == provenance.REPAINTED  # somebody's picture is in it
 
@@ -165,7 +166,7 @@ def test_inpainting_keeps_the_known_half_to_the_bit(impasto: Impasto, runs: Path
 def test_a_completed_picture_names_what_it_was_made_of(impasto: Impasto, runs: Path) -> None:
     Image.new("L", (28, 28)).save("black.png")
     assert impasto("inpaint", "pixelcnn", "black.png", "-n", "1", "-o", "done.png").code == 0
-    found = provenance.inspect("done.png")
+    found = inspect("done.png")
     assert found["labels"]["DigitalSourceType"].endswith("/compositeWithTrainedAlgorithmicMedia")
     assert found["recipe"]["content"] == [provenance.source("black.png")]
     code, _, err = impasto("style", "--recipe", "done.png", "-o", "again.png")
@@ -209,7 +210,7 @@ def test_models_side_by_side_are_one_table_and_one_picture(impasto: Impasto, run
     assert "Fréchet distance" in out
     with Image.open("rows.png") as picture:
         assert picture.width > 4 * picture.height  # two rows of ten
-    found = provenance.inspect("rows.png")
+    found = inspect("rows.png")
     assert found["recipe"]["command"] == "compare" and list(found["recipe"]["weights"]) == ["gan"]
     assert found["labels"]["DigitalSourceType"] == provenance.DRAWN
 

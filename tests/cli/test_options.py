@@ -13,7 +13,7 @@ import pytest
 from typer.main import get_command
 
 from impasto import configs
-from impasto.cli import app
+from impasto.__main__ import app
 from impasto.style.settings import ClipSettings, Settings, SoundSettings, TextureSettings
 from impasto.training.settings import Limit
 from impasto.web.limits import Limits

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from impasto import provenance
+from impasto.media.inspect import inspect
 from impasto.media.picture import Picture, read
 
 Impasto = Callable[..., Any]  # the fixture in conftest.py
@@ -64,7 +65,7 @@ def test_another_file_of_the_same_name_is_refused(impasto: Impasto, made: Path) 
 
 def test_options_override_settings(impasto: Impasto, made: Path) -> None:
     assert impasto("style", "--recipe", made, "-o", "again.png", "--seed", "4", "--init", "noise").code == 0
-    recipe, old = (provenance.inspect(name)["recipe"] for name in ("again.png", made))
+    recipe, old = (inspect(name)["recipe"] for name in ("again.png", made))
     assert recipe["settings"] == old["settings"] | {"seed": 4, "init": "noise"}
     assert set(recipe["masks"]) == {"mask 1", "mask 2", "protect"}
 
@@ -74,7 +75,7 @@ def test_a_recipe_of_version_0_2_repeats_the_run_that_it_describes(impasto: Impa
     assert impasto("style", "photo.png", "swirl", *QUICK, "--init", "noise", "--seed", "5", "-o", "new.png").code == 0
     assert impasto("style", "photo.png", "swirl", *QUICK, "--init", "photo.png", "-o", "from.png").code == 0
     for name in ("new.png", "from.png"):
-        recipe = provenance.inspect(name)["recipe"]
+        recipe = inspect(name)["recipe"]
         if "init" in recipe["settings"]:
             recipe["settings"]["start"] = recipe["settings"].pop("init")
         else:
@@ -85,7 +86,7 @@ def test_a_recipe_of_version_0_2_repeats_the_run_that_it_describes(impasto: Impa
 
 
 def test_other_weights_are_noted(impasto: Impasto, made: Path) -> None:
-    recipe = provenance.inspect(made)["recipe"]
+    recipe = inspect(made)["recipe"]
     forged(made, recipe | {"weights": {"compact": "0" * 64}})
     code, out, err = impasto("style", "--recipe", made, "-o", "again.png")
     assert (code, out) == (0, "again.png\n")
@@ -146,7 +147,7 @@ def test_inspect(impasto: Impasto, made: Path) -> None:
     for part in ("made.png", "photo.png", "swirl.jpg", "settings seed", "AISystemUsed", "photo.png: no recipe"):
         assert part in out
     first, second = map(json.loads, impasto("inspect", made, "photo.png", "--json").out.splitlines())
-    assert first["recipe"] == provenance.inspect(made)["recipe"]
+    assert first["recipe"] == inspect(made)["recipe"]
     assert second == {"file": "photo.png", "recipe": None, "labels": {}}
 
 

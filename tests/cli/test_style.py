@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from impasto import provenance
+from impasto.media.inspect import inspect
 from impasto.style.settings import Settings
 
 Impasto = Callable[..., Any]  # the fixture in conftest.py
@@ -33,7 +33,7 @@ def test_options_reach_settings_and_job(impasto: Impasto, folder: Path) -> None:
     words += ["--init", "photo.png", "--seed", "7", "--tv-weight", "0.5", "--optimizer", "lbfgs", "--strength", "0.5"]
     words += ["--style-layers", "block1_conv1,block2_conv1", "--content-layers", "block3_conv4", "--device", "cpu"]
     assert impasto("style", "photo.png", "swirl", "ink", "-o", "out.png", *QUICK, *words).code == 0
-    recipe = provenance.inspect("out.png")["recipe"]
+    recipe = inspect("out.png")["recipe"]
     assert [style["name"] for style in recipe["styles"]] == ["swirl.jpg", "ink.jpg"]
     assert set(recipe["masks"]) == {"mask 1", "mask 2", "protect", "init"}
     expected = {"colour": "luminance", "seed": 7, "variation_weight": 0.5, "optimiser": "lbfgs", "strength": 0.5}
@@ -49,7 +49,7 @@ def test_what_is_not_given_is_left_to_settings(impasto: Impasto, folder: Path) -
         "init": "noise",
         "tile": 256,
     }  # the tile is recorded, so that a repetition cuts alike
-    settings = provenance.inspect("out.png")["recipe"]["settings"]
+    settings = inspect("out.png")["recipe"]["settings"]
     assert settings == {name: value for name, value in vars(Settings(**given)).items() if value is not None}
 
 
@@ -57,12 +57,12 @@ def test_style_weights_and_output_options(impasto: Impasto, folder: Path) -> Non
     weights = ["--style-weight", "3", "--style-weight", "1"]
     words = ["style", "photo.png", "swirl", "ink", *QUICK]
     assert impasto(*words, *weights, "-o", "a.png", "--bits", "16", "--label", "cn").code == 0
-    found = provenance.inspect("a.png")
+    found = inspect("a.png")
     assert found["recipe"]["settings"]["style_weights"] == [3.0, 1.0]
     assert "AIGC" in found["labels"]
     assert Path("a.png").read_bytes()[24] == 16  # the bit depth in IHDR
     assert impasto(*words, "-o", "b.png", "--no-metadata").code == 0
-    assert provenance.inspect("b.png") == {"recipe": None, "labels": {}}
+    assert inspect("b.png") == {"recipe": None, "labels": {}}
 
 
 def test_json_lines(impasto: Impasto, folder: Path) -> None:
@@ -155,7 +155,7 @@ def test_an_unknown_style_is_told_the_bundled_ones(impasto: Impasto, folder: Pat
 def test_a_file_called_like_a_bundled_style_comes_first(impasto: Impasto, folder: Path) -> None:
     Path("swirl").write_bytes(Path("photo.png").read_bytes())
     assert impasto("style", "photo.png", "swirl", "-o", "out.png", *QUICK).code == 0
-    assert provenance.inspect("out.png")["recipe"]["styles"][0]["name"] == "swirl"
+    assert inspect("out.png")["recipe"]["styles"][0]["name"] == "swirl"
 
 
 def test_escapes_in_a_name_do_not_reach_the_terminal(impasto: Impasto, folder: Path) -> None:

@@ -9,6 +9,7 @@ from PIL import Image
 from impasto import provenance
 from impasto.errors import ClipError, OutputError
 from impasto.media import animation
+from impasto.media.inspect import inspect
 
 RECIPE = {"command": "sample", "settings": {"seed": 3}}
 
@@ -45,7 +46,7 @@ def test_an_mp4_plays_at_the_speed_asked_for_and_pads_odd_sizes(tmp_path):
 @pytest.mark.parametrize("name", ["a.gif", "a.mp4"])
 def test_an_animation_says_what_drew_it_and_that_an_ai_did(tmp_path, name):
     animation.save(frames(), tmp_path / name, RECIPE)
-    found = provenance.inspect(tmp_path / name)
+    found = inspect(tmp_path / name)
     assert found["recipe"] == RECIPE
     assert found["labels"]["DigitalSourceType"] == provenance.DRAWN
 

@@ -14,6 +14,7 @@ from torch import Tensor
 from impasto import provenance
 from impasto.errors import ImpastoWarning, OutputError, SoundError
 from impasto.media import layouts, sound
+from impasto.media.inspect import inspect
 from impasto.media.sound import Sound, read
 
 RATE = 22_050
@@ -70,14 +71,14 @@ def test_recipe_and_labels_go_along(suffix: str, tmp_path: Path) -> None:
     recipe = provenance.make_recipe({"name": "Lied & Töne", "sha256": "1"}, [], {"seed": 3}, {})
     path = tmp_path / f"a{suffix.upper()}"
     Sound(melody(), RATE, recipe).save(path, label_cn=True)
-    found = provenance.inspect(path)
+    found = inspect(path)
     assert found["recipe"] == recipe
     assert found["labels"]["AISystemUsed"] == "Impasto" and found["labels"]["AIGC"]["Label"] == "1"
 
 
 def test_a_sound_without_a_recipe_carries_none(tmp_path: Path) -> None:
     Sound(melody(), RATE).save(tmp_path / "a.wav")
-    assert provenance.inspect(tmp_path / "a.wav") == {"recipe": None, "labels": {}}
+    assert inspect(tmp_path / "a.wav") == {"recipe": None, "labels": {}}
 
 
 @pytest.mark.parametrize("suffix", [".wav", ".flac"])

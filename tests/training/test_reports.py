@@ -9,8 +9,8 @@ import torch
 from tensorboardX.proto.event_pb2 import Event
 
 from impasto.media.grids import columns_for, grid
+from impasto.media.inspect import inspect
 from impasto.media.picture import read
-from impasto.provenance import inspect
 from impasto.training.reports import draw_curves, read_metrics
 from impasto.training.trainer import train
 

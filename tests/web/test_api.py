@@ -15,10 +15,10 @@ import torch
 from PIL import Image
 
 import impasto
-from impasto import provenance
 from impasto.errors import SettingsError, warn
 from impasto.media import clip
 from impasto.media.clip import Info
+from impasto.media.inspect import inspect
 from impasto.media.sound import Sound
 
 GUIDE = Path(__file__).parents[2] / "docs" / "web.md"
@@ -46,7 +46,7 @@ def test_the_guide_names_every_endpoint(client: Any) -> None:
 
 def test_style(client: Any, photo: Path) -> None:
     answer = client.predict(photo=file(photo), styles=["wave", "ink"], quality="draft", size=128, api_name="/style")
-    found = provenance.inspect(answer[1])["recipe"]
+    found = inspect(answer[1])["recipe"]
     assert [style["name"] for style in found["styles"]] == ["wave.jpg", "ink.jpg"]
     assert Image.open(answer[1]).size == (128, 85)
 
@@ -67,7 +67,7 @@ def test_video(client: Any, tmp_path: Path) -> None:
     written(tmp_path / "clip.mp4", frames=3)
     answer = client.predict(clip=file(tmp_path / "clip.mp4"), size=128, api_name="/video")
     assert len(list(clip.read(answer[1]))) == 3
-    assert provenance.inspect(answer[1])["recipe"]["settings"]["quality"] == "draft"
+    assert inspect(answer[1])["recipe"]["settings"]["quality"] == "draft"
 
 
 def test_too_long_a_clip_is_refused(client: Any, tmp_path: Path) -> None:
@@ -90,7 +90,7 @@ def test_music(client: Any, tmp_path: Path) -> None:
     answer = client.predict(
         content=file(tmp_path / "tone.wav"), style=file(tmp_path / "noise.wav"), steps=20, api_name="/music"
     )
-    assert provenance.inspect(answer[1])["recipe"]["settings"]["steps"] == 20
+    assert inspect(answer[1])["recipe"]["settings"]["steps"] == 20
     assert Path(answer[1]).name == "tone-noise.wav"
 
 
@@ -102,18 +102,18 @@ def test_too_long_a_sound_is_refused(client: Any, tmp_path: Path) -> None:
 
 def test_sample_and_interpolate_and_latent(client: Any) -> None:
     sheet, _, _ = client.predict(model="mnist-gan", n=4, labels="7", seed=3, api_name="/sample")
-    assert provenance.inspect(sheet)["recipe"]["settings"]["seed"] == 3
+    assert inspect(sheet)["recipe"]["settings"]["seed"] == 3
     again, _, _ = client.predict(model="mnist-gan", n=4, labels="7", seed=3, api_name="/sample")
     assert Path(sheet).read_bytes() == Path(again).read_bytes()
     rows = client.predict(model="mnist-vae", rows=2, columns=3, api_name="/interpolate")
-    assert provenance.inspect(rows)["recipe"]["command"] == "interpolate"
+    assert inspect(rows)["recipe"]["command"] == "interpolate"
     assert Image.open(client.predict(0.2, 0.9, api_name="/latent")).size == (308, 308)
 
 
 def test_diffusion_comes_with_a_film_of_it(client: Any) -> None:
     _, film, _ = client.predict(model="mnist-diffusion", n=1, api_name="/sample")
     assert len(list(clip.read(film))) > 20
-    found = provenance.inspect(film)
+    found = inspect(film)
     assert found["recipe"]["settings"]["model"] == "mnist-diffusion" and found["labels"]["AISystemUsed"] == "Impasto"
 
 
@@ -198,7 +198,7 @@ def test_a_gif_can_be_a_style_and_a_moving_one_is_refused(client: Any, photo: Pa
     still.save(tmp_path / "moving.gif", save_all=True, append_images=[other])
     words = {"photo": file(photo), "styles": [], "quality": "draft", "size": 128, "api_name": "/style"}
     answer = client.predict(**words, own_styles=[file(tmp_path / "still.gif")])
-    assert [style["name"] for style in provenance.inspect(answer[1])["recipe"]["styles"]] == ["still.gif"]
+    assert [style["name"] for style in inspect(answer[1])["recipe"]["styles"]] == ["still.gif"]
     with pytest.raises(Exception, match=r"^moving\.gif is animated"):
         client.predict(**words, own_styles=[file(tmp_path / "moving.gif")])
 

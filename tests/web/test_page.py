@@ -14,6 +14,7 @@ from PIL import Image
 from impasto import provenance
 from impasto.media import clip
 from impasto.media.clip import Info
+from impasto.media.inspect import inspect
 from impasto.media.picture import Picture
 from impasto.style.stylize import Progress
 
@@ -62,7 +63,7 @@ def test_a_photograph_is_painted_but_for_a_mask_and_its_file_carries_the_recipe(
     file = tmp_path / download.value.suggested_filename
     download.value.save_as(file)
     assert file.name.endswith("-mosaic.png") and Image.open(file).size == (256, 171)
-    found = provenance.inspect(file)
+    found = inspect(file)
     assert found["recipe"]["content"]["sha256"] == provenance.sha256(photo)
     assert found["recipe"]["settings"]["quality"] == "draft" and found["recipe"]["styles"][0]["name"] == "mosaic.jpg"
     assert found["recipe"]["masks"]["protect"]["sha256"] == provenance.sha256(tmp_path / "mask.png")

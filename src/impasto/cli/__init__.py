@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from impasto import ImpastoError, __version__
+from impasto._version import __version__
 from impasto.cli import (
     batch,
     classify,
@@ -30,26 +30,26 @@ from impasto.cli import (
     texture,
     train,
     video,
-    web,
     weights,
 )
 from impasto.cli.places import checked
-from impasto.cli.terminal import Stopped, attend, drop_output, ended, one_line, show_warnings
+from impasto.cli.terminal import Stopped, attend, drop_output, ended, show_warnings
+from impasto.errors import ImpastoError, one_line
 
 STOPPED = 130  # what shells report for a program that Ctrl-C ended: 128 + SIGINT
 NOBODY_READS = 141  # and for one that writes into a pipe that was closed: 128 + SIGPIPE
 
 # Without pretty exceptions a traceback, which is a bug of ours, is Python's own: short, and quick to import.
 app = typer.Typer(name="impasto", pretty_exceptions_enable=False)
+STYLE_TRANSFER = "Style transfer"  # the panel that the page joins, too
 MENU: dict[str, tuple[Callable[..., None], ...]] = {
-    "Style transfer": (
+    STYLE_TRANSFER: (
         style.style,
         batch.batch,
         video.video,
         music.music,
         texture.texture,
         styles.styles,
-        web.web,
         demo.demo,
     ),
     "Draw with a model": (

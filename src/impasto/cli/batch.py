@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from impasto.cli import options, places, terminal
+from impasto import options
+from impasto.cli import places, terminal
 from impasto.cli.options import (
     EVERYDAY,
     MACHINE,
@@ -24,11 +25,11 @@ from impasto.cli.options import (
     Size,
     Strength,
     StyleScale,
-    option,
 )
-from impasto.cli.styles import BUNDLED
-from impasto.cli.terminal import Stopped, one_line
-from impasto.errors import SettingsError, warn
+from impasto.cli.terminal import Stopped
+from impasto.errors import SettingsError, one_line, warn
+from impasto.options import option
+from impasto.style.bundled import BUNDLED
 from impasto.style.settings import Settings
 
 if TYPE_CHECKING:
@@ -108,7 +109,7 @@ def batch(
     from impasto.batch.run import running
     from impasto.batch.tasks import CONTENT_TYPES, crossed, pictures, read_csv
 
-    chosen = configs.changed(Settings(**options.given(context.params)), terminal.settings(settings or ()))
+    chosen = configs.changed(Settings(**options.given(context.params, Settings)), terminal.settings(settings or ()))
     suffix = f".{file_format}"
     if contents.lower().endswith(".csv"):
         if styles is not None:

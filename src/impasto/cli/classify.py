@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from impasto.cli.models import names
-from impasto.cli.terminal import one_line
-from impasto.errors import ModelError
+from impasto.errors import ModelError, one_line
 
 if TYPE_CHECKING:
     from impasto.training.contract import Model

@@ -6,8 +6,8 @@ from typing import Annotated
 import typer
 
 from impasto.cli import places
-from impasto.cli.styles import BUNDLED, style_picture
 from impasto.errors import PictureError
+from impasto.style.bundled import BUNDLED, style_picture
 
 # What scikit-image carries inside its wheel; its other pictures would be downloaded.
 PHOTOS = {"astronaut": "astronaut.png", "chelsea": "chelsea.png", "coffee": "coffee.png", "rocket": "rocket.jpg"}

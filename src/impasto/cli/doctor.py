@@ -11,8 +11,8 @@ from pathlib import Path
 
 import typer
 
-from impasto import __version__
-from impasto.cli.terminal import one_line
+from impasto._version import __version__
+from impasto.errors import one_line
 
 NEIGHBOURS = ("torchvision", "torchaudio")  # made for one version of torch; diffusers and torchmetrics import them
 SCARCE = 1_000_000_000  # bytes of memory or disk; with less even everyday work may fail

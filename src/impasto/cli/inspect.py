@@ -1,13 +1,10 @@
 """`impasto inspect`: the recipe and the AI-content labels that a picture, a clip or a sound carries."""
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-
-from impasto.cli.terminal import one_line
 
 
 def inspect(
@@ -20,10 +17,10 @@ def inspect(
 
     impasto inspect out.png
     """
-    from impasto import provenance
+    from impasto.media.inspect import inspect as inspected
 
     for file in files:
-        found = provenance.inspect(file)
+        found = inspected(file)
         if as_json:
             print(json.dumps({"file": str(file), **found}))
         else:
@@ -35,27 +32,11 @@ def _show(file: Path, found: dict[str, Any]) -> None:
     from rich.table import Table
     from rich.text import Text
 
-    rows = rows_of(found)
+    from impasto.media.inspect import rows
+
+    lines = rows(found)
     table = Table("", "", box=None, show_header=False, padding=(0, 2, 0, 0))
-    for name, value in rows:
+    for name, value in lines:
         table.add_row(Text(name, "bold"), Text(value, overflow="fold"))
-    print(f"{file}{'' if rows else ': no recipe and no labels'}")
+    print(f"{file}{'' if lines else ': no recipe and no labels'}")
     Console().print(table)
-
-
-def rows_of(found: dict[str, Any]) -> list[tuple[str, str]]:
-    """What `provenance.inspect` found, as lines of a name and a value."""
-    rows = [*_rows("", found["recipe"] or {}), *_rows("label", found["labels"])]
-    return [(one_line(name), one_line(value)) for name, value in rows]
-
-
-def _rows(name: str, value: Any, depth: int = 3) -> Iterator[tuple[str, Any]]:
-    """Name and value of each entry, with those of nested ones behind their parent's: "settings quality", "fine"."""
-    if isinstance(value, dict) and depth:
-        for key, inner in value.items():
-            yield from _rows(f"{name} {key}".strip(), inner, depth - 1)
-    elif isinstance(value, list) and depth and any(isinstance(inner, dict) for inner in value):
-        for number, inner in enumerate(value, 1):
-            yield from _rows(f"{name} {number}", inner, depth - 1)
-    else:
-        yield name, value if isinstance(value, str) else json.dumps(value)

@@ -9,10 +9,11 @@ from typing import Annotated
 
 import typer
 
-from impasto import files
-from impasto.cli import options, places, terminal
-from impasto.cli.options import EVERYDAY, METHOD, OUTPUT, Device, Label, option, setting
+from impasto import files, options
+from impasto.cli import places, terminal
+from impasto.cli.options import EVERYDAY, METHOD, OUTPUT, Device, Label, setting
 from impasto.cli.places import Overwrite
+from impasto.options import option
 from impasto.style.settings import SoundSettings
 
 sounding = partial(setting, of=SoundSettings)

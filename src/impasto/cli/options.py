@@ -1,44 +1,22 @@
 """Options that the commands of style transfer share: of their panels in the help, of the settings behind them."""
 
 import dataclasses
-import typing
 from typing import Annotated, Any, Literal
 
-import typer
-
-from impasto.configs import OneOf, Within, limit
+from impasto import options
+from impasto.options import option
 from impasto.style.settings import DEFAULT_MEMORY, QUALITIES, Settings
 
 EVERYDAY, REGIONS, METHOD, OUTPUT, MACHINE = "Everyday", "Colour and regions", "Method", "Output", "Machine"
 CHOSEN, OF_QUALITY = {field.name for field in dataclasses.fields(QUALITIES["fine"])}, "the quality's own"
-ENDLESS = 1e6  # the end of a range from here on is there for the machine, not for the help
-
-
-def option(panel: str | None, text: str, *names: str, **more: Any) -> Any:
-    """An option. Not given, it is None, and whoever it is for has the default."""
-    return typer.Option(*names, help=text, rich_help_panel=panel, show_default=False, **more)
 
 
 def setting(
     panel: str | None, field: str, text: str, *names: str, of: type = Settings, unset: str = "", **more: Any
 ) -> Any:
-    """An option for a field of a class of settings; its help ends with the field's own range and default.
-
-    Args:
-        unset: what a default of None stands for.
-    """
-    allowed = limit(typing.get_type_hints(of, include_extras=True)[field])
-    default = {f.name: f.default for f in dataclasses.fields(of)}[field]
-    if isinstance(allowed, OneOf):
-        text = f"{text}: {', '.join(allowed.choices)}"
-        more["autocompletion"] = lambda: list(allowed.choices)
-    elif isinstance(allowed, Within):
-        text += f", {Within(allowed.lowest) if allowed.highest >= ENDLESS else allowed}"
-    if default is not None:
-        text += f" (default {default})"
-    elif unset or (of is Settings and field in CHOSEN):
-        text += f" (default {unset or OF_QUALITY})"
-    return option(panel, text, *names, **more)
+    """An option for a field of `Settings`, or of another class of settings, as `options.setting` makes it."""
+    unset = unset or (OF_QUALITY if of is Settings and field in CHOSEN else "")
+    return options.setting(panel, field, text, *names, of=of, unset=unset, **more)
 
 
 Quality = Annotated[str | None, setting(EVERYDAY, "quality", "How much work", metavar="NAME")]
@@ -94,9 +72,3 @@ Memory = Annotated[
         metavar="GB",
     ),
 ]
-
-
-def given(parameters: dict[str, Any], of: type = Settings) -> dict[str, Any]:
-    """Arguments of a class of settings out of the parameters of a command: those that were given."""
-    fields = {field.name for field in dataclasses.fields(of)}
-    return {name: value for name, value in parameters.items() if name in fields and value not in (None, [], ())}

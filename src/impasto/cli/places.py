@@ -12,7 +12,7 @@ from typing import Annotated, Any
 import typer
 
 from impasto import files
-from impasto.cli.styles import BUNDLED
+from impasto.style.bundled import BUNDLED
 
 RUN = ("config.json", "model.safetensors", "state.pt")  # what is read of a run folder
 

@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Any, get_args, get_origin, get_type_hints
 
 from impasto import provenance
-from impasto.cli.styles import BUNDLED
 from impasto.errors import PictureError, SettingsError
+from impasto.media.inspect import inspect
+from impasto.style.bundled import BUNDLED
 from impasto.style.settings import Settings
 
 RENAMED = {"start": "init"}  # settings and roles of version 0.2
@@ -61,7 +62,7 @@ def read(file: Path) -> Recipe:
         PictureError: not a picture, or one without a sound recipe.
         SettingsError: the recipe has a setting that Impasto does not know.
     """
-    found = provenance.inspect(file)
+    found = inspect(file)
     content = found["recipe"]
     if content is None:
         raise PictureError(f"{file} carries no recipe: Impasto did not make it, or something removed its metadata")

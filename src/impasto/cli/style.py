@@ -8,7 +8,8 @@ from typing import Annotated, Any
 import typer
 
 from impasto import files as disk
-from impasto.cli import options, places
+from impasto import options
+from impasto.cli import places
 from impasto.cli.options import (
     EVERYDAY,
     MACHINE,
@@ -26,13 +27,13 @@ from impasto.cli.options import (
     Strength,
     StyleScale,
     StyleWeights,
-    option,
     setting,
 )
 from impasto.cli.places import Overwrite
-from impasto.cli.styles import BUNDLED, style_picture
 from impasto.configs import changed
 from impasto.errors import SettingsError
+from impasto.options import option
+from impasto.style.bundled import BUNDLED, style_picture
 from impasto.style.settings import Settings
 
 
@@ -174,7 +175,7 @@ def style(
         return
     if output is None:
         raise SettingsError("say where the picture goes: impasto style CONTENT STYLE -o OUT")
-    given = options.given(context.params)
+    given = options.given(context.params, Settings)
     files = {f"style {i}": style_picture(name) for i, name in enumerate(styles or (), 1)}
     files |= {f"mask {i}": file for i, file in enumerate(mask or (), 1)}
     files |= {role: file for role, file in (("content", content), ("protect", protect)) if file is not None}

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from impasto.errors import ImpastoWarning, SettingsError
+from impasto.errors import ImpastoWarning, SettingsError, one_line
 
 _killed: list[int] = []  # signals that came, other than that of Ctrl-C
 
@@ -73,12 +73,6 @@ def drop_output() -> None:
         sys.stdout.flush()
     except OSError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-
-
-def one_line(text: object) -> str:
-    """Make one line of plain text: names and recipes come from anyone, and may hold what moves the cursor."""
-    line = " ".join(part.strip() for part in str(text).splitlines())  # spaces inside stay: they may be a file's name
-    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in line)
 
 
 def show_warnings() -> None:

@@ -7,7 +7,8 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from impasto.cli import options, places
+from impasto import options
+from impasto.cli import places
 from impasto.cli.options import (
     EVERYDAY,
     MACHINE,
@@ -18,11 +19,11 @@ from impasto.cli.options import (
     Memory,
     Precision,
     StyleWeights,
-    option,
     setting,
 )
 from impasto.cli.places import Overwrite
-from impasto.cli.styles import BUNDLED, style_picture
+from impasto.options import option
+from impasto.style.bundled import BUNDLED, style_picture
 from impasto.style.settings import Settings, TextureSettings
 
 shape = partial(setting, of=TextureSettings)
@@ -84,7 +85,7 @@ def texture(
 
     impasto texture mosaic -o tile.png --seamless both
     """
-    given = options.given(context.params)
+    given = options.given(context.params, Settings)
     saving: dict[str, Any] = {"label_cn": label == "cn"} | ({} if bits is None else {"bits": bits})
 
     from impasto.cli.paint import paint

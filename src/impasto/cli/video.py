@@ -9,8 +9,8 @@ from typing import Annotated, Literal
 
 import typer
 
-from impasto import files
-from impasto.cli import options, places, terminal
+from impasto import files, options
+from impasto.cli import places, terminal
 from impasto.cli.options import (
     EVERYDAY,
     MACHINE,
@@ -23,12 +23,12 @@ from impasto.cli.options import (
     Strength,
     StyleScale,
     StyleWeights,
-    option,
     setting,
 )
 from impasto.cli.places import Overwrite
-from impasto.cli.styles import BUNDLED, style_picture
 from impasto.errors import SettingsError
+from impasto.options import option
+from impasto.style.bundled import BUNDLED, style_picture
 from impasto.style.settings import ClipSettings, Settings
 
 TIME = "Time"
@@ -131,7 +131,7 @@ def video(
 
     impasto video clip.mp4 swirl@0 mosaic@5s -o painted.mp4
     """
-    settings = Settings(**options.given(context.params))
+    settings = Settings(**options.given(context.params, Settings))
     chosen = [*(styles or ()), *(style or ())]
     if not chosen:
         raise SettingsError("name a clip and a style: impasto video CLIP STYLE -o OUT")

@@ -12,7 +12,7 @@ import torch
 from accelerate import PartialState
 from accelerate.utils import broadcast
 
-from impasto import __version__
+from impasto._version import __version__
 from impasto.data.augment import augment
 from impasto.data.dataset import Dataset, Stored, order
 from impasto.device import configure_threads

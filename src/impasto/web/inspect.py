@@ -5,8 +5,8 @@ from typing import Any
 
 import gradio as gr
 
-from impasto import provenance
-from impasto.cli.inspect import rows_of
+from impasto.media.inspect import inspect as inspected
+from impasto.media.inspect import rows
 from impasto.web import work
 from impasto.web.limits import Limits
 from impasto.web.text import said, t
@@ -20,18 +20,20 @@ def tab(limits: Limits) -> None:
         with gr.Column(scale=7, min_width=300):
             table = gr.HTML(f"<p class='line'>{t('inspect hint')}</p>", min_height=60, elem_id="recipe")
             with gr.Accordion(t("as json"), open=False):
-                found = gr.JSON(show_label=False)
+                shown = gr.JSON(show_label=False)
 
     def inspect(file: str | None, request: gr.Request) -> tuple[dict[str, Any] | None, str]:
         """Read the recipe and the AI-content labels in a picture, a clip or a sound. Returns them, and HTML."""
         if file is None:
             return None, work.line(request, "inspect hint")
         with work.one_line():
-            content = provenance.inspect(file)
-        rows = rows_of(content)
-        if not rows:
+            content = inspected(file)
+        found = rows(content)
+        if not found:
             return content, work.line(request, "no recipe")
-        lines = "".join(f"<tr><th scope='row'>{escape(name)}</th><td>{escape(value)}</td></tr>" for name, value in rows)
+        lines = "".join(
+            f"<tr><th scope='row'>{escape(name)}</th><td>{escape(value)}</td></tr>" for name, value in found
+        )
         return content, f"<table class='recipe'><caption>{said(request, 'recipe')}</caption>{lines}</table>"
 
-    gr.on([file.upload, file.clear], inspect, file, [found, table], api_name="inspect", concurrency_limit=None)
+    gr.on([file.upload, file.clear], inspect, file, [shown, table], api_name="inspect", concurrency_limit=None)

@@ -7,7 +7,7 @@ from typing import Any
 import gradio as gr
 from PIL import Image
 
-from impasto.cli.styles import BUNDLED
+from impasto.style.bundled import BUNDLED
 
 THUMBNAIL = (168, 126)  # pixels
 SANS = ["system-ui", "-apple-system", "Segoe UI", "PingFang SC", "Microsoft YaHei", "Noto Sans CJK SC", "sans-serif"]

@@ -10,9 +10,9 @@ import gradio as gr
 from PIL import Image, ImageChops, ImageOps
 
 from impasto.batch.tasks import STYLE_TYPES
-from impasto.cli.styles import BUNDLED, style_picture
 from impasto.media import picture
 from impasto.media.picture import fit
+from impasto.style.bundled import BUNDLED, style_picture
 from impasto.style.settings import COLOURS, QUALITIES, Settings
 from impasto.style.stylize import Job, stylizing
 from impasto.web import work

@@ -97,7 +97,7 @@ class FrameWriter:
             raise ClipError(f"{self._file(0)} is there already; resume to go on with it, or name another folder")
         if self.done:
             newest = self._file(self.done - 1)
-            if provenance.inspect(newest)["recipe"] != (recipe and json.loads(json.dumps(recipe))):
+            if provenance.parse(picture.read_xmp(newest))["recipe"] != (recipe and json.loads(json.dumps(recipe))):
                 raise ClipError(f"{newest} was made with other settings; resume with the same, or name another folder")
             self.last = picture.read(newest).pixels
 

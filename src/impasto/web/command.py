@@ -6,13 +6,12 @@ from typing import Annotated
 
 import typer
 
-from impasto.cli import options
-from impasto.cli.options import setting
+from impasto import options
 from impasto.errors import SettingsError
 from impasto.web.limits import Limits
 
 PASSWORD = "IMPASTO_AUTH"  # environment variable
-limit = partial(setting, None, of=Limits)
+limit = partial(options.setting, None, of=Limits)
 
 
 def web(
