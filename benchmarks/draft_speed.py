@@ -17,7 +17,7 @@ import torch
 from skimage import data
 from torch import Tensor, nn
 
-from impasto import weights
+from impasto import bundled
 from impasto.device import autocast_dtype, configure_threads
 from impasto.media.picture import fit, read, resize
 from impasto.style import draft
@@ -31,7 +31,7 @@ def main() -> None:
     dtype = autocast_dtype(torch.device("cpu"))
     print(f"{configure_threads()} threads; {dtype or 'float32 only'}")
     photo = torch.from_numpy(data.astronaut()).permute(2, 0, 1)[None].float() / 255
-    swirl = fit(read(weights.ASSETS / "styles" / "swirl.jpg").pixels, 512)
+    swirl = fit(read(bundled.ASSETS / "styles" / "swirl.jpg").pixels, 512)
     model, johnson, adain = draft.load(), Johnson().eval(), AdaIN().eval()
     style = draft.Canvas(model, swirl).moments()
     peer_style = adain.encoder(swirl)

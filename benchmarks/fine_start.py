@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from skimage import data
 
-from impasto import weights
+from impasto import bundled
 from impasto.device import configure_threads
 from impasto.media.picture import Picture, fit
 from impasto.style.settings import Settings
@@ -28,7 +28,7 @@ def main() -> None:
     args = parser.parse_args()
     print(f"{configure_threads()} threads, long side {args.size}")
     rows = []
-    for name, style in zip(PHOTOGRAPHS, sorted((weights.ASSETS / "styles").glob("*.jpg")), strict=False):
+    for name, style in zip(PHOTOGRAPHS, sorted((bundled.ASSETS / "styles").glob("*.jpg")), strict=False):
         photo = torch.from_numpy(np.asarray(getattr(data, name)())).permute(2, 0, 1)[None].float() / 255
         job = Job(Picture(fit(photo, args.size)), [style])
         drafted, seconds = losses(job, args.size, "draft")

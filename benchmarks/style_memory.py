@@ -15,9 +15,9 @@ import numpy as np
 from PIL import Image
 from skimage import data
 
-from impasto import weights
+from impasto import bundled
 
-STYLE = weights.ASSETS / "styles" / "swirl.jpg"
+STYLE = bundled.ASSETS / "styles" / "swirl.jpg"
 RUNS = ((512, 384), (1024, 768), (4096, 3072))  # width, height
 
 

@@ -15,7 +15,7 @@ import torch
 from skimage import data
 from torch import Tensor
 
-from impasto import weights
+from impasto import bundled
 from impasto.device import autocast_dtype, configure_threads
 from impasto.media.picture import Picture, fit, read
 from impasto.perception.compact import TAPS, WIDTHS
@@ -35,7 +35,7 @@ def main() -> None:
     peak = max(convolution_rate(dtype) for dtype in (torch.float32, autocast_dtype(cpu) or torch.float32))
     print(f"{threads} threads; fastest convolution {peak / 1e9:.0f} GFLOP/s; compute in {autocast_dtype(cpu)}")
     coffee = torch.from_numpy(data.coffee()).permute(2, 0, 1)[None].float() / 255  # 600x400
-    style = read(weights.ASSETS / "styles" / "swirl.jpg").pixels
+    style = read(bundled.ASSETS / "styles" / "swirl.jpg").pixels
     for size in args.sizes:
         content = fit(coffee, size)
         start, operations = time.perf_counter(), 0.0

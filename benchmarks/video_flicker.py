@@ -17,7 +17,7 @@ import torch
 from skimage import data
 from torch import Tensor
 
-from impasto import weights
+from impasto import bundled
 from impasto.device import configure_threads
 from impasto.evaluation.flicker import estimated, known, moving_photograph, warping_error
 from impasto.media import clip as clips
@@ -36,7 +36,7 @@ Links = Callable[[], Iterable[tuple[Tensor, Tensor]]]
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("clips", type=Path, nargs="*")
-    parser.add_argument("--style", type=Path, nargs="+", default=[weights.ASSETS / "styles" / "swirl.jpg"])
+    parser.add_argument("--style", type=Path, nargs="+", default=[bundled.ASSETS / "styles" / "swirl.jpg"])
     parser.add_argument("--size", type=int, default=640, help="long side, pixels")
     parser.add_argument("--seconds", type=float, default=2.0, help="of each clip")
     parser.add_argument("--quality", choices=("draft", "fine"), default="draft")

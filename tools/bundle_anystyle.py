@@ -8,8 +8,8 @@ import argparse
 import json
 from pathlib import Path
 
+from impasto.bundled import ASSETS
 from impasto.training import checkpoint, export
-from impasto.weights import ASSETS
 
 
 def main() -> None:

@@ -9,9 +9,9 @@ import torch
 from matplotlib import font_manager
 from PIL import Image, ImageDraw, ImageFont
 
-from impasto import models
 from impasto.media.grids import grid
 from impasto.media.picture import to_integers
+from impasto.models import library
 
 FILE = Path(__file__).parent.parent / "docs" / "pictures" / "families.png"
 MODELS = ("mnist-gan", "mnist-vae", "mnist-vae2d", "mnist-pixelcnn", "mnist-pixelrnn", "mnist-diffusion")
@@ -21,7 +21,7 @@ COLUMNS, ENLARGED, MARGIN = 10, 2, 190  # pictures in a row; times; pixels for t
 def main() -> None:
     rows = []
     for name in MODELS:
-        model = models.load(name)
+        model = library.load(name)
         labels = torch.arange(COLUMNS) if model.config.classes else None
         rows.append(model.sample(COLUMNS, labels=labels, generator=torch.Generator().manual_seed(0)))
     samples = Image.fromarray(to_integers(grid(torch.cat(rows), COLUMNS)))

@@ -9,8 +9,8 @@ import skimage.data
 from PIL import Image
 
 import impasto
+from impasto.bundled import ASSETS
 from impasto.cli.demo import PHOTOS
-from impasto.weights import ASSETS
 
 FOLDER = Path(__file__).parent.parent / "docs" / "pictures"
 PAIRS = (("rocket", "swirl"), ("chelsea", "mosaic"), ("coffee", "facets"))

@@ -9,11 +9,11 @@ from pathlib import Path
 import torch
 from PIL import Image
 
+from impasto.bundled import ASSETS
 from impasto.media import picture
 from impasto.media.picture import fit, to_integers
 from impasto.style.settings import Settings
 from impasto.style.texture import Job, synthesising
-from impasto.weights import ASSETS
 
 FILE = Path(__file__).parent.parent / "docs" / "pictures" / "textures.jpg"
 SIDE, CELL, GAP = 512, 256, 6  # pixels

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
+from impasto.bundled import ASSETS
 from impasto.errors import WeightsError
 
-ASSETS = Path(__file__).parent / "assets"
 RETRIES = 2  # of a download that breaks off or arrives damaged
 TIMEOUT = 30  # seconds without an answer
 

@@ -7,8 +7,8 @@ import pytest
 from PIL import Image
 
 from impasto.batch.tasks import Task, crossed
+from impasto.bundled import ASSETS
 from impasto.style.settings import Settings
-from impasto.weights import ASSETS
 
 
 @pytest.fixture

@@ -13,12 +13,12 @@ import torch
 from PIL import Image
 
 from impasto import provenance
+from impasto.bundled import ASSETS
 from impasto.files import locked
 from impasto.media.inspect import inspect
 from impasto.models import family
 from impasto.training import checkpoint
 from impasto.training.contract import Config
-from impasto.weights import ASSETS
 
 Impasto = Callable[..., Any]  # the fixture in conftest.py
 
@@ -319,12 +319,12 @@ def test_classify_says_of_each_test_picture_what_evaluate_counts(
     name = f"folder:kinds{options}"
     settings = {"size": 18, "channels": channels, "classes": 2, "network": "classic"}
     bundle(runs / "light", "cnn", data=name, names=("bright", "dark"), **settings)
-    from impasto import models
     from impasto.data import load
     from impasto.evaluation import classification
+    from impasto.models import library
 
     test = load(name, "test", size=18)
-    probabilities, true = classification.predictions(models.load("light"), test)
+    probabilities, true = classification.predictions(library.load("light"), test)
     files = {file.name: file for file in (runs / "kinds").rglob("*.*")}
     shown = [file for file in sorted(files.values()) if file.relative_to(runs / "kinds") in parts(runs / "kinds")]
     code, out, _ = impasto("classify", "--model", "light", *shown, "--json")

@@ -54,7 +54,7 @@ def no_work(monkeypatch: pytest.MonkeyPatch, folder: Path) -> Path:
     def fail(*_: Any, **__: Any) -> None:
         raise AssertionError("work was done first")
 
-    for name in ("models", "perception.registry", "data", "style.draft"):
+    for name in ("models.library", "perception.registry", "data", "style.draft"):
         monkeypatch.setattr(f"impasto.{name}.load", fail)
     (folder / "taken").write_text("a file")
     (folder / "frames").mkdir()

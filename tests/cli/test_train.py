@@ -19,6 +19,7 @@ from safetensors import safe_open
 from safetensors.torch import load_file
 
 from impasto import models
+from impasto.models import library
 from impasto.training import checkpoint, trainer
 
 Impasto = Callable[..., Any]  # the fixture in conftest.py
@@ -48,13 +49,13 @@ def test_training_fills_a_run_folder_and_says_where(impasto: Impasto, tiny: Modu
     assert {path.name for path in run.iterdir()} == names
     config = json.loads((run / "config.json").read_text())
     assert (config["preset"], config["training"]["seed"], config["training"]["steps"]) == ("plain", 3, 10)
-    assert models.load(run).config.classes == 2
+    assert library.load(run).config.classes == 2
 
 
 def test_the_seed_decides_the_weights(impasto: Impasto, tiny: ModuleType) -> None:
     for run, seed in (("a", "1"), ("b", "1"), ("c", "2")):
         assert impasto("train", "tiny", "--data", "noise", *SHORT, "--seed", seed, "-o", run).code == 0
-    a, b, c = (models.sha256_of(run) for run in "abc")
+    a, b, c = (library.sha256_of(run) for run in "abc")
     assert a == b != c
 
 
@@ -94,7 +95,7 @@ def test_a_signal_saves_and_says_what_to_paste_to_go_on(
     assert shlex.split(again) == ["impasto", "train", "tiny", *at, "--resume"]
     assert impasto(*shlex.split(again)[1:]) == (0, f"{run}\n", "")  # the limit is remembered
     assert impasto("train", "tiny", "--data", "noise", *SHORT, "--steps", "12", "-o", "whole").code == 0
-    assert models.sha256_of(run) == models.sha256_of("whole")
+    assert library.sha256_of(run) == library.sha256_of("whole")
     code, _, err = impasto("train", "tiny", *at, "--resume")
     assert (code, err) == (0, f"{run} is at its end already (--steps 12); to go on, give it more\n")
     assert impasto("train", "tiny", *at, "--resume", "--steps", "15").code == 0
@@ -182,7 +183,7 @@ def test_exported_weights_say_what_they_are(impasto: Impasto, run: str) -> None:
         assert json.loads(file.metadata()["config"])["family"] == "tiny"
         weight = file.get_tensor("first.weight")
     assert weight.dtype == torch.float16
-    torch.testing.assert_close(weight.float(), models.load(run).first.weight.detach(), rtol=1e-3, atol=1e-4)
+    torch.testing.assert_close(weight.float(), library.load(run).first.weight.detach(), rtol=1e-3, atol=1e-4)
 
 
 def test_an_exported_network_computes_the_same(impasto: Impasto, run: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -198,7 +199,7 @@ def test_an_exported_network_computes_the_same(impasto: Impasto, run: str, monke
     session = runtime.InferenceSession("tiny.onnx")
     pictures = torch.rand(5, 1, 6, 6)  # another number than the example's
     [restored] = session.run(["restored"], {"pictures": pictures.numpy()})
-    np.testing.assert_allclose(restored, models.load(run)(pictures).detach().numpy(), atol=1e-5)
+    np.testing.assert_allclose(restored, library.load(run)(pictures).detach().numpy(), atol=1e-5)
 
 
 def test_onnx_without_its_packages_is_one_line(impasto: Impasto, run: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -302,7 +303,7 @@ def test_the_size_of_the_pictures_can_be_said(
         "batch=2",
     )
     assert impasto(*words, "-o", "run") == (0, "run\n", "")
-    assert models.load("run").config.size == 8
+    assert library.load("run").config.size == 8
 
 
 @pytest.mark.parametrize("colour", [False, True])
@@ -317,5 +318,5 @@ def test_a_bundled_model_of_digits_goes_on_with_a_folder_of_signs(
         Image.fromarray(random.integers(0, 256, (30, 30, 3) if colour else (30, 30), np.uint8)).save(file)
     words = ("train", "gan", "--data", "folder:runes", "--from", "mnist-gan", "--steps", "1", "--set", "batch=4")
     assert impasto(*words, "-o", "run").code == 0
-    made = models.load("run").config
+    made = library.load("run").config
     assert (made.channels, made.size, made.classes) == (1, 28, 10)

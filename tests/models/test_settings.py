@@ -9,11 +9,11 @@ import pytest
 import torch
 
 from impasto import configs, models
+from impasto.bundled import ASSETS
 from impasto.configs import OneOf, Within
 from impasto.data.dataset import Stored
 from impasto.errors import ModelError, SettingsError
 from impasto.models import FAMILIES, family
-from impasto.weights import ASSETS
 
 TINY: dict[str, dict[str, Any]] = {
     "cnn": {"classes": 2, "widths": (8, 8)},
@@ -157,6 +157,6 @@ def test_damaged_weights_draw_nothing(name: str) -> None:
 
 @pytest.mark.parametrize("folder", sorted((ASSETS / "models").glob("*")), ids=lambda folder: folder.name)
 def test_bundled_models_are_within_the_ranges(folder: Any) -> None:
-    config = models.load(folder).config
+    config = library.load(folder).config
     configs.check(config)
     assert dataclasses.is_dataclass(config)

@@ -10,9 +10,9 @@ import skimage.data
 import torch
 from torch import Tensor
 
+from impasto.bundled import ASSETS
 from impasto.media.picture import Picture, fit, read
 from impasto.perception.vgg19 import BLOCKS
-from impasto.weights import ASSETS
 
 
 @pytest.fixture

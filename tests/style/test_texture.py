@@ -10,6 +10,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from impasto.bundled import ASSETS
 from impasto.errors import SettingsError
 from impasto.media.picture import Picture
 from impasto.perception import registry
@@ -17,7 +18,6 @@ from impasto.style import losses, sample
 from impasto.style.objective import Eye, Goal, Region
 from impasto.style.settings import Settings
 from impasto.style.texture import GRID, Job, noise, periodic, scales, synthesising
-from impasto.weights import ASSETS
 
 LAYERS = {"block1_conv1": 1.0, "block2_conv1": 1.0, "block3_conv1": 1.0}
 BOTH, NEITHER = (True, True), (False, False)

@@ -15,6 +15,7 @@ from safetensors.torch import load_file, save_file
 
 from impasto import models
 from impasto.errors import ModelError, SettingsError
+from impasto.models import library
 from impasto.training import checkpoint
 from impasto.training.trainer import train
 
@@ -29,7 +30,7 @@ def run(family: ModuleType, tmp_path: Path) -> Path:
 
 
 def test_a_model_is_what_its_folder_says(run: Path, family: ModuleType) -> None:
-    model = models.load(run)
+    model = library.load(run)
     assert isinstance(model, family.Tiny) and not model.training
     assert model.config == family.TinyConfig(size=6)
     for name, weight in load_file(run / "model.safetensors").items():
@@ -39,7 +40,7 @@ def test_a_model_is_what_its_folder_says(run: Path, family: ModuleType) -> None:
 def test_half_precision_is_read_as_float32(run: Path) -> None:
     weights = load_file(run / "model.safetensors")
     save_file({k: v.half() if v.is_floating_point() else v for k, v in weights.items()}, run / "model.safetensors")
-    model = models.load(run)
+    model = library.load(run)
     assert model.first.weight.dtype == torch.float32
     torch.testing.assert_close(model.first.weight.detach(), weights["first.weight"], rtol=1e-3, atol=1e-4)
 
@@ -47,11 +48,11 @@ def test_half_precision_is_read_as_float32(run: Path) -> None:
 def test_a_bundled_model_goes_by_its_name(run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "models").mkdir()
     run.rename(tmp_path / "models" / "mnist-tiny")
-    monkeypatch.setattr("impasto.models.ASSETS", tmp_path)
-    models.load("mnist-tiny")
-    assert len(models.sha256_of("mnist-tiny")) == 64
+    monkeypatch.setattr("impasto.bundled.ASSETS", tmp_path)
+    library.load("mnist-tiny")
+    assert len(library.sha256_of("mnist-tiny")) == 64
     with pytest.raises(ModelError, match="those are mnist-tiny"):
-        models.load("mnist-tinny")
+        library.load("mnist-tinny")
 
 
 def described(**changes: Any) -> Callable[[Path], None]:
@@ -108,7 +109,7 @@ HOSTILE: dict[str, Callable[[Path], None]] = {
 def test_a_damaged_or_hostile_model_is_one_line(run: Path, change: Callable[[Path], None]) -> None:
     change(run)
     with pytest.raises(ModelError) as caught:
-        models.load(run)
+        library.load(run)
     assert len(str(caught.value)) < 400
 
 

@@ -118,9 +118,9 @@ def test_reports_and_validation_do_not_touch_the_training(family: ModuleType, tm
 
 def test_validation_is_the_loss_of_the_averaged_weights(family: ModuleType, tmp_path: Path) -> None:
     trained(family, tmp_path / "run")
-    from impasto import models
+    from impasto.models import library
 
-    model = models.load(tmp_path / "run")
+    model = library.load(tmp_path / "run")
     held_out = family.pictures(9).batch(torch.arange(9))
     error = (model(held_out.images) - held_out.images).square().mean()
     assert lines(tmp_path / "run")[-1]["validation"]["loss"] == pytest.approx(error.item(), rel=1e-5)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from impasto import options
+from impasto.bundled import STYLES
 from impasto.cli import places, terminal
 from impasto.cli.options import (
     EVERYDAY,
@@ -29,7 +30,6 @@ from impasto.cli.options import (
 from impasto.cli.terminal import Stopped
 from impasto.errors import SettingsError, one_line, warn
 from impasto.options import option
-from impasto.style.bundled import BUNDLED
 from impasto.style.settings import Settings
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ def batch(
         typer.Argument(
             metavar="STYLES",
             help="How: a folder, a pattern in quotes, or names with commas.",
-            autocompletion=lambda: [*BUNDLED],
+            autocompletion=lambda: [*STYLES],
         ),
     ] = None,
     quality: Quality = None,
@@ -114,7 +114,7 @@ def batch(
     if contents.lower().endswith(".csv"):
         if styles is not None:
             raise SettingsError("a CSV file names the styles itself: leave out STYLES")
-        tasks = read_csv(Path(contents), output, chosen, suffix, BUNDLED)
+        tasks = read_csv(Path(contents), output, chosen, suffix, STYLES)
     else:
         if styles is None:
             raise SettingsError("name the styles, too: impasto batch CONTENTS STYLES -o OUT")
@@ -163,7 +163,7 @@ def _manners(name: str, output: Path) -> list[Path]:
     """The style pictures that a bundled name, a folder, a pattern or a file means."""
     from impasto.batch.tasks import STYLE_TYPES, pictures
 
-    return [BUNDLED[name]] if name in BUNDLED else pictures(name, STYLE_TYPES, output)
+    return [STYLES[name]] if name in STYLES else pictures(name, STYLE_TYPES, output)
 
 
 def _engine(name: str, address: str | None, processes: int | None, device: str) -> "Engine":

@@ -2,17 +2,11 @@
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated
 
 import typer
 
-from impasto.cli.models import names
-from impasto.errors import ModelError, one_line
-
-if TYPE_CHECKING:
-    from impasto.training.contract import Model
-
-TOP = 5  # classes shown
+from impasto import bundled
 
 
 def classify(
@@ -25,7 +19,7 @@ def classify(
         typer.Option(
             help="A classifier: a run folder, or a name from `impasto models list`.",
             metavar="MODEL",
-            autocompletion=names,
+            autocompletion=bundled.model_names,
         ),
     ] = "cifar10-cnn",
     device: Annotated[str, typer.Option(help="cpu, cuda, mps, or auto.", metavar="NAME")] = "auto",
@@ -37,34 +31,12 @@ def classify(
 
     impasto classify photo.jpg
     """
-    from impasto import models
+    from impasto.models import library
 
-    network = models.load(model, device)
+    classifier = library.trained(model, device)
     for image in images:
-        classes = best_classes(network, model, image)
+        classes = classifier.classify(image)
         if as_json:
             print(json.dumps({"image": str(image), "model": model, "classes": classes}))
         else:
             print(f"{image}: {', '.join('{class} {confidence:.1%}'.format(**found) for found in classes)}")
-
-
-def best_classes(network: "Model", model: str, image: Path) -> list[dict[str, Any]]:
-    """The likeliest classes of a picture and their confidence, by the `network` of the run or name `model`.
-
-    Raises:
-        ModelError, PictureError: not a classifier, not a picture.
-    """
-    import torch
-
-    from impasto.cli.sample import class_names, view_of
-    from impasto.models.cnn import CNN
-
-    if not isinstance(network, CNN):
-        raise ModelError(f"{model} does not tell classes apart; take a model of the family cnn")
-    names = class_names(model, network) or range(network.config.classes)
-    with torch.no_grad():
-        best = network.probabilities(view_of(model).seen(image).to(network.device))[0].topk(min(TOP, len(names)))
-    return [
-        {"class": one_line(names[index]), "confidence": round(confidence, 4)}
-        for confidence, index in zip(best.values.tolist(), best.indices.tolist(), strict=True)
-    ]

@@ -5,9 +5,9 @@ from typing import Annotated
 
 import typer
 
+from impasto.bundled import STYLES, style_picture
 from impasto.cli import places
 from impasto.errors import PictureError
-from impasto.style.bundled import BUNDLED, style_picture
 
 # What scikit-image carries inside its wheel; its other pictures would be downloaded.
 PHOTOS = {"astronaut": "astronaut.png", "chelsea": "chelsea.png", "coffee": "coffee.png", "rocket": "rocket.jpg"}
@@ -21,7 +21,7 @@ def demo(
         str, typer.Option(metavar="NAME", help=f"One of {', '.join(PHOTOS)}.", autocompletion=lambda: [*PHOTOS])
     ] = "rocket",
     style: Annotated[
-        str, typer.Option(metavar="STYLE", help=f"One of {', '.join(BUNDLED)}.", autocompletion=lambda: [*BUNDLED])
+        str, typer.Option(metavar="STYLE", help=f"One of {', '.join(STYLES)}.", autocompletion=lambda: [*STYLES])
     ] = "swirl",
     size: Annotated[int, typer.Option(metavar="PX", help="Long side in pixels.")] = 640,
 ) -> None:

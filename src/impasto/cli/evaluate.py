@@ -6,16 +6,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from impasto import bundled
 from impasto.cli import places
-from impasto.cli.models import names
-from impasto.cli.sample import Seed, Which
+from impasto.cli.sample import Seed, Which, sampler_options
 from impasto.cli.terminal import bar
 from impasto.data import NAMES
 from impasto.errors import ModelError, SettingsError
 
 if TYPE_CHECKING:
-    from impasto.data.dataset import Dataset
-    from impasto.training.contract import Model
+    from impasto.models.library import Trained
 
 DataName = Annotated[
     str | None,
@@ -34,7 +33,7 @@ Judge = Annotated[
     typer.Option(
         help="The classifier whose features measure distances (default DATA-cnn).",
         metavar="MODEL",
-        autocompletion=names,
+        autocompletion=bundled.model_names,
     ),
 ]
 Number = Annotated[int, typer.Option("-n", help="Samples to judge.", min=100, max=10**9, metavar="N")]
@@ -77,8 +76,20 @@ def evaluate(
 
     impasto evaluate runs/vae-mnist -o figures.json
     """
+    from impasto.models.library import trained
+
     figures = measured(
-        model, data, n, held_out, classifier, seed, options, data_dir, device, pictures, shown=not as_json
+        trained(model, device),
+        data,
+        n,
+        held_out,
+        classifier,
+        seed,
+        options,
+        data_dir,
+        device,
+        pictures,
+        shown=not as_json,
     )
     if output is not None:
         from impasto.files import replacing
@@ -95,7 +106,9 @@ def compare(
     models: Annotated[
         list[str],
         typer.Argument(
-            metavar="MODEL...", help="Run folders, or names from `impasto models list`.", autocompletion=names
+            metavar="MODEL...",
+            help="Run folders, or names from `impasto models list`.",
+            autocompletion=bundled.model_names,
         ),
     ],
     output: Annotated[
@@ -114,30 +127,18 @@ def compare(
 
     impasto compare mnist-gan mnist-vae -o rows.png -n 1000
     """
-    import torch
+    from impasto.models.drawing import comparison
+    from impasto.models.library import trained
 
-    from impasto import models as families
-    from impasto import provenance
-    from impasto.device import seeded
-    from impasto.media.grids import grid
-    from impasto.media.picture import Picture
-
-    if data is None and len(trained_on := {test_set(name) for name in models}) > 1:
+    loaded = [trained(name, device) for name in models]
+    if data is None and len(trained_on := {model.learned_from for model in loaded}) > 1:
         raise SettingsError(f"these were trained on {', '.join(sorted(trained_on))}; name one test set with --data")
-    table, rows = [], []
-    weights: dict[str, str] = {}
-    for name in models:
-        table.append(
-            measured(name, data, n, held_out, classifier, seed, None, data_dir, device, None, shown=not as_json)
-        )
-        drawer = families.load(name, device)
-        if table[-1].get("samples"):
-            labels = torch.arange(10) % drawer.config.classes if drawer.config.classes else None
-            rows.append(drawer.sample(10, labels=labels, generator=seeded(seed)).cpu())
-            weights[name] = families.sha256_of(name)
-    if rows:
-        recipe = provenance.drawn_recipe("compare", {"models": list(weights), "seed": seed}, weights)
-        Picture(grid(torch.cat(rows), 10), recipe=recipe).save(output)
+    table = [
+        measured(model, data, n, held_out, classifier, seed, None, data_dir, device, None, shown=not as_json)
+        for model in loaded
+    ]
+    if drawing := [model for model, figures in zip(loaded, table, strict=True) if figures.get("samples")]:
+        comparison(drawing, seed=seed).save(output)
     if as_json:
         print(json.dumps(table))
     else:
@@ -145,7 +146,7 @@ def compare(
 
 
 def measured(
-    name: str,
+    model: "Trained",
     data: str | None,
     n: int,
     held_out: int | None,
@@ -158,26 +159,18 @@ def measured(
     shown: bool,
 ) -> dict[str, Any]:
     """The figures of one model."""
-    from dataclasses import asdict
-
-    import impasto.data
-    from impasto import models
-    from impasto.cli.sample import class_names, sampler_options, view_of
     from impasto.errors import warn
     from impasto.evaluation import classification
     from impasto.evaluation.evaluate import evaluating
     from impasto.files import replacing
     from impasto.models.cnn import CNN
+    from impasto.models.library import trained
 
-    model = models.load(name, device)
-    data = data or test_set(name)
-    known = class_names(name, model)
-    view: Any = asdict(view_of(name)) | {"class_names": known or None, "data_dir": data_dir}
-    test = impasto.data.load(data, "test", **view)
-    check_classes(name, model, test)
-    base: dict[str, Any] = {"model": name, "data": data, "sha256": models.sha256_of(name), "seed": seed}
-    if isinstance(model, CNN):
-        probabilities, labels = classification.predictions(model, test)
+    data = data or model.learned_from
+    test = model.load_data(data, "test", data_dir)
+    base: dict[str, Any] = {"model": model.name, "data": data, "sha256": model.sha256, "seed": seed}
+    if isinstance(model.model, CNN):
+        probabilities, labels = classification.predictions(model.model, test)
         counts = classification.confusion(probabilities, labels)
         if pictures is not None:
             pictures.mkdir(parents=True, exist_ok=True)
@@ -187,58 +180,30 @@ def measured(
                 classification.draw_mistakes(test, probabilities, labels, part)
         return base | {"accuracy": (counts.trace() / counts.sum()).item()}
     if pictures is not None:
-        raise ModelError(f"{name} is no classifier; leave out --pictures")
+        raise ModelError(f"{model.name} is no classifier; leave out --pictures")
     judge_name = classifier or f"{data}-cnn"
-    if classifier is None and judge_name not in names():
+    if classifier is None and judge_name not in bundled.models():
         raise ModelError(f"no classifier of {data} is bundled; train one (impasto train cnn), and name it --classifier")
-    judge = models.load(judge_name, device)
-    if not isinstance(judge, CNN) or (judge.config.size, judge.config.channels) != (test.size, test.channels):
+    judge = trained(judge_name, device)
+    its = judge.model.config
+    if not isinstance(judge.model, CNN) or (its.size, its.channels) != (test.size, test.channels):
         raise ModelError(f"{judge_name} is no classifier of such pictures; name one with --classifier")
-    its_classes = class_names(judge_name, judge)
+    its_classes = judge.class_names
     if its_classes and test.class_names and set(its_classes) != set(test.class_names):
         warn(f"{judge_name} judges pictures of other classes than it knows: {', '.join(its_classes)}")
-    train = impasto.data.load(data, "train", **view)
+    train = model.load_data(data, "train", data_dir)
     figures: dict[str, Any] = {}
-    read = sampler_options(model, options or [])
+    read = sampler_options(model, options)
     with bar(shown) as progress:
         for step in evaluating(
-            model, test, classifier=judge, train=train, n=n, held_out=held_out, seed=seed, options=read
+            model.model, test, classifier=judge.model, train=train, n=n, held_out=held_out, seed=seed, options=read
         ):
             progress(step.what, step.done, step.total)
             figures = step.figures
-    if model.config.classes and its_classes != known:  # a class by its number is another
+    if model.model.config.classes and its_classes != model.class_names:  # a class by its number is another
         figures["samples"]["accuracy"] = None
-    figures["samples"]["judge"] = f"{judge_name}, SHA-256 {models.sha256_of(judge_name)[:12]}"
+    figures["samples"]["judge"] = f"{judge_name}, SHA-256 {judge.sha256[:12]}"
     return base | {"options": read} | figures
-
-
-def test_set(name: str) -> str:
-    """The data that a run learned from.
-
-    Raises:
-        ModelError: it does not say.
-    """
-    from impasto import models
-    from impasto.training import checkpoint
-
-    data = checkpoint.read_config(models.find(name)).get("data")
-    if not isinstance(data, dict) or not isinstance(data.get("name"), str):
-        raise ModelError(f"{name} does not say what it was trained on; name a test set with --data")
-    return str(data["name"])
-
-
-def check_classes(name: str, model: "Model", data: "Dataset") -> None:
-    """Refuse data whose classes are not those that the model was trained with, if it was.
-
-    Raises:
-        ModelError: none, others, or as many under other names.
-    """
-    from impasto.cli.sample import class_names
-
-    wanted = class_names(name, model)
-    if model.config.classes and (len(data.class_names) != model.config.classes or wanted not in ((), data.class_names)):
-        knows, has = (", ".join(some) or "none" for some in (wanted, data.class_names))
-        raise ModelError(f"{name} knows {model.config.classes} classes ({knows}), {data.name} has others: {has}")
 
 
 def show(table: list[dict[str, Any]]) -> None:

@@ -35,11 +35,11 @@ def export(
     if half and safetensors is None:
         raise SettingsError("--half is for --safetensors; ONNX files are float32")
 
-    from impasto import models
+    from impasto.models import library
     from impasto.training import checkpoint, export
 
     if safetensors is not None:
-        export.weights(*checkpoint.load(models.find(model)), safetensors, half=half)
+        export.weights(*checkpoint.load(library.find(model)), safetensors, half=half)
     elif onnx is not None:
-        export.network(models.load(model), onnx)
+        export.network(library.load(model), onnx)
     print(safetensors or onnx)

@@ -22,17 +22,7 @@ def interpolate(
 
     impasto interpolate mnist-vae -o rows.png
     """
-    from impasto import models, provenance
-    from impasto.cli.sample import parse_labels
-    from impasto.device import seeded
-    from impasto.evaluation.latent import interpolations
-    from impasto.media.grids import grid
-    from impasto.media.picture import Picture
+    from impasto.models.drawing import interpolation
 
-    decoder = models.load(model, device)
-    wanted = parse_labels(labels, decoder, model) if labels else None
-    pictures = interpolations(decoder, rows, columns, wanted, seeded(seed))
-    settings = {"model": model, "rows": rows, "columns": columns, "labels": labels, "seed": seed}
-    recipe = provenance.drawn_recipe("interpolate", settings, {model: models.sha256_of(model)})
-    Picture(grid(pictures.cpu(), columns), recipe=recipe).save(output)
+    interpolation(model, rows, columns, labels=labels, seed=seed, device=device).save(output)
     print(output)

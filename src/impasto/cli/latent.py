@@ -1,12 +1,12 @@
 """`impasto latent`: a model's two latents as a map of pictures, and where test pictures lie on it."""
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from impasto.cli import places
-from impasto.cli.sample import Labels, Which, parse_labels
+from impasto.cli.sample import Labels, Which
 from impasto.errors import SettingsError
 
 
@@ -30,32 +30,20 @@ def latent(
 
     impasto latent mnist-vae2d -o map.png --data mnist
     """
-    from dataclasses import asdict
-
-    import impasto.data
-    from impasto import models, provenance
-    from impasto.cli.evaluate import check_classes
-    from impasto.cli.sample import class_names, view_of
-    from impasto.evaluation.latent import SIDE, encoded, latent_map, scatter
     from impasto.files import replacing
-    from impasto.media.grids import grid
-    from impasto.media.picture import Picture
+    from impasto.models import latent, library
+    from impasto.models.drawing import latent_plane
 
-    decoder = models.load(model, device)
-    wanted = parse_labels(labels, decoder, model) if labels else None
-    if wanted is not None and len(wanted) > 1:
-        raise SettingsError(f"a map is of one class: --labels {labels} has {len(wanted)}")
-    test = None
-    if data is not None:
-        view: Any = asdict(view_of(model)) | {"class_names": class_names(model, decoder) or None}
-        test = impasto.data.load(data, "test", **view, data_dir=data_dir)
-        check_classes(model, decoder, test)
-    pictures = latent_map(decoder, labels=wanted)
-    recipe = provenance.drawn_recipe("latent", {"model": model, "labels": labels}, {model: models.sha256_of(model)})
-    Picture(grid(pictures.cpu(), SIDE), recipe=recipe).save(output)
+    decoder = library.trained(model, device)
+    if labels is not None and (count := len(decoder.labels(labels))) > 1:
+        raise SettingsError(f"a map is of one class: --labels {labels} has {count}")
+    test = None if data is None else decoder.load_data(data, "test", data_dir)
+    plane = latent_plane(decoder, labels=labels)
+    plane.save(output)
     print(output)
     if test is not None:
         plot = output.with_name(f"{output.stem}-points.png")
+        recipe = {**(plane.recipe or {}), "data": data}
         with replacing(plot) as part:
-            scatter(*encoded(decoder, test, points), test.class_names, part, recipe | {"data": data})
+            latent.scatter(*latent.encoded(decoder.model, test, points), test.class_names, part, recipe)
         print(plot)

@@ -5,14 +5,9 @@ from typing import Any
 
 import typer
 
-from impasto.weights import ASSETS
+from impasto import bundled
 
 app = typer.Typer(help="List the trained models that come with Impasto.")
-
-
-def names() -> list[str]:
-    """The bundled models."""
-    return sorted(folder.name for folder in (ASSETS / "models").iterdir())
 
 
 @app.callback()
@@ -27,8 +22,7 @@ def list_models() -> None:
     from rich.table import Table
 
     table = Table("name", "family", "parameters", "figures", box=None)
-    for name in names():
-        folder = ASSETS / "models" / name
+    for name, folder in bundled.models().items():
         made = json.loads((folder / "config.json").read_text())
         figures = json.loads((folder / "figures.json").read_text())
         table.add_row(name, made["family"], f"{made['parameters']:,}", "; ".join(_figures(figures)))

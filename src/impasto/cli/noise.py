@@ -1,14 +1,13 @@
 """`impasto noise`: pictures on their way to noise, as a diffusion model sees them in training."""
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from impasto.cli import places
 from impasto.cli.places import Overwrite
-from impasto.cli.sample import Seed, Which, view_of
-from impasto.errors import ModelError
+from impasto.cli.sample import Seed, Which
 
 
 def noise(
@@ -26,22 +25,7 @@ def noise(
 
     impasto noise mnist-diffusion seven.png -o strip.png
     """
-    import torch
+    from impasto.models.drawing import noise_levels
 
-    from impasto import models, provenance
-    from impasto.device import seeded
-    from impasto.media.grids import grid
-    from impasto.media.picture import Picture
-
-    diffusion: Any = models.load(model, device)
-    if not hasattr(diffusion, "noising"):
-        raise ModelError(f"the family {type(diffusion).__name__} does not work with noise; take a diffusion model")
-    view = view_of(model)
-    images = torch.cat([view.seen(path) for path in pictures])
-    noisy = diffusion.noising(images.to(diffusion.device), levels, seeded(seed))
-    rows = noisy.transpose(0, 1).flatten(0, 1)  # of [levels, N, C, S, S]
-    settings = {"model": model, "levels": levels, "seed": seed}
-    recipe = provenance.drawn_recipe("noise", settings, {model: models.sha256_of(model)})
-    recipe["content"] = [provenance.source(path) for path in pictures]
-    Picture(grid(rows, levels), recipe=recipe).save(output)
+    noise_levels(model, pictures, levels, seed=seed, device=device).save(output)
     print(output)

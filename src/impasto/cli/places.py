@@ -12,7 +12,7 @@ from typing import Annotated, Any
 import typer
 
 from impasto import files
-from impasto.style.bundled import BUNDLED
+from impasto.bundled import STYLES
 
 RUN = ("config.json", "model.safetensors", "state.pt")  # what is read of a run folder
 
@@ -63,7 +63,7 @@ def _named(value: Any) -> Iterator[Path]:
         for one in value:
             yield from _named(one)
     elif isinstance(value, str):
-        yield from _named(BUNDLED.get(value, Path(value.removeprefix("folder:"))))  # as data sets are named
+        yield from _named(STYLES.get(value, Path(value.removeprefix("folder:"))))  # as data sets are named
         if "@" in value:  # a style of a clip, and the second it begins at
             yield Path(value.rpartition("@")[0])
     elif isinstance(value, Path):

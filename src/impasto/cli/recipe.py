@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any, get_args, get_origin, get_type_hints
 
 from impasto import provenance
+from impasto.bundled import STYLES
 from impasto.errors import PictureError, SettingsError
 from impasto.media.inspect import inspect
-from impasto.style.bundled import BUNDLED
 from impasto.style.settings import Settings
 
 RENAMED = {"start": "init"}  # settings and roles of version 0.2
@@ -43,7 +43,7 @@ class Recipe:
 
     def _file(self, role: str, given: Path | None) -> Path:
         name, sha256 = self.sources[role]
-        places = (self.file.with_name(name), Path(name), BUNDLED.get(Path(name).stem, Path(name)))
+        places = (self.file.with_name(name), Path(name), STYLES.get(Path(name).stem, Path(name)))
         candidates = [given] if given else [place for place in places if place.is_file()]
         for candidate in candidates:
             if provenance.sha256(candidate) == sha256:

@@ -1,15 +1,15 @@
 """`impasto sample`: pictures drawn by a trained model; `impasto inpaint`: pictures completed by one."""
 
-import re
 import time
+from collections.abc import Iterator
 from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from impasto import bundled
 from impasto.cli import places
-from impasto.cli.models import names
 from impasto.cli.places import Overwrite
 from impasto.cli.terminal import bar, settings
 from impasto.configs import arguments
@@ -17,16 +17,16 @@ from impasto.errors import OutputError, SettingsError
 from impasto.files import locked
 
 if TYPE_CHECKING:
-    from torch import Tensor
-
-    from impasto.data.square import Square
-    from impasto.training.contract import Given, Model
-
-FRAMES = 120  # of an animation, at most
+    from impasto.models.drawing import Progress
+    from impasto.models.library import Trained
 
 Which = Annotated[
     str,
-    typer.Argument(metavar="MODEL", help="A run folder, or a name from `impasto models list`.", autocompletion=names),
+    typer.Argument(
+        metavar="MODEL",
+        help="A run folder, or a name from `impasto models list`.",
+        autocompletion=bundled.model_names,
+    ),
 ]
 Labels = Annotated[
     str | None, typer.Option(help="Classes to draw: 7, or 0-9, or 3,1,4, or names: cat,dog.", metavar="L")
@@ -74,14 +74,11 @@ def sample(
 
     impasto sample mnist-diffusion -n 20 --labels 0-9 --set steps=10 -o digits.gif
     """
-    from impasto import models
-    from impasto.media.grids import columns_for
+    from impasto.models import drawing, library
 
-    drawer = models.load(model, device)
-    wanted = parse_labels(labels, drawer, model) if labels else None
-    columns = len(wanted) if wanted is not None and 1 < len(wanted) < n else columns_for(n)
-    recipe = {"model": model, "n": n, "labels": labels, "seed": seed, "film": film, **settings(options or ())}
-    draw(drawer, n, output, columns, recipe, labels=wanted, seed=seed, options=options, film=film)
+    drawer = library.trained(model, device)
+    read = sampler_options(drawer, options)
+    _show(drawing.drawing(drawer, n, labels=labels, seed=seed, film=film, **read), n, output, film)
 
 
 def inpaint(
@@ -103,56 +100,17 @@ def inpaint(
 
     impasto inpaint mnist-pixelcnn seven.png -o completed.png
     """
-    import dataclasses
+    from impasto.models import drawing, library
 
-    import torch
-
-    from impasto import models, provenance
-    from impasto.media import picture
-    from impasto.training.contract import Given
-
-    drawer = models.load(model, device)
-    view, size = view_of(model), drawer.config.size
-    images = torch.cat([view.seen(path) for path in pictures])
-    if mask is None:
-        known = torch.zeros(1, 1, size, size, dtype=torch.bool)
-        known[:, :, : size // 2] = True
-    else:
-        marked = picture.read(mask)  # as elsewhere: what is black or transparent stays
-        alpha = 1 if marked.alpha is None else marked.alpha
-        known = dataclasses.replace(view, channels=1).cut(marked.pixels * alpha) < 0.5
-    given = Given(images.repeat_interleave(n, 0), known)
-    wanted = parse_labels(labels, drawer, model).repeat_interleave(n) if labels else None
-    recipe = {"model": model, "n": n, "labels": labels, "seed": seed, **settings(options or ())}
-    sources = [provenance.source(path) for path in (*pictures, *([] if mask is None else [mask]))]
-    draw(drawer, n * len(images), output, n, recipe, labels=wanted, seed=seed, options=options, given=given, of=sources)
+    drawer = library.trained(model, device)
+    read = sampler_options(drawer, options)
+    steps = drawing.inpainting(drawer, pictures, mask, n, labels=labels, seed=seed, **read)
+    _show(steps, n * len(pictures), output)
 
 
-def draw(
-    drawer: "Model",
-    n: int,
-    output: Path,
-    columns: int,
-    recipe: dict[str, Any],
-    *,
-    labels: "Tensor | None",
-    seed: int,
-    options: list[str] | None,
-    given: "Given | None" = None,
-    film: int | None = None,
-    of: list[dict[str, str]] | None = None,
-) -> None:
-    """Draw with a bar, and write what the name of `output` asks for; with `film`, so many moments of each picture.
-
-    `of` says which pictures are completed, as `provenance.source` does.
-    """
-    import torch
-
-    from impasto import models, provenance
-    from impasto.device import seeded
+def _show(steps: "Iterator[Progress]", n: int, output: Path, film: int | None = None) -> None:
+    """Draw with a bar, and write what the name of `output` asks for."""
     from impasto.media import animation, picture
-    from impasto.media.grids import grid
-    from impasto.media.picture import Picture
 
     moving, folder = output.suffix.lower() in animation.FORMATS, output.suffix == ""
     if not (moving or folder):
@@ -161,94 +119,33 @@ def draw(
         raise SettingsError(f"--film is a picture, such as film.png, not {output}; leave out the one or the other")
     if folder and output.is_dir() and any(output.iterdir()):
         raise OutputError(f"{output} is not empty: its files would lie among the new ones; name another folder")
-    start, frames, moments, pictures = time.perf_counter(), [], [], torch.empty(0)
-    sampling = drawer.sampling(
-        n,
-        labels=labels,
-        given=given,
-        generator=seeded(seed),
-        **sampler_options(drawer, options or ()),
-    )
-    alone = locked(output) if folder else nullcontext()
-    with alone, torch.no_grad(), bar() as show:
-        for step, pictures in enumerate(sampling, 1):
-            show("drawing", step, 0)
+    start, frames = time.perf_counter(), []
+    with locked(output) if folder else nullcontext(), bar() as show:
+        for now in steps:
+            show("drawing", now.step, 0)
             if moving:
-                frames.append(grid(pictures.cpu(), columns))
-            if film:
-                moments.append(pictures.cpu())
+                frames.append(now.result().pixels)
     seconds = time.perf_counter() - start
-    weights = {recipe["model"]: models.sha256_of(recipe["model"])}
-    made = provenance.drawn_recipe("inpaint" if of else "sample", recipe, weights) | ({"content": of} if of else {})
     if moving:
-        every = -(-len(frames) // FRAMES)
-        animation.save([*frames[::every], frames[-1]], output, made)
+        animation.save(frames, output, now.recipe)
     elif folder:
         output.mkdir(parents=True, exist_ok=True)
-        for index, single in enumerate(pictures.cpu()):
-            Picture(single.expand(1, 3, -1, -1).clone(), recipe=made).save(output / f"{index:05}.png")
-    elif film:
-        chosen = torch.linspace(0, len(moments) - 1, min(film, len(moments))).round().int().tolist()
-        rows = torch.stack([moments[i] for i in chosen], 1).flatten(0, 1)
-        Picture(grid(rows, len(chosen)), recipe=made).save(output)
+        for index, single in enumerate(now.singles()):
+            single.save(output / f"{index:05}.png")
     else:
-        Picture(grid(pictures.cpu(), columns), recipe=made).save(output)
+        now.result().save(output)
     print(f"{output}: {n} pictures in {seconds:.1f} s")
 
 
-def parse_labels(text: str, drawer: "Model", model: str) -> "Tensor":
-    """Classes from "7", "0-9" or "3,1,4", or from their names, such as "cat,dog".
-
-    Where all names are numbers, numbers are names.
+def sampler_options(drawer: "Trained", given: "list[str] | None") -> dict[str, Any]:
+    """The options of this family's `sampling`, as text that it reads.
 
     Raises:
-        SettingsError: not of that form, or a class that the model does not have.
+        ModelError: the family does not draw.
+        SettingsError: an option that it does not have, text that does not read, or a value out of range.
     """
-    import torch
+    from impasto.training.contract import sampler
 
-    classes, found = drawer.config.classes, class_names(model, drawer)
-    if not classes:
-        raise SettingsError("this model was trained without classes; leave out --labels")
-    numbers = found if found and all(name.isdecimal() for name in found) else [str(i) for i in range(classes)]
-    by_name = {number: i for i, number in enumerate(numbers)} | {name: i for i, name in enumerate(found)}
-    labels: list[int] = []
-    for part in [text] if text in by_name else [part.strip() for part in text.split(",")]:
-        if part in by_name:
-            labels.append(by_name[part])
-            continue
-        if not re.fullmatch(r"\d{1,9}(-\d{1,9})?", part):
-            raise SettingsError(f"--labels takes 7, or 0-9, or 3,1,4, or names ({', '.join(found)}), not {part!r}")
-        first, *_, last = map(int, part.split("-") * 2)
-        if not (first <= last and str(first) in by_name and last - first < classes and str(last) in by_name):
-            raise SettingsError(f"--labels go from {numbers[0]} to {numbers[-1]}, not {text!r}")
-        labels += [by_name[str(number)] for number in range(first, last + 1) if str(number) in by_name]
-    return torch.tensor(labels)
-
-
-def class_names(model: str, network: "Model") -> tuple[str, ...]:
-    """The names of the classes that the `network` of the run or name `model` knows; none where it does not say."""
-    from impasto import models
-    from impasto.training import checkpoint
-
-    found = checkpoint.read_config(models.find(model)).get("class_names")
-    if not isinstance(found, list) or len(found) != network.config.classes:
-        return ()
-    return tuple(map(str, found))
-
-
-def view_of(model: str) -> "Square":
-    """How the run or bundled model of that name sees pictures."""
-    from impasto import models
-    from impasto.data.square import of_run
-    from impasto.training import checkpoint
-
-    return of_run(checkpoint.read_config(models.find(model)))
-
-
-def sampler_options(drawer: "Model", given: "list[str] | tuple[str, ...]") -> dict[str, Any]:
-    """The options of this family's `sampling`, read from text.
-
-    Raises:
-        SettingsError: an option that the family does not have, text that does not read, or a value out of range.
-    """
-    return arguments(drawer.sampling, settings(given), "setting of this sampler")
+    read = settings(given or ())
+    arguments(sampler(drawer.model).sampling, read, "setting of this sampler")
+    return read

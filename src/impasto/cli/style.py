@@ -9,6 +9,7 @@ import typer
 
 from impasto import files as disk
 from impasto import options
+from impasto.bundled import STYLES, style_picture
 from impasto.cli import places
 from impasto.cli.options import (
     EVERYDAY,
@@ -33,7 +34,6 @@ from impasto.cli.places import Overwrite
 from impasto.configs import changed
 from impasto.errors import SettingsError
 from impasto.options import option
-from impasto.style.bundled import BUNDLED, style_picture
 from impasto.style.settings import Settings
 
 
@@ -45,7 +45,7 @@ def style(
         typer.Argument(
             metavar="STYLE",
             help="The picture that shows how; several blend. A file, a saved style, or a bundled one.",
-            autocompletion=lambda: [*BUNDLED],
+            autocompletion=lambda: [*STYLES],
         ),
     ] = None,
     output: Annotated[

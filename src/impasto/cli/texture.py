@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 import typer
 
 from impasto import options
+from impasto.bundled import STYLES, style_picture
 from impasto.cli import places
 from impasto.cli.options import (
     EVERYDAY,
@@ -23,7 +24,6 @@ from impasto.cli.options import (
 )
 from impasto.cli.places import Overwrite
 from impasto.options import option
-from impasto.style.bundled import BUNDLED, style_picture
 from impasto.style.settings import Settings, TextureSettings
 
 shape = partial(setting, of=TextureSettings)
@@ -36,7 +36,7 @@ def texture(
         typer.Argument(
             metavar="SAMPLE...",
             help="Pictures of the texture; several blend. Files, or bundled styles.",
-            autocompletion=lambda: [*BUNDLED],
+            autocompletion=lambda: [*STYLES],
         ),
     ],
     output: Annotated[

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from impasto import bundled
 from impasto.cli import places, terminal
-from impasto.cli.models import names
 from impasto.data import NAMES
 from impasto.errors import SettingsError
 from impasto.files import locked
@@ -73,7 +73,7 @@ def train(
             "--from",
             metavar="RUN|NAME",
             help="Begin with the weights of this run or bundled model.",
-            autocompletion=names,
+            autocompletion=bundled.model_names,
         ),
     ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with what is in RUN.")] = False,
@@ -120,7 +120,8 @@ def train(
     from accelerate import PartialState
 
     from impasto.device import pick_device, seed_everything
-    from impasto.models import OF_THE_DATA, configure, fill, rechanged
+    from impasto.models import OF_THE_DATA, configure, rechanged
+    from impasto.models.library import fill
     from impasto.training import checkpoint
     from impasto.training.trainer import Limit, Training, train
 
@@ -216,7 +217,7 @@ def _begun(begin: str, family: str, kind: "type[Model]") -> "tuple[Config, dict[
     """The settings of the model whose weights are the first ones, and those weights."""
     from impasto.configs import changed
     from impasto.errors import ModelError
-    from impasto.models import find
+    from impasto.models.library import find
     from impasto.training import checkpoint
 
     config, weights = checkpoint.load(find(begin))

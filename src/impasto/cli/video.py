@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 import typer
 
 from impasto import files, options
+from impasto.bundled import STYLES, style_picture
 from impasto.cli import places, terminal
 from impasto.cli.options import (
     EVERYDAY,
@@ -28,7 +29,6 @@ from impasto.cli.options import (
 from impasto.cli.places import Overwrite
 from impasto.errors import SettingsError
 from impasto.options import option
-from impasto.style.bundled import BUNDLED, style_picture
 from impasto.style.settings import ClipSettings, Settings
 
 TIME = "Time"
@@ -54,7 +54,7 @@ def video(
         typer.Argument(
             metavar="STYLE",
             help="The picture that shows how; several blend, or take turns as A.jpg@0 B.jpg@5s.",
-            autocompletion=lambda: [*BUNDLED],
+            autocompletion=lambda: [*STYLES],
         ),
     ] = None,
     style: Annotated[list[str] | None, option(EVERYDAY, "The same as STYLE behind CLIP", metavar="STYLE")] = None,

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import parse_qsl
@@ -40,6 +40,16 @@ class Square:
     def seen(self, file: Path) -> Tensor:
         """The same as a network takes it: [1, channels, size, size] in [0, 1]."""
         return self.of(file)[None].float() / 255
+
+    def mask(self, file: Path) -> Tensor:
+        """[1, 1, size, size] bool: where the picture in `file` is white, squared as pictures are.
+
+        Raises:
+            PictureError: it cannot be read.
+        """
+        marked = read(file)  # as elsewhere: what is black or transparent stays
+        alpha = 1 if marked.alpha is None else marked.alpha
+        return replace(self, channels=1).cut(marked.pixels * alpha) >= 0.5
 
     def cut(self, pixels: Tensor) -> Tensor:
         """The square [1, channels, size, size] of `pixels` [1, 3, H, W], both in [0, 1]."""

@@ -4,7 +4,7 @@ import math
 import statistics
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -13,9 +13,7 @@ from impasto.data.dataset import Dataset, drawn
 from impasto.data.levels import brightness, quantise
 from impasto.device import seeded
 from impasto.errors import DataError
-
-if TYPE_CHECKING:  # models stand above this floor; here one is handed in
-    from impasto.training.contract import Model
+from impasto.training.contract import HasLikelihood, Model
 
 FIXED_SEED = 0  # of the one draw of the fixed protocol
 
@@ -35,7 +33,7 @@ class Likelihood:
 
 @torch.no_grad()
 def measuring(
-    model: "Model",
+    model: Any,
     data: Dataset,
     protocol: str,
     *,
@@ -77,16 +75,16 @@ def measuring(
         nats=(mean := statistics.fmean(nats)),
         bits_per_dim=mean / math.log(2) / dimensions,
         error=statistics.stdev(nats) / math.sqrt(len(nats)),
-        kind=model.likelihood or "",
+        kind=model.likelihood,
         protocol=protocol,
         pictures=len(chosen),
         of=len(data),
     )
 
 
-def protocols(model: "Model") -> tuple[str, ...]:
+def protocols(model: Model) -> tuple[str, ...]:
     """The protocols under which `model` is measured; none if it has no likelihood."""
-    if model.likelihood is None:
+    if not isinstance(model, HasLikelihood):
         return ()
     return ("dynamic", "fixed") if model.config.levels == 2 else ("levels",)
 

@@ -12,6 +12,7 @@ from impasto.files import locked
 from impasto.media import clip
 
 FORMATS = (".gif", ".mp4")
+MOST = 120  # frames, without those of the last one held; of more, every second, third ... is taken
 HOLD = 1.5  # seconds on the last frame, which is the result
 
 
@@ -28,8 +29,10 @@ def save(frames: Sequence[Tensor], path: Path, recipe: dict[str, Any], fps: floa
     if path.suffix.lower() not in FORMATS:
         raise ClipError(f"{path}: an animation is {' or '.join(FORMATS)}")
     clip.check_writable(path)
+    every = -(-len(frames) // MOST)
+    shown = [*frames[::every], frames[-1]]
     height, width = frames[0].shape[2:]
     info = clip.Info(width, height, Fraction(fps).limit_denominator(1000))
     with locked(path), clip.write(path, info, recipe=recipe) as out:
-        for index, frame in enumerate([*frames, *[frames[-1]] * round(HOLD * fps)]):
+        for index, frame in enumerate([*shown, *[frames[-1]] * round(HOLD * fps)]):
             out.add(frame, index / info.rate)

@@ -3,18 +3,12 @@
 import dataclasses
 from collections.abc import Mapping
 from importlib import import_module
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
-
-from torch import Tensor, nn
 
 from impasto.configs import changed, nearest
 from impasto.data.dataset import Dataset
-from impasto.device import pick_device
-from impasto.errors import ImpastoError, ModelError, SettingsError
-from impasto.provenance import sha256
+from impasto.errors import SettingsError
 from impasto.training.contract import Config, Model
-from impasto.weights import ASSETS
 
 if TYPE_CHECKING:
     from impasto.training.settings import Training
@@ -92,70 +86,3 @@ def rechanged(config: Config, training: "Training", values: Mapping[str, Any]) -
             f"this network learns from {least} pictures a step or more, not a batch of {training.batch}"
         )
     return config, training
-
-
-def load(name: str | Path, device: str = "cpu") -> Model:
-    """A trained model, ready to draw: of a run folder, or a bundled one by its name.
-
-    Args:
-        device: as `device.pick_device` takes it.
-
-    Raises:
-        SettingsError: there is no such device.
-        ModelError: there is no such model, or its files are damaged or do not belong together.
-    """
-    from impasto.training import checkpoint
-
-    place = pick_device(device)
-    folder = find(name)
-    config, weights = checkpoint.load(folder)
-    try:
-        kind = family(config["family"])
-        model = kind(changed(kind.settings(), config["config"]))
-    except ImpastoError as error:
-        raise ModelError(f"{folder / checkpoint.CONFIG}: {error}") from error
-    except Exception as error:  # the file may be anyone's, and its values anything
-        raise ModelError(f"{folder / checkpoint.CONFIG} does not describe a model: {error}") from error
-    fill(model, weights, f"{folder / checkpoint.WEIGHTS} is not of the model in {checkpoint.CONFIG}")
-    return model.to(place).eval()
-
-
-def fill(model: nn.Module, weights: Mapping[str, Tensor], complaint: str) -> None:
-    """Give `model` these `weights`.
-
-    Raises:
-        ModelError: they are of another model; the message is `complaint`, and which differ.
-    """
-    wanted, found = ({key: t.shape for key, t in some.items()} for some in (model.state_dict(), weights))
-    if other := sorted(key for key in wanted.keys() | found.keys() if wanted.get(key) != found.get(key)):
-        raise ModelError(f"{complaint}: {len(other)} of {len(wanted)} weights differ, first {other[0]}")
-    model.load_state_dict(weights)
-
-
-def find(name: str | Path) -> Path:
-    """The folder of a model: `name` itself, or the bundled one of that name.
-
-    Raises:
-        ModelError: neither.
-    """
-    if Path(name).is_dir():
-        return Path(name)
-    bundled = {folder.name: folder for folder in sorted((ASSETS / "models").glob("*")) if folder.is_dir()}
-    if str(name) not in bundled:
-        known = f"those are {', '.join(bundled)}" if bundled else "there are none"
-        raise ModelError(f"{name} is no run folder, and no bundled model; {known}")
-    return bundled[str(name)]
-
-
-def sha256_of(name: str | Path) -> str:
-    """The SHA-256 of a model's weights in hexadecimal, for the recipes of what it draws.
-
-    Raises:
-        ModelError: as `find`, or the file is missing.
-    """
-    from impasto.training import checkpoint
-
-    file = find(name) / checkpoint.WEIGHTS
-    if not file.is_file():
-        raise ModelError(f"{file} is missing")
-    return sha256(file)

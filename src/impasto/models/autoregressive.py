@@ -7,7 +7,7 @@ its levels of brightness, knowing only those before it, and the product of all o
 import copy
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 import torch
 from torch import Tensor
@@ -26,7 +26,7 @@ class Autoregressive(Model, ABC):
     Its settings have `levels`, of brightness.
     """
 
-    likelihood = "exact"
+    likelihood: ClassVar[str] = "exact"
 
     @abstractmethod
     def cached(self, n: int, labels: Tensor | None) -> Callable[[Tensor, int, int], Tensor]:

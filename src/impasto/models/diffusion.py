@@ -85,7 +85,7 @@ class Diffusion(Model):
         "v": {"objective": "v", "batch": 32, "rate": 1e-2, "optimiser": "muon"},
         "epsilon": {"objective": "epsilon", "schedule": "linear", "batch": 32, "rate": 1e-2, "optimiser": "muon"},
     }
-    likelihood = "bound"
+    likelihood: ClassVar[str] = "bound"
     config: DiffusionConfig
     kept: Tensor  # [LEVELS], alpha^2 of "v" and "epsilon"
 

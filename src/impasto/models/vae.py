@@ -71,7 +71,7 @@ class VAE(Model):
         "quality": {"layers": 4, "batch": 128, "rate": 2e-3, "clip": 200.0},  # better from the first minutes on
         "map": {"latent": 2, "batch": 128, "rate": 2e-3, "clip": 200.0},
     }
-    likelihood = "bound"
+    likelihood: ClassVar[str] = "bound"
     config: VAEConfig
     step: Tensor  # int64, training steps so far
 

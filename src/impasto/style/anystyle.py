@@ -28,7 +28,7 @@ from impasto.style.losses import wasserstein
 from impasto.style.objective import Eye, Goal, Moments, Region
 from impasto.style.statistics import measure
 from impasto.style.transport import monge
-from impasto.training.update import Update
+from impasto.training.contract import Update
 
 LAYERS = tuple(TAPS)[:3]
 STAGES = (  # what the decoder is given, at strides of 16, 8, 4 and 2 pixels

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from impasto.errors import ModelError, OutputError
 from impasto.files import check_place, remove_abandoned, replacing
+from impasto.training.contract import WritesExtraFiles
 
 CONFIG, WEIGHTS, STATE = "config.json", "model.safetensors", "state.pt"
 BEGUN = {CONFIG, "metrics.jsonl", "tensorboard"}  # what a training killed before its first checkpoint may leave
@@ -95,7 +96,7 @@ def read_config(run: Path) -> dict[str, Any]:
 def save(run: Path, average: nn.Module, state: dict[str, Any]) -> None:
     """Write weights and state, each whole or not at all.
 
-    A family with a method `extra_files(folder)` writes there what other tools read.
+    A family that `WritesExtraFiles` does so there, too.
 
     Raises:
         ModelError: the disk is full, or something else is in the way; the last checkpoint stays.
@@ -105,8 +106,8 @@ def save(run: Path, average: nn.Module, state: dict[str, Any]) -> None:
             torch.save(state, part)
         with replacing(run / WEIGHTS) as part:
             save_file(plain(average.state_dict()), part)
-        if hasattr(average, "extra_files"):
-            average.extra_files(run)  # type: ignore[operator]
+        if isinstance(average, WritesExtraFiles):
+            average.extra_files(run)
     except (OSError, RuntimeError, SafetensorError) as error:  # torch and safetensors have their own words for it
         raise ModelError(f"{run}: the checkpoint cannot be written ({error}); the last one stays") from error
 

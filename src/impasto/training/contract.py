@@ -1,10 +1,14 @@
-"""The contract between a model family and everything around it: trainer, sampler, evaluation, faces."""
+"""The contract between a model family and everything around it: trainer, sampler, evaluation, faces.
+
+`Model` is what every family is. What only some can do stands here as protocols, which are asked by `isinstance`.
+"""
 
 import dataclasses
 import functools
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Annotated, Any, ClassVar
+from pathlib import Path
+from typing import Annotated, Any, ClassVar, NamedTuple, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor, nn
@@ -12,7 +16,6 @@ from torch import Tensor, nn
 from impasto.configs import Within, arguments, check
 from impasto.data.dataset import Batch
 from impasto.errors import ModelError, SettingsError
-from impasto.training.update import Update as Update
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,6 +41,14 @@ class Config:
     def smallest_batch(self) -> int:
         """Pictures that a step of training needs at least."""
         return 1
+
+
+class Update(NamedTuple):
+    """One step for the optimiser of one group of parameters."""
+
+    group: str
+    loss: Tensor  # scalar, with its graph
+    metrics: dict[str, Tensor | float]  # to be plotted, in the field's units
 
 
 @dataclass(frozen=True)
@@ -129,7 +140,6 @@ class Model(nn.Module):
 
     settings: ClassVar[type[Config]] = Config  # this family's own Config
     presets: ClassVar[dict[str, dict[str, Any]]]  # name: values of `settings` and of the trainer's
-    likelihood: ClassVar[str | None] = None  # what `log_likelihood` is: "exact", "bound", or None: there is none
     config: Any  # an instance of `settings`
 
     def __init__(self, config: Config):
@@ -149,36 +159,16 @@ class Model(nn.Module):
         """The losses of one training step. The trainer steps a group before it asks for the next update."""
         raise ModelError(f"the family {type(self).__name__} does not learn")
 
-    def sampling(
-        self,
-        n: int,
-        *,
-        labels: Tensor | None = None,
-        given: Given | None = None,
-        generator: torch.Generator | None = None,
-        **options: Any,
-    ) -> Iterator[Tensor]:
-        """Draw `n` pictures [n, C, S, S] in [0, 1], yielding them while they take shape; the last is the result.
-
-        Families name their own options, with defaults and ranges, in place of `**options`, and are `drawing`.
-        """
-        raise ModelError(f"the family {type(self).__name__} does not draw pictures")
-
     def sample(self, n: int, **options: Any) -> Tensor:
-        """The last of `sampling`, with the same arguments."""
+        """The last of `sampling` (see `Draws`), with the same arguments.
+
+        Raises:
+            ModelError: the family does not draw pictures.
+        """
         pictures = torch.empty(0)
-        for pictures in self.sampling(n, **options):  # noqa: B007
+        for pictures in sampler(self).sampling(n, **options):  # noqa: B007
             pass
         return pictures
-
-    def log_likelihood(
-        self, images: Tensor, labels: Tensor | None = None, generator: torch.Generator | None = None
-    ) -> Tensor:
-        """Log-likelihood in nats [N], or a lower bound of it, of `images` whose pixels have the model's levels.
-
-        Families that have one are `judging`.
-        """
-        raise ModelError(f"the family {type(self).__name__} has no likelihood")
 
     @property
     def device(self) -> torch.device:
@@ -233,3 +223,110 @@ class Model(nn.Module):
         if given.known.dtype != torch.bool or not given.images.isfinite().all():
             raise SettingsError("the given images are numbers in [0, 1], and known is True or False")
         return Given(given.images.to(self.device), given.known.to(self.device))
+
+
+@runtime_checkable
+class Draws(Protocol):
+    """A family that draws pictures."""
+
+    def sampling(
+        self,
+        n: int,
+        *,
+        labels: Tensor | None = None,
+        given: Given | None = None,
+        generator: torch.Generator | None = None,
+        **options: Any,
+    ) -> Iterator[Tensor]:
+        """Draw `n` pictures [n, C, S, S] in [0, 1], yielding them while they take shape; the last is the result.
+
+        Families name their own options, with defaults and ranges, in place of `**options`, and are `drawing`.
+        """
+        ...
+
+
+def sampler(model: nn.Module) -> Draws:
+    """`model`, if it draws pictures.
+
+    Raises:
+        ModelError: it does not.
+    """
+    if not isinstance(model, Draws):
+        raise ModelError(f"the family {type(model).__name__} does not draw pictures")
+    return model
+
+
+@runtime_checkable
+class HasLikelihood(Protocol):
+    """A family that says how likely a picture is. Its `config.levels` are the levels of brightness that it knows."""
+
+    likelihood: ClassVar[str]  # what `log_likelihood` is: "exact", or "bound": a lower one
+
+    def log_likelihood(
+        self, images: Tensor, labels: Tensor | None = None, generator: torch.Generator | None = None
+    ) -> Tensor:
+        """Log-likelihood in nats [N], or a lower bound of it, of `images` whose pixels have the model's levels.
+
+        It is `judging`.
+        """
+        ...
+
+
+@runtime_checkable
+class Classifies(Protocol):
+    """A family that tells classes apart. All take `images` [N, C, S, S] in [0, 1]."""
+
+    def features(self, images: Tensor) -> Tensor:
+        """What the last layer sees, [N, D] float32."""
+        ...
+
+    def classify(self, images: Tensor) -> Tensor:
+        """Logits [N, classes]."""
+        ...
+
+    def probabilities(self, images: Tensor) -> Tensor:
+        """[N, classes]."""
+        ...
+
+
+@runtime_checkable
+class Decodes(Protocol):
+    """A family that makes pictures from latents whose prior is N(0, 1)."""
+
+    def latents(self, n: int, generator: torch.Generator | None = None) -> Tensor: ...
+
+    def decode(self, latents: Tensor, labels: Tensor | None = None) -> Tensor: ...
+
+    def classes_for(self, n: int, labels: Tensor | None, generator: torch.Generator | None = None) -> Tensor | None: ...
+
+
+@runtime_checkable
+class Encodes(Decodes, Protocol):
+    """One that finds the latents of pictures, too."""
+
+    def encode(self, images: Tensor, labels: Tensor | None = None) -> Tensor: ...
+
+
+@runtime_checkable
+class AddsNoise(Protocol):
+    """A family that learns from pictures on their way to noise."""
+
+    def noising(self, images: Tensor, levels: int = 8, generator: torch.Generator | None = None) -> Tensor:
+        """`images` [N, C, S, S] at so many levels of noise, [levels, N, C, S, S] in [0, 1]."""
+        ...
+
+
+@runtime_checkable
+class ExportsOnnx(Protocol):
+    """A family with a network for other programs."""
+
+    def onnx_module(self) -> tuple[nn.Module, tuple[Tensor, ...], list[str], list[str]]:
+        """A module, example inputs (two pictures or more: one is taken for a constant), names of inputs and outputs."""
+        ...
+
+
+@runtime_checkable
+class WritesExtraFiles(Protocol):
+    """A family that writes beside each checkpoint what other tools read."""
+
+    def extra_files(self, folder: Path) -> None: ...

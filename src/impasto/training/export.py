@@ -5,7 +5,7 @@ import logging
 import warnings
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from safetensors import SafetensorError
@@ -16,9 +16,7 @@ from impasto import provenance
 from impasto.errors import ModelError
 from impasto.files import replacing
 from impasto.training.checkpoint import plain
-
-if TYPE_CHECKING:  # models stand above this floor; here one is handed in
-    from impasto.training.contract import Model
+from impasto.training.contract import ExportsOnnx, Model
 
 
 def weights(config: dict[str, Any], weights: dict[str, Tensor], path: Path, *, half: bool = False) -> None:
@@ -40,23 +38,20 @@ def weights(config: dict[str, Any], weights: dict[str, Tensor], path: Path, *, h
         raise ModelError(f"{path} cannot be written ({error})") from error
 
 
-def network(model: "Model", path: Path) -> None:
+def network(model: Model, path: Path) -> None:
     """Write the network of `model` as ONNX; the first dimension of its inputs, the number of pictures, stays free.
-
-    A family says what that is by a method `onnx_module()`: a module, example inputs (two pictures or more, for a
-    dimension of one is taken for a constant), and the names of inputs and outputs.
 
     Raises:
         ModelError: the family has no such network, the packages are missing, or the file cannot be written.
     """
-    if not hasattr(model, "onnx_module"):
+    if not isinstance(model, ExportsOnnx):
         raise ModelError(f"the family {type(model).__name__} has no network to export as ONNX; take --safetensors")
     try:
         import onnx
         import onnxscript  # noqa: F401  # torch's exporter needs it
     except ImportError as error:
         raise ModelError("ONNX needs further packages; install them with: pip install 'impasto[onnx]'") from error
-    module, inputs, input_names, output_names = model.onnx_module()  # type: ignore[operator]
+    module, inputs, input_names, output_names = model.onnx_module()
     logging.getLogger("torch.onnx._internal.exporter._registration").setLevel("ERROR")  # it misses torchvision
     try:
         with replacing(path) as part, warnings.catch_warnings():

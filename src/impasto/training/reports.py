@@ -6,21 +6,19 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from tensorboardX.event_file_writer import EventsWriter
 from tensorboardX.proto.event_pb2 import Event, SessionLog
 from tensorboardX.summary import scalar
 
-from impasto.errors import ModelError, OutputError
+from impasto.errors import OutputError
 from impasto.files import replacing
 from impasto.media.grids import grid
 from impasto.media.picture import Picture
 from impasto.provenance import drawn_recipe
-
-if TYPE_CHECKING:  # models stand above this floor; here one is handed in
-    from impasto.training.contract import Model
+from impasto.training.contract import Draws, Model
 
 ROWS, COLUMNS = 5, 10  # of a sheet; a model with fewer classes has a column for each
 SEED = 0  # of the samples, so that sheets of different steps can be compared
@@ -60,7 +58,7 @@ class Reports:
     def _event(self, **what: Any) -> None:
         self.events.write_event(Event(wall_time=time.time(), **what))
 
-    def draw(self, model: "Model") -> None:
+    def draw(self, model: Model) -> None:
         """Draw curves.png anew, and a sheet of samples where the family draws pictures."""
         with _named(self.run / "curves.png"):
             draw_curves(self.lines, self.run / "curves.png")
@@ -69,7 +67,7 @@ class Reports:
         columns = min(model.config.classes, COLUMNS) or COLUMNS
         labels = torch.arange(ROWS * columns) % columns if model.config.classes else None
         generator, step = torch.Generator().manual_seed(SEED), self.lines[-1]["step"]
-        with suppress(ModelError):  # the word of a family that draws none
+        if isinstance(model, Draws):
             samples = model.sample(ROWS * columns, labels=labels, generator=generator)
             with _named(self.run / "samples"):
                 (self.run / "samples").mkdir(exist_ok=True)

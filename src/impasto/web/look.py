@@ -7,7 +7,7 @@ from typing import Any
 import gradio as gr
 from PIL import Image
 
-from impasto.style.bundled import BUNDLED
+from impasto.bundled import STYLES
 
 THUMBNAIL = (168, 126)  # pixels
 SANS = ["system-ui", "-apple-system", "Segoe UI", "PingFang SC", "Microsoft YaHei", "Noto Sans CJK SC", "sans-serif"]
@@ -89,14 +89,14 @@ def css() -> str:
     """The theme's finishing, and the bundled styles as pictures on their boxes."""
     return CSS + "".join(
         f'.styles label:nth-of-type({number})::before {{ background-image: url("{_thumbnail(name)}") }}\n'
-        for number, name in enumerate(BUNDLED, 1)
+        for number, name in enumerate(STYLES, 1)
     )
 
 
 def _thumbnail(name: str) -> str:
     """In the page itself, so that nothing of the installation is served."""
     data = io.BytesIO()
-    with Image.open(BUNDLED[name]) as whole:
+    with Image.open(STYLES[name]) as whole:
         whole.resize(THUMBNAIL, Image.Resampling.LANCZOS).save(data, "JPEG", quality=80)
     return f"data:image/jpeg;base64,{base64.b64encode(data.getvalue()).decode()}"
 

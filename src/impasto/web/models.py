@@ -7,28 +7,21 @@ from pathlib import Path
 from typing import Any
 
 import gradio as gr
-import torch
 from PIL import Image, ImageOps
 from torch import Tensor
 
-from impasto import models, provenance
-from impasto.cli.classify import TOP, best_classes
-from impasto.cli.models import names
-from impasto.cli.sample import FRAMES, parse_labels, view_of
-from impasto.device import seeded
-from impasto.evaluation.latent import SIDE, interpolations, latent_map, latents_at
+from impasto import bundled
 from impasto.media import animation
-from impasto.media.grids import columns_for, grid
-from impasto.media.picture import Picture
-from impasto.training.contract import Given, Model
+from impasto.models import drawing, library
+from impasto.models.latent import latents_at
+from impasto.models.library import TOP
 from impasto.web import work
 from impasto.web.limits import Limits
 from impasto.web.style import drawn_on
 from impasto.web.text import t
 from impasto.web.work import PRIVATE, QUEUE
-from impasto.weights import ASSETS
 
-FAMILY = {name: json.loads((ASSETS / "models" / name / "config.json").read_text())["family"] for name in names()}
+FAMILY = {name: json.loads((folder / "config.json").read_text())["family"] for name, folder in bundled.models().items()}
 DRAWING = [name for name, family in FAMILY.items() if family != "cnn"]
 DECODING = [name for name in DRAWING if FAMILY[name] in ("gan", "vae", "diffusion")]
 COMPLETING = [name for name in DRAWING if FAMILY[name] != "gan"]
@@ -40,7 +33,7 @@ CANVAS = 280  # pixels of the side of the sheet to draw a digit on
 
 def tab(limits: Limits) -> None:
     """Build the tab, inside of a `gr.Blocks`."""
-    load = functools.cache(functools.partial(models.load, device=limits.device))
+    load = functools.cache(functools.partial(library.trained, device=limits.device))
     with gr.Tabs():
         with gr.Tab(t("tab sample")):
             _sample(load)
@@ -75,28 +68,26 @@ def _sample(load: Any) -> None:
         yield {view: work.line(request, "starting"), drawn: None, film: None}
         with work.one_line():
             drawer = work.computed(load, model)
-            wanted = parse_labels(labels, drawer, model) if labels else None
-            recipe = {"model": model, "n": int(n), "labels": labels or None, "seed": int(seed or 0), "film": None}
             sheets: list[Tensor] = []
-            for sheet, shown in work.watched(_drawing(drawer, int(n), wanted, int(seed or 0)), _sketch, request):
-                sheets.append(sheet)
+            steps = drawing.drawing(drawer, int(n), labels=labels or None, seed=int(seed or 0))
+            for step, shown in work.watched(steps, _sketch, request):
+                sheets.append(step.result().pixels)
                 if shown:
                     yield {view: shown}
             folder = work.new_folder(request)
-            made = provenance.drawn_recipe("sample", recipe, {model: models.sha256_of(model)})
-            Picture(sheets[-1], recipe=made).save(folder / f"{model}.png")
+            step.result().save(folder / f"{model}.png")
             if len(sheets) > 1:
-                animation.save([*sheets[:: -(-len(sheets) // FRAMES)], sheets[-1]], folder / f"{model}.mp4", made)
+                animation.save(sheets, folder / f"{model}.mp4", step.recipe)
         yield {
             view: None,
             drawn: str(folder / f"{model}.png"),
             film: str(folder / f"{model}.mp4") if len(sheets) > 1 else None,
         }
 
-    drawing = go.click(
+    drawn_anew = go.click(
         sample, [model, n, labels, seed], [drawn, film, view], api_name="sample", show_progress_on=view, **QUEUE
     )
-    stop.click(work.cancelled, None, view, cancels=[drawing], **PRIVATE)
+    stop.click(work.cancelled, None, view, cancels=[drawn_anew], **PRIVATE)
     model.change(_card, model, card, show_progress="hidden", **PRIVATE)
 
 
@@ -112,12 +103,12 @@ def _latent(load: Any, plane: gr.Tab) -> None:
 
     def draw_plane() -> Image.Image:
         with work.one_line():
-            return work.image(work.computed(lambda: grid(latent_map(load(PLANE)), SIDE)))
+            return work.image(work.computed(lambda: drawing.latent_plane(load(PLANE)).pixels))
 
     def latent(right: float, up: float) -> Image.Image:
         """Draw the picture at a place of the plane of mnist-vae2d: shares of its width and height, from 0 to 1."""
         with work.one_line():
-            return _enlarged(work.computed(lambda: load(PLANE).decode(latents_at(right, up).to(load(PLANE).device))))
+            return _enlarged(work.computed(lambda: load(PLANE).model.decode(latents_at(right, up))))
 
     def clicked(chart: Image.Image, at: gr.SelectData) -> tuple[float, float]:
         x, y = at.index
@@ -147,7 +138,7 @@ def _classify(load: Any) -> None:
         if picture is None:
             return None
         with work.one_line():
-            found = work.computed(lambda: best_classes(load(model), model, Path(picture)))
+            found = work.computed(lambda: load(model).classify(Path(picture)))
         return {one["class"]: one["confidence"] for one in found}
 
     def name_digit(sheet: dict[str, Any] | None, request: gr.Request) -> dict[str, float] | None:
@@ -178,15 +169,13 @@ def _interpolate(load: Any) -> None:
     def interpolate(model: str, rows: float, columns: float, labels: str, seed: float, request: gr.Request) -> str:
         """Draw how one picture turns into another, a row for each two. Returns the sheet."""
         with work.one_line():
-            decoder = work.computed(load, model)
-            wanted = parse_labels(labels, decoder, model) if labels else None
-            generator = seeded(int(seed or 0))
-            pictures = work.computed(interpolations, decoder, int(rows), int(columns), wanted, generator)
-            settings = {"model": model, "rows": int(rows), "columns": int(columns), "labels": labels or None,
-                        "seed": int(seed or 0)}  # fmt: skip
-            recipe = provenance.drawn_recipe("interpolate", settings, {model: models.sha256_of(model)})
+            sheet = work.computed(
+                lambda: drawing.interpolation(
+                    load(model), int(rows), int(columns), labels=labels or None, seed=int(seed or 0)
+                )
+            )
             file = work.new_folder(request) / f"{model}-interpolated.png"
-            Picture(grid(pictures.cpu(), int(columns)), recipe=recipe).save(file)
+            sheet.save(file)
         return str(file)
 
     go.click(interpolate, [model, rows, columns, labels, seed], drawn, api_name="interpolate", **QUEUE)
@@ -196,7 +185,7 @@ def _inpaint(load: Any) -> None:
     with gr.Row(equal_height=False):
         with gr.Column(scale=4, min_width=300):
             sheet = _sheet(t("draw a part"), "part")
-            part = work.choice("part", "part", ("lower", "upper", "right", "left"), "lower")
+            part = work.choice("part", "part", drawing.HALVES, "lower")
             model = gr.Dropdown(COMPLETING, value="mnist-pixelcnn", label=t("model"))
             n = gr.Slider(1, 25, 9, step=1, label=t("how many"))
             seed = work.seed()
@@ -212,20 +201,13 @@ def _inpaint(load: Any) -> None:
         yield {view: work.line(request, "starting"), drawn: None}
         with work.one_line():
             drawer = work.computed(load, model)
-            folder, size = work.new_folder(request), drawer.config.size
+            folder = work.new_folder(request)
             ink.save(folder / "drawn.png")
-            known = torch.ones(1, 1, size, size, dtype=torch.bool)
-            half = slice(size // 2, None) if part in ("lower", "right") else slice(size // 2)
-            known[(..., half, slice(None)) if part in ("lower", "upper") else (..., half)] = False
-            given = Given(view_of(model).seen(folder / "drawn.png"), known)
-            run = _drawing(drawer, int(n), None, int(seed or 0), given)
-            for completed, shown in work.watched(run, _sketch, request):  # noqa: B007
+            steps = drawing.inpainting(drawer, [folder / "drawn.png"], part=part, n=int(n), seed=int(seed or 0))
+            for step, shown in work.watched(steps, _sketch, request):  # noqa: B007
                 if shown:
                     yield {view: shown}
-            settings = {"model": model, "n": int(n), "part": part, "seed": int(seed or 0)}
-            recipe = provenance.drawn_recipe("inpaint", settings, {model: models.sha256_of(model)})
-            recipe["content"] = [provenance.source(folder / "drawn.png")]
-            Picture(completed, recipe=recipe).save(folder / "completed.png")
+            step.result().save(folder / "completed.png")
         yield {view: None, drawn: str(folder / "completed.png")}
 
     completing = go.click(
@@ -250,16 +232,9 @@ def _drawn(name: str) -> gr.Image:
     )  # fmt: skip
 
 
-@torch.no_grad()
-def _drawing(drawer: Model, n: int, labels: Tensor | None, seed: int, given: Given | None = None) -> Iterator[Tensor]:
-    """The sheet [1, 3, H, W] of `n` pictures, while they take shape."""
-    for pictures in drawer.sampling(n, labels=labels, given=given, generator=seeded(seed)):
-        yield grid(pictures, columns_for(n))
-
-
-def _sketch(sheet: Tensor) -> tuple[None, Tensor]:
-    """A view of a sheet. How much of the work is done, a model does not say."""
-    return None, sheet
+def _sketch(step: drawing.Progress) -> tuple[None, Tensor]:
+    """A view of the sheet. How much of the work is done, a model does not say."""
+    return None, step.result().pixels
 
 
 def _enlarged(pictures: Tensor) -> Image.Image:
@@ -268,4 +243,4 @@ def _enlarged(pictures: Tensor) -> Image.Image:
 
 
 def _card(model: str) -> str:
-    return (ASSETS / "models" / model / "card.md").read_text()
+    return (bundled.models()[model] / "card.md").read_text()

@@ -10,9 +10,9 @@ import gradio as gr
 from PIL import Image, ImageChops, ImageOps
 
 from impasto.batch.tasks import STYLE_TYPES
+from impasto.bundled import STYLES, style_picture
 from impasto.media import picture
 from impasto.media.picture import fit
-from impasto.style.bundled import BUNDLED, style_picture
 from impasto.style.settings import COLOURS, QUALITIES, Settings
 from impasto.style.stylize import Job, stylizing
 from impasto.web import work
@@ -26,7 +26,7 @@ SEEDED = {"fine": "style", "gatys": "noise"}  # where else these start, for a se
 
 def style_choice() -> tuple[gr.CheckboxGroup, gr.File]:
     """The bundled styles, and a place for one's own."""
-    choices = [(str(t(f"style {name}")), name) for name in BUNDLED]
+    choices = [(str(t(f"style {name}")), name) for name in STYLES]
     bundled = gr.CheckboxGroup(
         choices, value=["swirl"], label=t("styles"), info=t("several blend"), elem_classes="styles"
     )

@@ -6,10 +6,10 @@ from typing import Any
 
 import gradio as gr
 
+from impasto.bundled import style_picture
 from impasto.errors import ClipError
 from impasto.media import clip as clips
 from impasto.media.picture import read
-from impasto.style.bundled import style_picture
 from impasto.style.sample import EXTENSION
 from impasto.style.settings import Settings
 from impasto.style.video import COLOURS, QUALITIES, Job, Style, stylizing

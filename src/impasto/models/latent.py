@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Protocol, runtime_checkable
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -10,27 +10,10 @@ from torch import Tensor, nn
 from impasto.data.dataset import Dataset, drawn
 from impasto.errors import ModelError, SettingsError
 from impasto.provenance import of_figure
+from impasto.training.contract import Decodes, Encodes
 
 SIDE = 30  # of the map, pictures
 CHUNK = 500  # pictures encoded at a time
-
-
-@runtime_checkable
-class Decodes(Protocol):
-    """A model that makes pictures from latents whose prior is N(0, 1)."""
-
-    def latents(self, n: int, generator: torch.Generator | None = None) -> Tensor: ...
-
-    def decode(self, latents: Tensor, labels: Tensor | None = None) -> Tensor: ...
-
-    def classes_for(self, n: int, labels: Tensor | None, generator: torch.Generator | None = None) -> Tensor | None: ...
-
-
-@runtime_checkable
-class Encodes(Decodes, Protocol):
-    """One that finds the latents of pictures, too."""
-
-    def encode(self, images: Tensor, labels: Tensor | None = None) -> Tensor: ...
 
 
 def map_latents(side: int = SIDE) -> Tensor:

@@ -1,0 +1,31 @@
+"""What comes with Impasto, all of it made by this project: style pictures, trained models, weights."""
+
+from pathlib import Path
+
+from impasto.errors import PictureError
+
+ASSETS = Path(__file__).parent / "assets"
+STYLES = {path.stem: path for path in sorted((ASSETS / "styles").glob("*.jpg"))}  # drawn by tools/draw_styles.py
+
+
+def models() -> dict[str, Path]:
+    """The folders of the trained models, by name."""
+    return {folder.name: folder for folder in sorted((ASSETS / "models").glob("*")) if folder.is_dir()}
+
+
+def model_names() -> list[str]:
+    return [*models()]
+
+
+def style_picture(given: str) -> Path:
+    """The file that a user means: a picture file, or the name of a bundled style.
+
+    Raises:
+        PictureError: neither; the message lists the bundled styles.
+    """
+    path = Path(given)
+    if path.exists() or path.suffix:  # what looks like a file is left to whoever reads it
+        return path
+    if given not in STYLES:
+        raise PictureError(f"{given} is no file, and no bundled style; those are {', '.join(STYLES)}")
+    return STYLES[given]
