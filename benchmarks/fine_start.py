@@ -17,7 +17,7 @@ from impasto import bundled
 from impasto.device import configure_threads
 from impasto.media.picture import Picture, fit
 from impasto.style.settings import Settings
-from impasto.style.stylize import Job, stylizing
+from impasto.style.stylize import Job, running
 
 PHOTOGRAPHS = ("astronaut", "chelsea", "coffee", "rocket")
 
@@ -47,7 +47,7 @@ def main() -> None:
 def losses(job: Job, size: int, init: str) -> tuple[list[float], float]:
     """The loss before each step at full size, and the seconds of the whole run."""
     begun = time.perf_counter()
-    run = list(stylizing(job, Settings(size=size, init=init)))
+    run = list(running(job, Settings(size=size, init=init)))
     return [step.loss for step in run if step.scale == step.scales], time.perf_counter() - begun
 
 

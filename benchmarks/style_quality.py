@@ -24,7 +24,7 @@ from impasto.media import picture
 from impasto.media.picture import Picture, fit, to_integers
 from impasto.perception.vgg19 import VGG19
 from impasto.style import losses
-from impasto.style.objective import Eye
+from impasto.style.objective import Extractor
 from impasto.style.settings import QUALITIES
 from impasto.style.stylize import scale_sides, stylize
 
@@ -49,7 +49,7 @@ def main() -> None:
     args.work.mkdir(parents=True, exist_ok=True)
     configure_threads()
 
-    judge = Eye(VGG19(args.vgg), STYLE_LAYERS, (CONTENT_LAYER,), levels=3)
+    judge = Extractor(VGG19(args.vgg), STYLE_LAYERS, (CONTENT_LAYER,), levels=3)
     rows, sheet = [], []
     contents, styles = ([folder / name for name in pictures_in(folder)] for folder in (args.contents, args.styles))
     pairs = list(zip(contents, styles, strict=False))[: args.pairs]
@@ -87,7 +87,7 @@ def main() -> None:
     print(args.work / "sheet.png")
 
 
-def distances(judge: Eye, pixels: torch.Tensor, content: torch.Tensor, style: torch.Tensor) -> list[float]:
+def distances(judge: Extractor, pixels: torch.Tensor, content: torch.Tensor, style: torch.Tensor) -> list[float]:
     """Of style, forms and content."""
     found, wanted = judge.statistics(pixels), judge.statistics(style)
     grams = [

@@ -20,9 +20,9 @@ from impasto.device import autocast_dtype, configure_threads
 from impasto.media.picture import Picture, fit, read
 from impasto.perception.compact import TAPS, WIDTHS
 from impasto.perception.vgg19 import VGG19
-from impasto.style.objective import Eye, Goal, Region
+from impasto.style.objective import Extractor, Objective, Region
 from impasto.style.settings import QUALITIES, Settings
-from impasto.style.stylize import Job, stylizing
+from impasto.style.stylize import Job, running
 
 PEER_ITERATIONS = 500
 
@@ -39,7 +39,7 @@ def main() -> None:
     for size in args.sizes:
         content = fit(coffee, size)
         start, operations = time.perf_counter(), 0.0
-        for progress in stylizing(Job(Picture(content), [Picture(style)]), Settings(size=size)):
+        for progress in running(Job(Picture(content), [Picture(style)]), Settings(size=size)):
             operations += operations_per_step(*progress.size)
         progress.result()
         seconds = time.perf_counter() - start
@@ -83,9 +83,9 @@ def operations_per_step(width: int, height: int) -> float:
 
 def peer_iteration(content: Tensor, style: Tensor) -> float:
     gatys = QUALITIES["gatys"]
-    eye = Eye(VGG19(None), dict.fromkeys(gatys.style_layers, 1.0), gatys.content_layers, levels=1)
-    goal = Goal(eye, [Region(eye.statistics(style))], eye.contents(content))
-    return seconds_of(lambda: goal.gradient(content))
+    extractor = Extractor(VGG19(None), dict.fromkeys(gatys.style_layers, 1.0), gatys.content_layers, levels=1)
+    objective = Objective(extractor, [Region(extractor.statistics(style))], extractor.contents(content))
+    return seconds_of(lambda: objective.gradient(content))
 
 
 if __name__ == "__main__":

@@ -26,9 +26,9 @@ from impasto.media.picture import Picture, fit
 from impasto.perception import registry
 from impasto.style import losses
 from impasto.style.anystyle import LAYERS
-from impasto.style.objective import Eye
+from impasto.style.objective import Extractor
 from impasto.style.settings import Settings
-from impasto.style.video import Job, Style, stylizing
+from impasto.style.video import Job, TimedStyle, stylizing
 
 Links = Callable[[], Iterable[tuple[Tensor, Tensor]]]
 
@@ -70,11 +70,11 @@ def saved(frames: list[Tensor], folder: Path) -> Path:
 
 
 def measure(name: str, source: Path, links: Links, style: Path, args: argparse.Namespace, work: Path) -> None:
-    eye = Eye(registry.load("compact"), dict.fromkeys(LAYERS, 1.0), ())
-    wanted = eye.statistics(fit(picture.read(style).pixels, args.size))
+    extractor = Extractor(registry.load("compact"), dict.fromkeys(LAYERS, 1.0), ())
+    wanted = extractor.statistics(fit(picture.read(style).pixels, args.size))
     errors, distances, speeds = [warping_error((f.pixels for f in clips.read(source)), links())], [], []
     for steadiness in (0.0, 0.8):
-        job = Job(source, [Style(style)], work / "out.mp4", steadiness=steadiness)
+        job = Job(source, [TimedStyle(style)], work / "out.mp4", steadiness=steadiness)
         start = time.perf_counter()
         frames = [progress.pixels for progress in stylizing(job, Settings(quality=args.quality))]
         speeds.append(len(frames) / (time.perf_counter() - start))
@@ -82,7 +82,7 @@ def measure(name: str, source: Path, links: Links, style: Path, args: argparse.N
         grams = [
             losses.gram(found[layer], aim[layer]).sqrt().item()
             for frame in frames[::8]
-            for found, aim in zip(eye.statistics(frame), wanted, strict=True)
+            for found, aim in zip(extractor.statistics(frame), wanted, strict=True)
             for layer in LAYERS
         ]
         distances.append(sum(grams) / len(grams))

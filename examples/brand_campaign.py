@@ -17,11 +17,11 @@ import torch
 from products import products
 
 import impasto
+from impasto.bundled import ASSETS
 from impasto.media import picture
 from impasto.media.grids import grid
 from impasto.media.picture import Picture, fit
-from impasto.style import sample
-from impasto.weights import ASSETS
+from impasto.style import source
 
 OUT = Path("runs/brand")
 
@@ -30,7 +30,7 @@ def main() -> None:
     for folder in ("products", "masks", "campaign"):
         (OUT / folder).mkdir(parents=True, exist_ok=True)
     style = OUT / "brand.style"
-    sample.save(picture.read(ASSETS / "styles" / "facets.jpg"), style)
+    source.save(picture.read(ASSETS / "styles" / "facets.jpg"), style)
     shown = []
     for name, (photograph, mask) in products().items():
         photograph.save(OUT / "products" / f"{name}.png")

@@ -21,7 +21,7 @@ from safetensors.torch import load_file, save_file
 from impasto.perception.compact import TAPS, Compact
 from impasto.perception.vgg19 import VGG19
 from impasto.style import losses
-from impasto.style.objective import Eye, Goal, Region
+from impasto.style.objective import Extractor, Objective, Region
 from impasto.style.optimise import adam
 from impasto.style.settings import BLOCKS_1_TO_3
 
@@ -129,19 +129,19 @@ def painted_batches(run: Path, groups: list[list[Path]], seed: int) -> Iterator[
     student = Compact()
     student.load_state_dict(torch.load(run / "checkpoint.pt", weights_only=True)["model"])
     student.requires_grad_(False)
-    eye = Eye(student, dict.fromkeys(BLOCKS_1_TO_3, 1.0), ("block3_conv4",), dtype=torch.bfloat16)
+    extractor = Extractor(student, dict.fromkeys(BLOCKS_1_TO_3, 1.0), ("block3_conv4",), dtype=torch.bfloat16)
     rng, kept = np.random.default_rng(seed), (6, 20, 60)
     while True:
         content, style = (torch.from_numpy(training_crop([g], rng, True))[None].float() for g in groups[:2])
         start = torch.rand_like(content) if rng.random() < 0.2 else content
-        goal = Goal(
-            eye,
-            [Region(eye.statistics(style))],
-            eye.contents(content),
+        objective = Objective(
+            extractor,
+            [Region(extractor.statistics(style))],
+            extractor.contents(content),
             style_loss=(losses.gram, losses.moments, losses.wasserstein)[rng.integers(3)],
             content_weight=math.exp(rng.uniform(math.log(0.03), math.log(1))),
         )
-        painted = [s.picture for n, s in enumerate(adam(start, goal, kept[-1], average=0), 1) if n in kept]
+        painted = [s.picture for n, s in enumerate(adam(start, objective, kept[-1], average=0), 1) if n in kept]
         yield torch.cat(painted).half().numpy()
 
 

@@ -139,5 +139,5 @@ def test_warnings_of_a_worker_are_in_its_record(tasks: list[Task], monkeypatch: 
         warnings.warn("of a library", stacklevel=2)
         raise SettingsError("no")
 
-    monkeypatch.setattr("impasto.style.stylize.stylizing", stylizing)
+    monkeypatch.setattr("impasto.style.stylize.running", stylizing)
     assert paint(tasks[0], 1.0)["warnings"] == ["a.png is odd"]

@@ -13,7 +13,7 @@ from impasto.bundled import ASSETS
 from impasto.configs import OneOf, Within
 from impasto.data.dataset import Stored
 from impasto.errors import ModelError, SettingsError
-from impasto.models import FAMILIES, family
+from impasto.models import FAMILIES, family, library
 
 TINY: dict[str, dict[str, Any]] = {
     "cnn": {"classes": 2, "widths": (8, 8)},

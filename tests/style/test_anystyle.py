@@ -8,10 +8,9 @@ from torch import Tensor
 
 from impasto.data.dataset import Batch
 from impasto.errors import SettingsError
+from impasto.gaussian import measure, monge
 from impasto.media.picture import fit
 from impasto.style.anystyle import STAGES, AnyStyle, AnyStyleConfig
-from impasto.style.statistics import measure
-from impasto.style.transport import monge
 
 
 @pytest.fixture(scope="module")
@@ -128,7 +127,7 @@ def test_sizes_that_cannot_be_looked_at_are_refused(size: int) -> None:
 def test_details_are_told_or_painted(pair: Tensor, model: AnyStyle) -> None:
     torch.nn.init.normal_(model.last.weight, std=0.1)
     one_step(model, pair)  # finds the scales of the features
-    features = model.look(pair[:, :3])
+    features = model.encode(pair[:, :3])
     changed = features | {"1/block1_conv1": features["1/block1_conv1"] + 1}
     assert torch.equal(model(features, 0.0), model(changed, 0.0))
     assert not torch.equal(model(features, 0.5), model(changed, 0.5))

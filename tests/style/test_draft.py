@@ -10,11 +10,11 @@ from torch import Tensor
 
 from impasto import weights
 from impasto.errors import WeightsError
+from impasto.gaussian import merge
 from impasto.media.picture import resize
 from impasto.style import draft
 from impasto.style.anystyle import REACH, AnyStyle
 from impasto.style.draft import Canvas, maps
-from impasto.style.statistics import merge
 
 
 def picture(pixels: "object", height: int, width: int) -> Tensor:

@@ -6,28 +6,28 @@ import torch
 from scipy.linalg import inv, sqrtm
 from torch import Tensor
 
+from impasto.gaussian import Moments, measure
 from impasto.style import losses
-from impasto.style.statistics import StyleStatistics, measure
 
 C = 6
 
 
-def gaussian(seed: int, rank: int = 50) -> StyleStatistics:
+def gaussian(seed: int, rank: int = 50) -> Moments:
     """Statistics of `rank` + 1 random positions, in float64; the covariance has that rank or is full."""
     rng = np.random.default_rng(seed)
     f = torch.from_numpy(rng.normal(size=(C, C)) @ rng.normal(size=(C, rank + 1)) + rng.normal(size=(C, 1)))
     return of(f)
 
 
-def of(f: Tensor) -> StyleStatistics:
-    return StyleStatistics(f.mean(1), f @ f.T / f.shape[1], torch.tensor(float(f.shape[1])))
+def of(f: Tensor) -> Moments:
+    return Moments(f.mean(1), f @ f.T / f.shape[1], torch.tensor(float(f.shape[1])))
 
 
-def nothing() -> StyleStatistics:
-    return StyleStatistics(torch.zeros(C).double(), torch.zeros(C, C).double(), torch.tensor(1.0))
+def nothing() -> Moments:
+    return Moments(torch.zeros(C).double(), torch.zeros(C, C).double(), torch.tensor(1.0))
 
 
-def parts(s: StyleStatistics) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def parts(s: Moments) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     m, second = s.mean.numpy(), s.second.numpy()
     return m, second, second - np.outer(m, m)
 
@@ -58,8 +58,8 @@ def test_wasserstein_of_diagonal_gaussians_is_the_distance_of_means_and_deviatio
     m, n = torch.tensor([1.0, 2, 3]).double(), torch.tensor([0.0, 2, 5]).double()
     a, b = torch.tensor([1.0, 2, 3]).double(), torch.tensor([2.0, 2, 1]).double()  # standard deviations
     one = torch.tensor(1.0)
-    found = StyleStatistics(m, torch.diag(a**2) + torch.outer(m, m), one)
-    wanted = StyleStatistics(n, torch.diag(b**2) + torch.outer(n, n), one)
+    found = Moments(m, torch.diag(a**2) + torch.outer(m, m), one)
+    wanted = Moments(n, torch.diag(b**2) + torch.outer(n, n), one)
     expected = ((m - n) ** 2 + (a - b) ** 2).sum() / (b**2 + n**2).sum()
     torch.testing.assert_close(losses.wasserstein(found, wanted), expected, rtol=1e-5, atol=0)
 
@@ -71,8 +71,8 @@ def test_the_gradient_of_wasserstein_is_one_minus_the_transport_map() -> None:
     root = sqrtm(d)
     transport = root @ inv(sqrtm(root @ c @ root)).real @ root
     mean, second = found.mean.requires_grad_(), found.second.requires_grad_()
-    losses.wasserstein(StyleStatistics(mean, second, found.weight), wanted).backward()
-    by_covariance = (np.eye(C) - transport) / np.trace(t)
+    losses.wasserstein(Moments(mean, second, found.weight), wanted).backward()
+    by_covariance = (np.extractor(C) - transport) / np.trace(t)
     by_mean = 2 * (m - n) / np.trace(t) - 2 * by_covariance @ m  # the covariance holds the mean, too
     assert mean.grad is not None and second.grad is not None
     np.testing.assert_allclose((second.grad + second.grad.T) / 2, by_covariance, rtol=1e-4, atol=1e-6)

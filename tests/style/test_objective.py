@@ -9,18 +9,18 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from impasto.gaussian import Moments
 from impasto.perception import registry
 from impasto.perception.compact import halve
 from impasto.perception.vgg19 import VGG19
 from impasto.style import losses
-from impasto.style.objective import Anchor, Eye, Goal, Region
-from impasto.style.statistics import StyleStatistics
+from impasto.style.objective import Anchor, Extractor, Objective, Region
 
 COMPACT_LAYERS = {"block1_conv1": 1.0, "block2_conv1": 0.5, "block3_conv1": 2.0, "block3_conv4": 1.0}
 
 
-def compact_eye(**options: object) -> Eye:
-    return Eye(**{"network": registry.load("compact"), "style_layers": COMPACT_LAYERS,
+def compact_extractor(**options: object) -> Extractor:
+    return Extractor(**{"network": registry.load("compact"), "style_layers": COMPACT_LAYERS,
                   "content_layers": ("block3_conv4",)} | options)  # type: ignore[arg-type]  # fmt: skip
 
 
@@ -30,11 +30,11 @@ def waves(height: int, width: int) -> Tensor:
     return (0.5 + 0.5 * torch.sin(x + y))[None, None]
 
 
-def naive_moments(f: Tensor, mask: Tensor | None) -> StyleStatistics:
+def naive_moments(f: Tensor, mask: Tensor | None) -> Moments:
     w = torch.ones_like(f[:, :1]) if mask is None else F.adaptive_avg_pool2d(mask, f.shape[2:])
     w = w / w.sum()
     mean = (w * f).sum((0, 2, 3))
-    return StyleStatistics(mean, torch.einsum("nhw,nchw,ndhw->cd", w[0], f, f), torch.ones(()))
+    return Moments(mean, torch.einsum("nhw,nchw,ndhw->cd", w[0], f, f), torch.ones(()))
 
 
 def naive_pyramid(picture: Tensor, levels: int) -> list[Tensor]:
@@ -47,11 +47,11 @@ def naive_pyramid(picture: Tensor, levels: int) -> list[Tensor]:
 
 def test_reductions_are_low_passed_as_the_network_does_it(photo: Callable[[int], Tensor]) -> None:
     picture = photo(96)
-    half = compact_eye(levels=2).reductions(picture)[1]
+    half = compact_extractor(levels=2).reductions(picture)[1]
     torch.testing.assert_close(half[..., 1:-1, 1:-1], halve(picture)[..., 1:-1, 1:-1])  # borders are padded apart
 
 
-def naive_goal(
+def naive_objective(
     network: nn.Module,
     picture: Tensor,
     content: Tensor,
@@ -60,10 +60,10 @@ def naive_goal(
     content_layers: Sequence[str],
     levels: int,
     content_level: int,
-    style_loss: Callable[[StyleStatistics, StyleStatistics], Tensor],
+    style_loss: Callable[[Moments, Moments], Tensor],
     weights: tuple[float, float, float],
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """What `Goal` says it computes, for the whole picture at once."""
+    """What `Objective` says it computes, for the whole picture at once."""
     pyramid = naive_pyramid(picture, levels)
     style = content_loss = torch.zeros(())
     for level, reduced in enumerate(pyramid):
@@ -84,14 +84,14 @@ def naive_goal(
     return weights[0] * style, weights[1] * content_loss, weights[2] * variation
 
 
-def goal_of(
-    eye: Eye, content: Tensor, styles: Sequence[tuple[Tensor, Tensor | None]],
-    style_loss: Callable[[StyleStatistics, StyleStatistics], Tensor], weights: tuple[float, float, float],
-) -> Goal:  # fmt: skip
-    return Goal(
-        eye,
-        [Region(eye.statistics(pattern), mask) for pattern, mask in styles],
-        eye.contents(content),
+def objective_of(
+    extractor: Extractor, content: Tensor, styles: Sequence[tuple[Tensor, Tensor | None]],
+    style_loss: Callable[[Moments, Moments], Tensor], weights: tuple[float, float, float],
+) -> Objective:  # fmt: skip
+    return Objective(
+        extractor,
+        [Region(extractor.statistics(pattern), mask) for pattern, mask in styles],
+        extractor.contents(content),
         style_loss=style_loss,
         style_weight=weights[0],
         content_weight=weights[1],
@@ -118,14 +118,14 @@ def test_the_gradient_in_tiles_is_that_of_the_whole_picture_compact(
     mask = waves(*content.shape[2:])
     styles = [(patterns[0], mask), (patterns[1], 0.8 * (1 - mask))] if masked else [(patterns[0], None)]
     weights = (2.0, 0.3, 0.7)
-    eye = compact_eye(levels=levels, content_level=content_level, tile=tile)
-    assert len(eye.tiles(picture)) == (6 if tile == 64 else 1)
+    extractor = compact_extractor(levels=levels, content_level=content_level, tile=tile)
+    assert len(extractor.tiles(picture)) == (6 if tile == 64 else 1)
 
-    terms, gradient = goal_of(eye, content, styles, losses.STYLE_LOSSES[loss], weights).gradient(picture)
+    terms, gradient = objective_of(extractor, content, styles, losses.STYLE_LOSSES[loss], weights).gradient(picture)
 
     picture.requires_grad_()
-    naive = naive_goal(
-        eye.network, picture, content, styles, COMPACT_LAYERS, eye.content_layers, levels, content_level,
+    naive = naive_objective(
+        extractor.network, picture, content, styles, COMPACT_LAYERS, extractor.content_layers, levels, content_level,
         losses.STYLE_LOSSES[loss], weights,
     )  # fmt: skip
     (wanted,) = torch.autograd.grad(sum(naive), picture)  # type: ignore[arg-type]
@@ -143,16 +143,16 @@ def test_the_gradient_in_tiles_is_that_of_the_whole_picture_vgg19(
     layers = {f"block{b}_conv1": 1.0 for b in ((1, 2, 3) if full else (1, 2, 3, 4, 5))}
     content_layers = ("block3_conv1",) if full else ("block4_conv2", "block5_conv2")
     network = VGG19(None if full else narrow_vgg19, padding="replicate" if full else "zeros")
-    eye = Eye(network, layers, content_layers, levels=1 if full else 2, tile=80)
+    extractor = Extractor(network, layers, content_layers, levels=1 if full else 2, tile=80)
     picture = 0.5 * content + 0.5 * content.flip(3)
-    assert len(eye.tiles(picture)) == 6
+    assert len(extractor.tiles(picture)) == 6
     weights, styles = (1.0, 0.5, 1.0), [(style, waves(*content.shape[2:]))]
 
-    terms, gradient = goal_of(eye, content, styles, losses.moments, weights).gradient(picture)
+    terms, gradient = objective_of(extractor, content, styles, losses.moments, weights).gradient(picture)
 
     picture.requires_grad_()
-    naive = naive_goal(
-        network, picture, content, styles, layers, content_layers, eye.levels, 0, losses.moments, weights
+    naive = naive_objective(
+        network, picture, content, styles, layers, content_layers, extractor.levels, 0, losses.moments, weights
     )
     (wanted,) = torch.autograd.grad(sum(naive), picture)  # type: ignore[arg-type]
     assert relative(gradient, wanted) < 1e-4
@@ -162,7 +162,7 @@ def test_the_gradient_in_tiles_is_that_of_the_whole_picture_vgg19(
 def test_statistics_and_contents_in_tiles_are_those_of_the_whole_picture(photo: Callable[[int], Tensor]) -> None:
     picture = photo(173)
     mask = waves(*picture.shape[2:])
-    whole, tiled = compact_eye(), compact_eye(tile=64)
+    whole, tiled = compact_extractor(), compact_extractor(tile=64)
     for found, wanted in zip(tiled.statistics(picture, mask), whole.statistics(picture, mask), strict=True):
         assert list(found) == list(COMPACT_LAYERS)
         for name in COMPACT_LAYERS:
@@ -179,36 +179,38 @@ def test_what_lies_outside_a_mask_does_not_count(photo: Callable[[int], Tensor])
     mask[..., :40] = 1
     other = picture.clone()
     other[..., 80:] = 0
-    eye = compact_eye(levels=1)
-    (found,), (wanted,) = eye.statistics(other, mask), eye.statistics(picture, mask)
+    extractor = compact_extractor(levels=1)
+    (found,), (wanted,) = extractor.statistics(other, mask), extractor.statistics(picture, mask)
     for name in COMPACT_LAYERS:
         assert relative(found[name].second, wanted[name].second) < 1e-5
-    assert relative(eye.statistics(other)[0]["block1_conv1"].second, wanted["block1_conv1"].second) > 0.1
+    assert relative(extractor.statistics(other)[0]["block1_conv1"].second, wanted["block1_conv1"].second) > 0.1
 
 
 @pytest.mark.parametrize(("side", "sizes"), [(20, [20]), (63, [63, 31]), (64, [64, 32, 16]), (300, [300, 150, 75])])
 def test_reductions_end_while_the_deepest_layer_still_sees_4x4_positions(side: int, sizes: list[int]) -> None:
-    reductions = compact_eye().reductions(torch.rand(1, 3, side, 2 * side))
+    reductions = compact_extractor().reductions(torch.rand(1, 3, side, 2 * side))
     assert [r.shape[2] for r in reductions] == sizes
 
 
 def test_deeper_layers_need_larger_pictures(narrow_vgg19: Path) -> None:
-    eye = Eye(VGG19(narrow_vgg19), {"block5_conv1": 1.0}, ("block4_conv2",), levels=3)
-    assert [r.shape[2] for r in eye.reductions(torch.rand(1, 3, 200, 300))] == [200, 100]
+    extractor = Extractor(VGG19(narrow_vgg19), {"block5_conv1": 1.0}, ("block4_conv2",), levels=3)
+    assert [r.shape[2] for r in extractor.reductions(torch.rand(1, 3, 200, 300))] == [200, 100]
 
 
 def test_a_picture_of_itself_has_next_to_no_loss(photo: Callable[[int], Tensor]) -> None:
     picture = photo(96)
-    terms, _ = goal_of(compact_eye(), picture, [(picture, None)], losses.moments, (1.0, 1.0, 0.0)).gradient(picture)
+    terms, _ = objective_of(compact_extractor(), picture, [(picture, None)], losses.moments, (1.0, 1.0, 0.0)).gradient(
+        picture
+    )
     assert terms == {"style": pytest.approx(0, abs=1e-6), "content": pytest.approx(0, abs=1e-4), "variation": 0}
 
 
 def test_terms_are_proportional_to_their_weights(
     photo: Callable[[int], Tensor], painting: Callable[[int], Tensor]
 ) -> None:
-    picture, styles, eye = photo(64).flip(2), [(painting(64), None)], compact_eye()
+    picture, styles, extractor = photo(64).flip(2), [(painting(64), None)], compact_extractor()
     terms = [
-        goal_of(eye, photo(64), styles, losses.gram, weights).gradient(picture)[0]
+        objective_of(extractor, photo(64), styles, losses.gram, weights).gradient(picture)[0]
         for weights in ((1.0, 1.0, 1.0), (2.0, 3.0, 4.0))
     ]
     factors = [terms[1][name] / terms[0][name] for name in ("style", "content", "variation")]
@@ -218,22 +220,26 @@ def test_terms_are_proportional_to_their_weights(
 def test_only_the_proportion_of_layer_weights_counts(
     photo: Callable[[int], Tensor], painting: Callable[[int], Tensor]
 ) -> None:
-    once = compact_eye()
+    once = compact_extractor()
     twice = dataclasses.replace(once, style_layers={name: 2 * w for name, w in COMPACT_LAYERS.items()})
     found, wanted = (
-        goal_of(eye, photo(64), [(painting(64), None)], losses.gram, (1.0, 1.0, 0.0)).gradient(photo(64))[0]["style"]
-        for eye in (twice, once)
+        objective_of(extractor, photo(64), [(painting(64), None)], losses.gram, (1.0, 1.0, 0.0)).gradient(photo(64))[0][
+            "style"
+        ]
+        for extractor in (twice, once)
     )
     assert found == pytest.approx(wanted, rel=1e-6)
 
 
 def test_two_regions_of_one_style_weigh_as_much_as_the_area_they_cover(painting: Callable[[int], Tensor]) -> None:
     """On a picture that looks everywhere the same, halves of a mask say what the whole says."""
-    picture, eye = torch.full((1, 3, 64, 64), 0.6), compact_eye()
+    picture, extractor = torch.full((1, 3, 64, 64), 0.6), compact_extractor()
     half = torch.ones(1, 1, 64, 64)
     half[..., 32:] = 0
     losses_of = [
-        goal_of(eye, picture, [(painting(64), m) for m in masks], losses.gram, (1.0, 0.0, 0.0)).gradient(picture)[0]
+        objective_of(extractor, picture, [(painting(64), m) for m in masks], losses.gram, (1.0, 0.0, 0.0)).gradient(
+            picture
+        )[0]
         for masks in ([None], [half, 1 - half], [half])
     ]
     whole, halves, one = (terms["style"] for terms in losses_of)
@@ -245,12 +251,12 @@ def test_a_style_with_fewer_reductions_than_the_picture_is_judged_at_those_it_ha
     photo: Callable[[int], Tensor], painting: Callable[[int], Tensor]
 ) -> None:
     """Its weight beside the content stays the same."""
-    eye, small, picture = compact_eye(), painting(40), photo(120)
-    assert len(eye.statistics(small)) < len(eye.reductions(picture)) == 3
+    extractor, small, picture = compact_extractor(), painting(40), photo(120)
+    assert len(extractor.statistics(small)) < len(extractor.reductions(picture)) == 3
     styles = [(small, None)]
-    terms, gradient = goal_of(eye, picture, styles, losses.gram, (1.0, 1.0, 0.0)).gradient(picture)
-    fewer = dataclasses.replace(eye, levels=len(eye.statistics(small)))
-    wanted_terms, wanted = goal_of(fewer, picture, styles, losses.gram, (1.0, 1.0, 0.0)).gradient(picture)
+    terms, gradient = objective_of(extractor, picture, styles, losses.gram, (1.0, 1.0, 0.0)).gradient(picture)
+    fewer = dataclasses.replace(extractor, levels=len(extractor.statistics(small)))
+    wanted_terms, wanted = objective_of(fewer, picture, styles, losses.gram, (1.0, 1.0, 0.0)).gradient(picture)
     assert terms == pytest.approx(wanted_terms)
     torch.testing.assert_close(gradient, wanted)
 
@@ -262,14 +268,16 @@ def test_losses_do_not_depend_on_the_size_of_the_picture(
 ) -> None:
     """So one set of weights serves all sizes: between 100 and 300 pixels terms keep within a factor of two."""
     if kind == "compact":
-        eye = compact_eye()
+        extractor = compact_extractor()
     else:
         layers = {f"block{b}_conv1": 1.0 for b in (1, 2, 3)}
-        eye = Eye(VGG19(narrow_vgg19, padding="replicate"), layers, ("block3_conv1",))
+        extractor = Extractor(VGG19(narrow_vgg19, padding="replicate"), layers, ("block3_conv1",))
     terms = []
     for side in (100, 300):
-        goal = goal_of(eye, photo(side), [(painting(side), None)], losses.STYLE_LOSSES[loss], (1.0, 1.0, 0.0))
-        terms.append(goal.gradient(photo(side).flip(3))[0])
+        objective = objective_of(
+            extractor, photo(side), [(painting(side), None)], losses.STYLE_LOSSES[loss], (1.0, 1.0, 0.0)
+        )
+        terms.append(objective.gradient(photo(side).flip(3))[0])
     for name in ("style", "content"):
         assert 0.5 < terms[1][name] / terms[0][name] < 2
         assert 0.01 < terms[0][name] < 100  # and they stand side by side
@@ -280,8 +288,10 @@ def test_bfloat16_gives_nearly_the_same_gradient(
 ) -> None:
     picture, gradients = photo(64).flip(3), []
     for dtype in (None, torch.bfloat16):
-        goal = goal_of(compact_eye(dtype=dtype), photo(64), [(painting(64), None)], losses.moments, (1.0, 0.3, 0.0))
-        gradients.append(goal.gradient(picture)[1].flatten())
+        objective = objective_of(
+            compact_extractor(dtype=dtype), photo(64), [(painting(64), None)], losses.moments, (1.0, 0.3, 0.0)
+        )
+        gradients.append(objective.gradient(picture)[1].flatten())
         assert gradients[-1].dtype == torch.float32
     assert F.cosine_similarity(gradients[0], gradients[1], dim=0) > 0.97
 
@@ -290,26 +300,26 @@ def test_a_gradient_leaves_the_picture_as_it_is(
     photo: Callable[[int], Tensor], painting: Callable[[int], Tensor]
 ) -> None:
     picture = photo(64)
-    goal = goal_of(compact_eye(), photo(64), [(painting(64), None)], losses.moments, (1.0, 0.3, 1.0))
-    first, second = goal.gradient(picture), goal.gradient(picture)
+    objective = objective_of(compact_extractor(), photo(64), [(painting(64), None)], losses.moments, (1.0, 0.3, 1.0))
+    first, second = objective.gradient(picture), objective.gradient(picture)
     assert not picture.requires_grad and torch.equal(picture, photo(64))
     assert first[0] == second[0] and torch.equal(first[1], second[1])
 
 
 def test_without_content_layers_there_is_no_content_loss(painting: Callable[[int], Tensor]) -> None:
-    eye = dataclasses.replace(compact_eye(), content_layers=())
-    assert eye.contents(painting(64)) == {}
-    terms, gradient = goal_of(eye, painting(64), [(painting(64), None)], losses.gram, (1.0, 1.0, 0.0)).gradient(
-        torch.full((1, 3, 64, 64), 0.5)
-    )
+    extractor = dataclasses.replace(compact_extractor(), content_layers=())
+    assert extractor.contents(painting(64)) == {}
+    terms, gradient = objective_of(
+        extractor, painting(64), [(painting(64), None)], losses.gram, (1.0, 1.0, 0.0)
+    ).gradient(torch.full((1, 3, 64, 64), 0.5))
     assert terms["content"] == 0 and terms["style"] > 0 and bool(gradient.isfinite().all())
 
 
 def test_an_anchor_pulls_where_it_is_trusted(photo: Callable[[int], Tensor]) -> None:
     picture, near = photo(48), photo(48).flip(3)
     trust = waves(*picture.shape[2:])
-    eye = compact_eye(levels=1)
-    free = Goal(eye, [Region(eye.statistics(near))], eye.contents(picture))
+    extractor = compact_extractor(levels=1)
+    free = Objective(extractor, [Region(extractor.statistics(near))], extractor.contents(picture))
     held = dataclasses.replace(free, anchor=Anchor(near, trust, 5.0))
     terms, gradient = held.gradient(picture)
     pull = 2 * 5.0 * trust * (picture - near) / picture.numel()
@@ -326,9 +336,9 @@ def test_what_cannot_be_seen_counts_for_nothing(
     picture = (content + 0.1 * torch.randn(content.shape, generator=torch.Generator().manual_seed(0))).clamp(0, 1)
     visible, mask = (2 * waves(*content.shape[2:]) - 1).clamp(0, 1), waves(*content.shape[2:]).flip(3)
     assert 0.2 < (visible == 0).float().mean() < 0.8
-    eye = compact_eye(levels=2, tile=tile)
-    goal = goal_of(eye, content, [(pattern, mask)], losses.gram, (2.0, 0.3, 0.7))
-    terms, gradient = dataclasses.replace(goal, visible=visible).gradient(picture)
+    extractor = compact_extractor(levels=2, tile=tile)
+    objective = objective_of(extractor, content, [(pattern, mask)], losses.gram, (2.0, 0.3, 0.7))
+    terms, gradient = dataclasses.replace(objective, visible=visible).gradient(picture)
 
     def mean(values: Tensor, weight: Tensor) -> Tensor:
         weight = weight.expand_as(values)
@@ -337,12 +347,12 @@ def test_what_cannot_be_seen_counts_for_nothing(
     picture.requires_grad_()
     style = torch.zeros(())
     for seen, wanted in zip(naive_pyramid(picture, 2), naive_pyramid(pattern, 2), strict=True):
-        found, aim = (eye.network(p, list(COMPACT_LAYERS)) for p in (seen, wanted))
+        found, aim = (extractor.network(p, list(COMPACT_LAYERS)) for p in (seen, wanted))
         for name, weight in COMPACT_LAYERS.items():
             loss = losses.gram(naive_moments(found[name], mask * visible), naive_moments(aim[name], None))
             style = style + weight * loss * mean(mask, visible) / 2 / sum(COMPACT_LAYERS.values())
-    (f,) = eye.network(content, ["block3_conv4"]).values()
-    (g,) = eye.network(picture, ["block3_conv4"]).values()
+    (f,) = extractor.network(content, ["block3_conv4"]).values()
+    (g,) = extractor.network(picture, ["block3_conv4"]).values()
     f, weight = f.bfloat16().float(), F.adaptive_avg_pool2d(visible, f.shape[2:])
     centre = (f * weight).sum((2, 3), keepdim=True) / weight.sum()
     kept = mean((g - f).square(), weight) / mean((f - centre).square(), weight)

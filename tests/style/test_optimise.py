@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from impasto.style.objective import Goal
+from impasto.style.objective import Objective
 from impasto.style.optimise import Momentum, adam, lbfgs
 
 
@@ -32,9 +32,9 @@ class Slope:
         return {"style": picture.sum().item()}, torch.ones_like(picture)
 
 
-def valley(inside: bool = True) -> Goal:
+def valley(inside: bool = True) -> Objective:
     bottom = torch.rand(1, 3, 4, 6, generator=torch.Generator().manual_seed(0))
-    return cast(Goal, Valley(bottom if inside else 3 * bottom - 1))
+    return cast(Objective, Valley(bottom if inside else 3 * bottom - 1))
 
 
 def start() -> Tensor:
@@ -50,11 +50,11 @@ PLAIN: dict[str, Any] = {"decay": 0.0, "average": 0.0}
     [{"rate": 0.01, "betas": (0.9, 0.99), "epsilon": 1e-9}, {"rate": 0.02, "betas": (0.99, 0.999), "epsilon": 25.5}],
 )
 def test_adam_is_that_of_torch_clipped_to_the_pixel_range(options: dict[str, Any], inside: bool) -> None:
-    goal = valley(inside)
+    objective = valley(inside)
     pixels = start().requires_grad_()
     reference = torch.optim.Adam([pixels], lr=options["rate"], betas=options["betas"], eps=options["epsilon"])
-    for step in adam(start(), goal, 40, **options, **PLAIN):
-        pixels.grad = goal.gradient(pixels)[1]
+    for step in adam(start(), objective, 40, **options, **PLAIN):
+        pixels.grad = objective.gradient(pixels)[1]
         reference.step()
         pixels.data.clamp_(0, 1)
         torch.testing.assert_close(step.picture, pixels.detach(), rtol=1e-5, atol=1e-6)
@@ -64,7 +64,7 @@ def test_adam_is_that_of_torch_clipped_to_the_pixel_range(options: dict[str, Any
 def test_a_cosine_takes_the_decay_off_the_rate() -> None:
     """On a slope with one gradient everywhere Adam moves by just the rate."""
     pictures = [torch.full((1, 3, 4, 6), 0.9)]
-    pictures += [s.picture for s in adam(pictures[0], cast(Goal, Slope()), 8, rate=0.05, decay=0.9, average=0.0)]
+    pictures += [s.picture for s in adam(pictures[0], cast(Objective, Slope()), 8, rate=0.05, decay=0.9, average=0.0)]
     moves = [(a - b).mean().item() for a, b in pairwise(pictures)]
     assert moves == pytest.approx([0.05 * (1 - 0.9 * (1 - math.cos(math.pi * t / 8)) / 2) for t in range(8)], rel=1e-4)
 
@@ -85,10 +85,13 @@ def test_adam_goes_down() -> None:
 
 @pytest.mark.parametrize("optimiser", [adam, lbfgs])
 def test_terms_are_those_of_the_picture_before_the_step(optimiser: Any) -> None:
-    goal, before = cast(Goal, Valley(0.3 + 0.4 * start().flip(3), steepest=10)), start()  # no step leaves [0, 1]
+    objective, before = (
+        cast(Objective, Valley(0.3 + 0.4 * start().flip(3), steepest=10)),
+        start(),
+    )  # no step leaves [0, 1]
     options = PLAIN if optimiser is adam else {}
-    for step in optimiser(before, goal, 4, **options):
-        assert step.terms == pytest.approx(goal.gradient(before)[0], rel=1e-4)
+    for step in optimiser(before, objective, 4, **options):
+        assert step.terms == pytest.approx(objective.gradient(before)[0], rel=1e-4)
         before = step.picture
 
 
@@ -105,7 +108,7 @@ def test_pixels_that_are_not_free_stay_untouched(optimiser: Any) -> None:
 
 def test_half_free_pixels_move_half_as_far() -> None:
     before = torch.full((1, 3, 4, 6), 0.5)
-    (step,) = adam(before, cast(Goal, Slope()), 1, rate=0.1, free=torch.full((1, 1, 4, 6), 0.5), **PLAIN)
+    (step,) = adam(before, cast(Objective, Slope()), 1, rate=0.1, free=torch.full((1, 1, 4, 6), 0.5), **PLAIN)
     torch.testing.assert_close(before - step.picture, torch.full_like(before, 0.05))
 
 
@@ -130,15 +133,15 @@ def test_momentum_can_be_enlarged_with_the_picture() -> None:
 
 @pytest.mark.parametrize("optimiser", [adam, lbfgs])
 def test_closing_early_ends_the_work_and_leaves_the_pictures(optimiser: Any) -> None:
-    before, goal, calls = start(), valley(), 0
+    before, objective, calls = start(), valley(), 0
 
     class Counting:
         def gradient(self, picture: Tensor) -> tuple[dict[str, float], Tensor]:
             nonlocal calls
             calls += 1
-            return goal.gradient(picture)
+            return objective.gradient(picture)
 
-    run = optimiser(before, cast(Goal, Counting()), 100)
+    run = optimiser(before, cast(Objective, Counting()), 100)
     first = next(run)
     kept = first.picture.clone()
     next(run)
@@ -158,10 +161,10 @@ def test_pictures_lie_in_the_pixel_range(optimiser: Any) -> None:
 
 
 def test_lbfgs_finds_the_bottom_where_adam_is_still_under_way() -> None:
-    goal = valley()
-    *_, slow = adam(start(), goal, 25)
-    *_, fast = lbfgs(start(), goal, 25)
-    after = [sum(goal.gradient(step.picture)[0].values()) for step in (slow, fast)]
+    objective = valley()
+    *_, slow = adam(start(), objective, 25)
+    *_, fast = lbfgs(start(), objective, 25)
+    after = [sum(objective.gradient(step.picture)[0].values()) for step in (slow, fast)]
     assert after[1] < 0.05 * after[0]
-    *_, last = lbfgs(start(), goal, 150)
-    torch.testing.assert_close(last.picture, cast(Any, goal).bottom, rtol=0, atol=1e-3)
+    *_, last = lbfgs(start(), objective, 150)
+    torch.testing.assert_close(last.picture, cast(Any, objective).bottom, rtol=0, atol=1e-3)

@@ -16,7 +16,7 @@ from impasto.style.settings import INITS, QUALITIES, Quality, Settings
 
 @pytest.mark.parametrize("name", QUALITIES)
 def test_every_quality_is_a_possible_choice(name: str) -> None:
-    quality = Settings(quality=name).chosen()
+    quality = Settings(quality=name).resolved()
     assert quality == QUALITIES[name]
     assert quality.init in INITS
     if quality.steps:
@@ -47,20 +47,20 @@ def test_the_ladder_has_its_rungs() -> None:
     ],
 )
 def test_what_is_set_replaces_what_the_quality_has_and_nothing_else(name: str, value: Any) -> None:
-    chosen = Settings(**{name: value}).chosen()
+    chosen = Settings(**{name: value}).resolved()
     assert chosen == dataclasses.replace(QUALITIES["fine"], **{name: value})
 
 
 def test_steps_count_for_the_full_size_and_the_others_keep_their_proportion() -> None:
     first, *_ = own = QUALITIES["fine"].steps
-    assert Settings(steps=first).chosen().steps == own
-    assert Settings(steps=3 * first).chosen().steps == tuple(3 * n for n in own)
-    assert min(Settings(steps=1).chosen().steps) == 1
+    assert Settings(steps=first).resolved().steps == own
+    assert Settings(steps=3 * first).resolved().steps == tuple(3 * n for n in own)
+    assert min(Settings(steps=1).resolved().steps) == 1
 
 
 def test_none_means_as_the_quality_has_it() -> None:
     nones = {f.name: None for f in dataclasses.fields(Settings) if f.default is None}
-    assert Settings(**nones).chosen() == QUALITIES["fine"]
+    assert Settings(**nones).resolved() == QUALITIES["fine"]
 
 
 def test_every_setting_that_overrides_is_one_of_the_quality() -> None:
@@ -102,5 +102,5 @@ def test_every_setting_that_overrides_is_one_of_the_quality() -> None:
 )
 def test_a_value_that_makes_no_sense_is_refused_in_one_line(options: dict[str, Any], message: str) -> None:
     with pytest.raises(SettingsError, match=message) as refusal:
-        Settings(**options).chosen()
+        Settings(**options).resolved()
     assert "\n" not in str(refusal.value)

@@ -412,9 +412,11 @@ def test_little_memory_forces_tiles_and_changes_next_to_nothing(
     monkeypatch.setattr(engine, "SMALLEST_TILE", 48)
     monkeypatch.setattr("impasto.style.settings.check", lambda _: None)  # which knows no tiles of this size
     tiles = []
-    look = engine.Eye.look
+    features = engine.Extractor.features
     monkeypatch.setattr(
-        engine.Eye, "look", lambda eye, p, tile, layers: tiles.append(tile) or look(eye, p, tile, layers)
+        engine.Extractor,
+        "features",
+        lambda extractor, p, tile, layers: tiles.append(tile) or features(extractor, p, tile, layers),
     )
     options: dict[str, Any] = {"size": 150, "steps": 2, "precision": "float32", "init": "content"}
     options["protect"] = left_half()

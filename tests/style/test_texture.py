@@ -14,8 +14,8 @@ from impasto.bundled import ASSETS
 from impasto.errors import SettingsError
 from impasto.media.picture import Picture
 from impasto.perception import registry
-from impasto.style import losses, sample
-from impasto.style.objective import Eye, Goal, Region
+from impasto.style import losses, source
+from impasto.style.objective import Extractor, Objective, Region
 from impasto.style.settings import Settings
 from impasto.style.texture import GRID, Job, noise, periodic, scales, synthesising
 
@@ -24,8 +24,8 @@ BOTH, NEITHER = (True, True), (False, False)
 
 
 @pytest.fixture(scope="module")
-def eye() -> Eye:
-    return Eye(registry.load("compact"), LAYERS, (), levels=3)
+def extractor() -> Extractor:
+    return Extractor(registry.load("compact"), LAYERS, (), levels=3)
 
 
 @pytest.fixture(scope="module")
@@ -53,36 +53,36 @@ def roughness(pixels: Tensor, axis: int) -> Tensor:
 
 
 @pytest.mark.parametrize("wrap", [BOTH, (False, True), (True, False)])
-def test_where_a_picture_wraps_round_its_place_does_not_matter(wrap: tuple[bool, bool], eye: Eye) -> None:
-    wrapping = dataclasses.replace(eye, wrap=wrap)
+def test_where_a_picture_wraps_round_its_place_does_not_matter(wrap: tuple[bool, bool], extractor: Extractor) -> None:
+    wrapping = dataclasses.replace(extractor, wrap=wrap)
     picture = photograph(64, 96)
     moved = picture.roll([16 * w for w in wrap], [2, 3])
     for found, wanted in zip(wrapping.statistics(moved), wrapping.statistics(picture), strict=True):
         for name in LAYERS:
             torch.testing.assert_close(found[name].second, wanted[name].second, rtol=1e-4, atol=1e-4)
-    plain, still = eye.statistics(moved)[0], eye.statistics(picture)[0]
+    plain, still = extractor.statistics(moved)[0], extractor.statistics(picture)[0]
     assert (plain["block3_conv1"].mean - still["block3_conv1"].mean).abs().max() > 1e-3
 
 
-def test_a_reduction_wraps_round_too(eye: Eye) -> None:
-    wrapping = dataclasses.replace(eye, wrap=BOTH)
+def test_a_reduction_wraps_round_too(extractor: Extractor) -> None:
+    wrapping = dataclasses.replace(extractor, wrap=BOTH)
     picture = photograph(64, 64)
     for level, (found, wanted) in enumerate(
         zip(wrapping.reductions(picture.roll(8, 3)), wrapping.reductions(picture), strict=True)
     ):
         torch.testing.assert_close(found, wanted.roll(8 >> level, 3))
-    inside = eye.reductions(picture)[1][..., 1:-1, 1:-1]
+    inside = extractor.reductions(picture)[1][..., 1:-1, 1:-1]
     torch.testing.assert_close(wrapping.reductions(picture)[1][..., 1:-1, 1:-1], inside)
 
 
-def test_the_gradient_in_tiles_is_that_of_the_whole(eye: Eye) -> None:
-    wanted = eye.statistics(photograph(96, 96).flip(3).sqrt())
+def test_the_gradient_in_tiles_is_that_of_the_whole(extractor: Extractor) -> None:
+    wanted = extractor.statistics(photograph(96, 96).flip(3).sqrt())
     picture = photograph(128, 160)
     found = []
     for side in (4096, 64):
-        looking = dataclasses.replace(eye, wrap=BOTH, tile=side)
-        goal = Goal(looking, [Region(wanted)], {}, style_loss=losses.gram)
-        found.append(goal.gradient(picture))
+        looking = dataclasses.replace(extractor, wrap=BOTH, tile=side)
+        objective = Objective(looking, [Region(wanted)], {}, style_loss=losses.gram)
+        found.append(objective.gradient(picture))
     assert found[0][0] == pytest.approx(found[1][0], rel=1e-4)
     torch.testing.assert_close(found[0][1], found[1][1], rtol=1e-3, atol=1e-7)
 
@@ -123,7 +123,7 @@ def test_any_size_comes_out_as_asked(size: tuple[int, int], seamless: str) -> No
 
 
 def test_the_start_has_the_samples_colours_and_no_order() -> None:
-    painting = sample.Painting(0.3 + 0.4 * photograph(64, 64) * torch.tensor([1.0, 0.5, 0.2])[:, None, None])
+    painting = source.StyleImage(0.3 + 0.4 * photograph(64, 64) * torch.tensor([1.0, 0.5, 0.2])[:, None, None])
     found = noise([painting], [1.0], 256, 256, seed=0)
     wanted = painting.pixels[0].flatten(1)
     torch.testing.assert_close(found[0].flatten(1).mean(1), wanted.mean(1), atol=0.01, rtol=0)
@@ -131,10 +131,10 @@ def test_the_start_has_the_samples_colours_and_no_order() -> None:
     assert not torch.equal(found, noise([painting], [1.0], 256, 256, seed=1))
 
 
-def test_a_texture_has_its_samples_statistics(eye: Eye, tile: Tensor) -> None:
-    picture = sample.Painting(registry_sample("mosaic")).fitted(640)[0]
-    wanted, found = eye.statistics(picture)[0], eye.statistics(tile)[0]
-    start = eye.statistics(noise([sample.Painting(picture)], [1.0], 64, 128, 0))[0]
+def test_a_texture_has_its_samples_statistics(extractor: Extractor, tile: Tensor) -> None:
+    picture = source.StyleImage(registry_sample("mosaic")).fitted(640)[0]
+    wanted, found = extractor.statistics(picture)[0], extractor.statistics(tile)[0]
+    start = extractor.statistics(noise([source.StyleImage(picture)], [1.0], 64, 128, 0))[0]
     for name in LAYERS:
         assert losses.gram(found[name], wanted[name]) < 0.6 * losses.gram(start[name], wanted[name])
 
@@ -167,7 +167,7 @@ def test_the_seed_gives_another_piece() -> None:
 
 def test_samples_blend_and_may_be_saved_styles(tmp_path: Path) -> None:
     dark, light = (Picture(torch.full((1, 3, 64, 64), v)) for v in (0.2, 0.8))
-    sample.save(light, tmp_path / "light.style")
+    source.save(light, tmp_path / "light.style")
 
     def brightness(*shares: float) -> float:
         job = Job([dark, tmp_path / "light.style"], width=48, height=48)

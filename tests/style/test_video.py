@@ -16,7 +16,7 @@ from impasto.media import clip as clips
 from impasto.media.picture import Picture, read, resize
 from impasto.style import video
 from impasto.style.settings import Settings
-from impasto.style.video import Job, Style, preview, stylizing
+from impasto.style.video import Job, TimedStyle, preview, stylizing
 
 WIDTH, HEIGHT = 112, 80
 DRAFT = Settings(quality="draft", precision="float32")
@@ -68,7 +68,7 @@ def test_every_frame_is_painted_at_its_own_time(tmp_path: Path, coffee: Picture,
     with clips.write(source, clips.Info(WIDTH, HEIGHT, Fraction(10), variable=True)) as out:
         for number, time in enumerate(times):
             out.add(still.roll(2 * number, 3), time)
-    records = list(stylizing(Job(source, [Style(coffee)], tmp_path / "out.mp4"), DRAFT))
+    records = list(stylizing(Job(source, [TimedStyle(coffee)], tmp_path / "out.mp4"), DRAFT))
     assert [record.number for record in records] == [1, 2, 3, 4, 5]
     result = clips.read(tmp_path / "out.mp4")
     assert (result.info.width, result.info.height) == (WIDTH, HEIGHT)
@@ -89,7 +89,7 @@ def test_a_steady_clip_flickers_less_than_half_as_much(tmp_path: Path, coffee: P
     errors = []
     for steadiness in (0.0, 0.8):
         out = tmp_path / f"out{steadiness}.mp4"
-        results = painted(Job(source, [Style(coffee)], out, steadiness=steadiness))
+        results = painted(Job(source, [TimedStyle(coffee)], out, steadiness=steadiness))
         errors.append(warping_error(results, known(flows)))
     assert errors[1] < errors[0] / 2
 
@@ -97,7 +97,7 @@ def test_a_steady_clip_flickers_less_than_half_as_much(tmp_path: Path, coffee: P
 def test_long_clips_neither_darken_nor_blur(tmp_path: Path, coffee: Picture) -> None:
     moves, _ = pan(5)
     there_and_back = [*moves, *moves[-2:0:-1]] * 4
-    results = painted(Job(folder(tmp_path / "frames", there_and_back), [Style(coffee)], tmp_path / "out.mp4"))
+    results = painted(Job(folder(tmp_path / "frames", there_and_back), [TimedStyle(coffee)], tmp_path / "out.mp4"))
     early, late = results[8], results[24]  # the same frame of the source, two rounds later
     torch.testing.assert_close(late.mean((2, 3)), early.mean((2, 3)), atol=5e-3, rtol=0)
     edges = [picture.diff(dim=3).square().mean() for picture in (early, late)]
@@ -106,17 +106,17 @@ def test_long_clips_neither_darken_nor_blur(tmp_path: Path, coffee: Picture) -> 
 
 def test_nothing_is_carried_over_a_cut(tmp_path: Path, coffee: Picture, rocket: Picture, still: Tensor) -> None:
     other = resize(photo(data.chelsea()), HEIGHT, WIDTH)
-    results = painted(Job(folder(tmp_path / "two", [still, still, other]), [Style(coffee)], tmp_path / "two.mp4"))
-    (alone,) = painted(Job(folder(tmp_path / "one", [other]), [Style(coffee)], tmp_path / "one.mp4"))
+    results = painted(Job(folder(tmp_path / "two", [still, still, other]), [TimedStyle(coffee)], tmp_path / "two.mp4"))
+    (alone,) = painted(Job(folder(tmp_path / "one", [other]), [TimedStyle(coffee)], tmp_path / "one.mp4"))
     torch.testing.assert_close(results[2], alone)
 
 
 def test_styles_take_turns_and_fade(tmp_path: Path, coffee: Picture, rocket: Picture, still: Tensor) -> None:
     source = folder(tmp_path / "frames", [still] * 9)
-    styles = [Style(rocket, 1.0), Style(coffee, 0.0)]  # in any order
+    styles = [TimedStyle(rocket, 1.0), TimedStyle(coffee, 0.0)]  # in any order
     turns = painted(Job(source, styles, tmp_path / "a.mp4", rate=4, fade=0.5, steadiness=0))
     first, second = (
-        painted(Job(source, [Style(one)], tmp_path / f"{i}.mp4", rate=4, end=0.25))[0]
+        painted(Job(source, [TimedStyle(one)], tmp_path / f"{i}.mp4", rate=4, end=0.25))[0]
         for i, one in enumerate((coffee, rocket))
     )
     torch.testing.assert_close(turns[4], first, atol=1e-4, rtol=0)  # at 1 s it begins
@@ -136,7 +136,7 @@ def test_a_mask_may_be_a_picture_or_a_clip(tmp_path: Path, coffee: Picture, stil
     Picture(halves[0]).save(tmp_path / "mask.png", metadata=False)
     moving = folder(tmp_path / "masks", [halves[0], halves[1]])  # shorter than the clip: its last frame stays
     for mask, shown in ((tmp_path / "mask.png", (0, 0, 0)), (moving, (0, 1, 1))):
-        results = painted(Job(source, [Style(coffee)], tmp_path / f"{mask.stem}.mp4", mask=mask))
+        results = painted(Job(source, [TimedStyle(coffee)], tmp_path / f"{mask.stem}.mp4", mask=mask))
         for result, which in zip(results, shown, strict=True):
             outside = halves[1 - which][:, :1] > 0
             torch.testing.assert_close(result * outside, still * outside, atol=0.003, rtol=0)  # 8 bits
@@ -193,8 +193,8 @@ def test_a_folder_of_masks_goes_frame_by_frame(tmp_path: Path) -> None:
 def test_an_interrupted_run_goes_on_where_it_stopped(tmp_path: Path, coffee: Picture) -> None:
     frames, _ = pan(7)
     source = folder(tmp_path / "frames", frames)
-    whole = painted(Job(source, [Style(coffee)], tmp_path / "whole.mp4"))
-    job = Job(source, [Style(coffee)], tmp_path / "out.mp4", resume=True)
+    whole = painted(Job(source, [TimedStyle(coffee)], tmp_path / "whole.mp4"))
+    job = Job(source, [TimedStyle(coffee)], tmp_path / "out.mp4", resume=True)
     run = stylizing(job, DRAFT)
     for _ in range(3):
         next(run)
@@ -213,7 +213,7 @@ def test_fine_frames_follow_the_one_before(tmp_path: Path, coffee: Picture) -> N
     settings = Settings(quality="fine", precision="float32")
     errors = []
     for steadiness in (0.0, 0.8):
-        job = Job(source, [Style(coffee)], tmp_path / f"{steadiness}.mp4", steadiness=steadiness)
+        job = Job(source, [TimedStyle(coffee)], tmp_path / f"{steadiness}.mp4", steadiness=steadiness)
         errors.append(warping_error(painted(job, settings), known(flows)))
     assert errors[1] < errors[0] / 2
 
@@ -222,14 +222,14 @@ def test_luminance_keeps_the_colours_of_the_clip(tmp_path: Path, coffee: Picture
     from skimage.color import rgb2lab
 
     settings = Settings(quality="draft", colour="luminance")
-    (result,) = painted(Job(folder(tmp_path / "f", [still]), [Style(coffee)], tmp_path / "o.mp4"), settings)
+    (result,) = painted(Job(folder(tmp_path / "f", [still]), [TimedStyle(coffee)], tmp_path / "o.mp4"), settings)
     found, wanted = (rgb2lab(p[0].permute(1, 2, 0).numpy())[..., 1:] for p in (result, still))
     assert abs(found - wanted).mean() < 3  # where lightness leaves room for them
 
 
 def test_a_preview_shows_frames_above_what_they_become(tmp_path: Path, coffee: Picture) -> None:
     frames, _ = pan(10)
-    job = Job(folder(tmp_path / "frames", frames), [Style(coffee)], tmp_path / "out.mp4")
+    job = Job(folder(tmp_path / "frames", frames), [TimedStyle(coffee)], tmp_path / "out.mp4")
     strip = preview(job, DRAFT).pixels
     assert strip.shape == (1, 3, 2 * HEIGHT, 5 * WIDTH)
     torch.testing.assert_close(strip[..., :HEIGHT, 2 * WIDTH : 3 * WIDTH], frames[4], atol=0.01, rtol=0)
@@ -240,7 +240,7 @@ def test_a_preview_shows_frames_above_what_they_become(tmp_path: Path, coffee: P
 def test_a_preview_shows_what_is_on_screen_however_long_it_stands(tmp_path: Path, coffee: Picture, suffix: str) -> None:
     times = [Fraction(n, 1000) for n in (0, 100, 600, 800, 850)]
     source = timed(tmp_path / f"a{suffix}", times, [0.1, 0.3, 0.5, 0.7, 0.9], Fraction(3, 2))
-    strip = preview(Job(source, [Style(coffee)], tmp_path / "out.mp4"), DRAFT).pixels
+    strip = preview(Job(source, [TimedStyle(coffee)], tmp_path / "out.mp4"), DRAFT).pixels
     last = Fraction("2.35") - 1 / clips.read(source).info.rate
     shown = [round(float(part.mean()), 1) for part in strip[:, :, :32].chunk(5, 3)]
     wanted = []
@@ -251,7 +251,7 @@ def test_a_preview_shows_what_is_on_screen_however_long_it_stands(tmp_path: Path
 
 
 def test_one_frame_is_a_clip_too(tmp_path: Path, coffee: Picture, still: Tensor) -> None:
-    painted(Job(folder(tmp_path / "frames", [still]), [Style(coffee)], tmp_path / "out"))
+    painted(Job(folder(tmp_path / "frames", [still]), [TimedStyle(coffee)], tmp_path / "out"))
     assert read(tmp_path / "out" / "frame_00001.png").pixels.shape == (1, 3, HEIGHT, WIDTH)
 
 
@@ -277,21 +277,25 @@ def test_what_cannot_be_done_is_refused_in_one_line(
     coffee: Picture,
     still: Tensor,
 ) -> None:
-    given = {"clip": folder(tmp_path / "f", [still]), "styles": [Style(coffee)], "output": tmp_path / "out.mp4"} | job
+    given = {
+        "clip": folder(tmp_path / "f", [still]),
+        "styles": [TimedStyle(coffee)],
+        "output": tmp_path / "out.mp4",
+    } | job
     with pytest.raises(kind, match=message) as refusal:
         painted(Job(**given), Settings(**settings))  # type: ignore[arg-type]
     assert "\n" not in str(refusal.value)
 
 
 def test_styles_all_have_seconds_or_none_has(tmp_path: Path, coffee: Picture, still: Tensor) -> None:
-    job = Job(folder(tmp_path / "f", [still]), [Style(coffee, 0.0), Style(coffee)], tmp_path / "out.mp4")
+    job = Job(folder(tmp_path / "f", [still]), [TimedStyle(coffee, 0.0), TimedStyle(coffee)], tmp_path / "out.mp4")
     with pytest.raises(SettingsError, match="give every style its second, or none"):
         painted(job)
 
 
 def test_content_statistics_run_along_smoothly(tmp_path: Path, coffee: Picture, still: Tensor) -> None:
     frames = [still * level for level in (1.0, 0.8, 1.0, 0.8, 1.0, 0.8)]  # a lamp that flickers
-    job = Job(folder(tmp_path / "f", frames), [Style(coffee)], tmp_path / "out.mp4")
+    job = Job(folder(tmp_path / "f", frames), [TimedStyle(coffee)], tmp_path / "out.mp4")
     painter = video._Painter(job, DRAFT, clips.read(job.clip))
     means = []
     for frame in frames:
@@ -317,7 +321,7 @@ def test_what_is_transparent_in_a_frame_counts_for_nothing(
         for number in range(3):
             shown = torch.zeros_like(alpha) if number == 0 else alpha.roll(number, 3)  # it fades in from nothing
             Picture(torch.where(shown > 0, still, hidden), shown).save(source / f"{number}.png")
-        results.append(painted(Job(source, [Style(coffee)], tmp_path / f"{name}_out"), Settings(quality=quality)))
+        results.append(painted(Job(source, [TimedStyle(coffee)], tmp_path / f"{name}_out"), Settings(quality=quality)))
     for black, white in zip(*results, strict=True):
         assert torch.equal(black, white)
     seen = (alpha.roll(2, 3) > 0)[0, 0]

@@ -58,7 +58,7 @@ def running(tasks: Sequence[Task], folder: Path, engine: Engine) -> Iterator[Pro
 
 def _painting(tasks: Sequence[Task], folder: Path, engine: Engine) -> Iterator[Progress]:
     keys, broken = _waiting(tasks, folder)
-    for network in {settings.chosen().network for settings in {task.settings for task in keys}}:
+    for network in {settings.resolved().network for settings in {task.settings for task in keys}}:
         weights.path(network)  # fetched once, not by each worker
     skipped = len(tasks) - len(keys) - len(broken)
     done = failed = 0

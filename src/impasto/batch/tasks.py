@@ -108,7 +108,7 @@ def crossed(
     Where two contents or two styles have the same name, more of their paths is in the names of their results. Whatever
     has a name in the manifest of `folder` keeps it.
     """
-    settings.chosen()  # says what makes no sense
+    settings.resolved()  # says what makes no sense
     known_contents, known_styles = names.earlier(folder)
     called, manners = names.given(contents, known_contents), names.given(styles, known_styles)
     tasks = [
@@ -176,7 +176,7 @@ def _task(
     if output.suffix.lower() not in OUTPUT_TYPES:
         raise SettingsError(f"the output {cells['output']} must end in one of {', '.join(OUTPUT_TYPES)}")
     own = configs.changed(settings, {name: v for name, v in cells.items() if v and name not in COLUMNS})
-    own.chosen()
+    own.resolved()
     return Task(content, styles, output, own, masks, protect)
 
 

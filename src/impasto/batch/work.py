@@ -18,7 +18,7 @@ def paint(task: Task, memory: float) -> Record:
         memory: GB that it may use, where its settings do not say.
     """
     from impasto import provenance
-    from impasto.style.stylize import Job, stylizing
+    from impasto.style.stylize import Job, running
 
     begun, said = time.perf_counter(), []
     settings = replace(task.settings, memory=task.settings.memory or memory)
@@ -26,7 +26,7 @@ def paint(task: Task, memory: float) -> Record:
         with warnings.catch_warnings(record=True) as said:
             warnings.simplefilter("always")
             task.output.parent.mkdir(parents=True, exist_ok=True)
-            *_, last = stylizing(Job(task.content, task.styles, task.masks, task.protect), settings)
+            *_, last = running(Job(task.content, task.styles, task.masks, task.protect), settings)
             result = last.result()
             result.save(task.output, label_cn=task.label_cn)
         record: Record = {"status": "done", "sha256": provenance.sha256(task.output), "recipe": result.recipe}

@@ -39,8 +39,8 @@ def demo(
     from importlib.resources import as_file, files
 
     from impasto.cli.paint import paint
-    from impasto.style.stylize import Job, stylizing
+    from impasto.style.stylize import Job, running
 
     with as_file(files("skimage.data") / PHOTOS[photo]) as content:
-        painted = paint(stylizing(Job(content, [style_file]), settings), output)
+        painted = paint(running(Job(content, [style_file]), settings), output)
     print(f"{output}: {photo} in the style of {style}, {painted}")

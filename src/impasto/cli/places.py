@@ -112,9 +112,9 @@ def _drawing(path: Path) -> Iterable[Path]:
 
 
 def _style(path: Path) -> Iterable[Path]:
-    from impasto.style import sample
+    from impasto.style import source
 
-    sample.check_writable(path)
+    source.check_writable(path)
     return [path]
 
 

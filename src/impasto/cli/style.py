@@ -166,11 +166,11 @@ def style(
             raise SettingsError("one picture becomes one style: impasto style PICTURE --save-style NAME.style")
         from impasto import provenance
         from impasto.media import picture
-        from impasto.style import sample
+        from impasto.style import source as saved
 
         sizes = {} if style_scale is None else {"scale": style_scale}
         file = style_picture(str(content))
-        sample.save(picture.read(file), save_style, size=size, source=provenance.source(file), **sizes)
+        saved.save(picture.read(file), save_style, size=size, source=provenance.source(file), **sizes)
         print(save_style)
         return
     if output is None:
@@ -189,7 +189,7 @@ def style(
 
     made = None
     if recipe is not None:
-        from impasto.cli.recipe import read
+        from impasto.style.recipe import read
 
         made = read(recipe)
         files = made.files(files, without="init" if "init" in given else "")
@@ -202,7 +202,7 @@ def style(
         disk.check_apart(place, files.values(), overwrite=overwrite)
 
     from impasto.cli.paint import paint
-    from impasto.style.stylize import Job, stylizing
+    from impasto.style.stylize import Job, running
 
     def numbered(kind: str) -> list[Path]:
         return [files[role] for role in takewhile(files.__contains__, (f"{kind} {i}" for i in count(1)))]
@@ -219,7 +219,7 @@ def style(
     )
     settings = changed(Settings(), given)
     painted = paint(
-        stylizing(job, settings),
+        running(job, settings),
         output,
         long_side=settings.size or 1,
         loss_lines=settings.quality == "gatys",

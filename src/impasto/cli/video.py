@@ -136,12 +136,12 @@ def video(
     if not chosen:
         raise SettingsError("name a clip and a style: impasto video CLIP STYLE -o OUT")
 
-    from impasto.style.video import Job, Style, stylizing
+    from impasto.style.video import Job, TimedStyle, stylizing
     from impasto.style.video import preview as previewed
 
     job = Job(
         clip,
-        [Style(style_picture(name), since) for name, since in map(_timed, chosen)],
+        [TimedStyle(style_picture(name), since) for name, since in map(_timed, chosen)],
         output,
         mask=mask,
         weights=weights,

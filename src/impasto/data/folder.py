@@ -54,7 +54,7 @@ class Streamed:
         """The pictures of `indices` [N]; the next sound one in place of a broken one, with a warning."""
         images, labels = [], []
         for index in indices.tolist():
-            sound, image = first_sound(self.name, self.files, index, self.square.of)
+            sound, image = first_readable(self.name, self.files, index, self.square.of)
             images.append(image)
             labels.append(sound)
         return Batch(torch.stack(images).float() / 255, None if self.labels is None else self.labels[labels])
@@ -157,7 +157,9 @@ def listed(root: Path, files: Iterable[Path]) -> str:
     return fingerprint(os.fsencode(f"{name}\0{size}") for name, size in sizes)
 
 
-def first_sound(name: str, files: Sequence[Path], index: int, opened: Callable[[Path], Tensor]) -> tuple[int, Tensor]:
+def first_readable(
+    name: str, files: Sequence[Path], index: int, opened: Callable[[Path], Tensor]
+) -> tuple[int, Tensor]:
     """The picture of `index` in `files`, or with a warning the next one that can be `opened`, and which it is.
 
     Raises:

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from impasto.data.dataset import Batch
-from impasto.data.folder import first_sound, listed, pictures_in
+from impasto.data.folder import first_readable, listed, pictures_in
 from impasto.errors import DataError
 from impasto.media.picture import read, resize
 
@@ -47,7 +47,7 @@ class Pairs:
 
     def _crop(self, files: tuple[Path, ...], index: int) -> Tensor:
         """A crop [1, 3, S, S], reduced by any factor that leaves it whole; of the next file where one is broken."""
-        _, pixels = first_sound(self.name, files, index, lambda file: read(file).on_white())
+        _, pixels = first_readable(self.name, files, index, lambda file: read(file).on_white())
         height, width = pixels.shape[2:]
         smallest = self.size / min(height, width)
         scale = math.exp(torch.rand(()).item() * math.log(smallest)) if smallest < 1 else smallest

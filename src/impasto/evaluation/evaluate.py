@@ -87,5 +87,7 @@ def evaluating(
         figures["samples"] = {**asdict(quality), "n": n, "real": len(real[0]), "of": len(test), "binary": binary}
         figures["samples"]["seconds each"] = seconds
         if len(real) > 1:
-            figures["samples"]["floor"] = samples.frechet(*(samples.look(classifier, images)[0] for images in real))
+            figures["samples"]["floor"] = samples.frechet(
+                *(samples.classified(classifier, images)[0] for images in real)
+            )
     yield Progress("done", 1, 1, figures)

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
-from torchmetrics.image.fid import FrechetInceptionDistance
 
 from impasto.errors import DataError
+from impasto.gaussian import Moments, wasserstein2
 
 CHUNK = 500  # pictures, or rows of a distance matrix, at a time
 NEIGHBOURS = 3  # k of Kynkäänniemi et al. (2019)
@@ -31,7 +31,7 @@ class SampleQuality:
 
 
 @torch.no_grad()
-def look(classifier: nn.Module, images: Tensor) -> tuple[Tensor, Tensor]:
+def classified(classifier: nn.Module, images: Tensor) -> tuple[Tensor, Tensor]:
     """Features [N, D] and classes [N] that the classifier sees in `images` [N, C, S, S] in [0, 1]."""
     device = next(classifier.parameters()).device
     features, classes = [], []
@@ -54,8 +54,8 @@ def compare(classifier: nn.Module, samples: Tensor, real: Tensor, labels: Tensor
     """
     if min(len(samples), len(real)) < FEWEST:
         raise DataError(f"{len(real)} real pictures beside {len(samples)} samples; the distances take {FEWEST} of both")
-    fake, seen = look(classifier, samples)
-    true, _ = look(classifier, real)
+    fake, seen = classified(classifier, samples)
+    true, _ = classified(classifier, real)
     precision, recall = precision_recall(_some(true), _some(fake))
     classes = int(classifier.config.classes)  # type: ignore[union-attr, arg-type]
     return SampleQuality(
@@ -68,23 +68,16 @@ def compare(classifier: nn.Module, samples: Tensor, real: Tensor, labels: Tensor
     )
 
 
-class _Identity(nn.Module):
-    """Tells torchmetrics that what it gets are features already."""
-
-    def __init__(self, num_features: int):
-        super().__init__()
-        self.num_features = num_features
-
-    def forward(self, features: Tensor) -> Tensor:
-        return features
-
-
 def frechet(real: Tensor, fake: Tensor) -> float:
-    """Fréchet distance of the Gaussians fitted to features [N, D]: |m - m'|^2 + tr(C + C' - 2 (C C')^1/2)."""
-    metric = FrechetInceptionDistance(feature=_Identity(real.shape[1])).set_dtype(torch.float64)
-    metric.update(real.double(), real=True)
-    metric.update(fake.double(), real=False)
-    return max(0.0, float(metric.compute()))
+    """Fréchet distance of the Gaussians fitted to features [N, D] (Heusel et al. 2017, arXiv:1706.08500)."""
+    return wasserstein2(_fitted(real), _fitted(fake))
+
+
+def _fitted(features: Tensor) -> Moments:
+    """Mean and unbiased covariance (divided by N - 1, as Heusel et al. take it), float64."""
+    features = features.double()
+    mean = features.mean(0)
+    return Moments(mean, features.T.cov() + torch.outer(mean, mean), torch.tensor(float(len(features))))
 
 
 def precision_recall(real: Tensor, fake: Tensor, k: int = NEIGHBOURS) -> tuple[float, float]:

@@ -123,6 +123,9 @@ class Picture:
             part.write_bytes(data)
 
 
+PictureLike = str | os.PathLike[str] | Picture
+
+
 def read(path: str | os.PathLike[str], max_pixels: int = MAX_PIXELS) -> Picture:
     """Read a picture: upright (Exif orientation), in sRGB (profile or gamma converted), with alpha and all its bits.
 
@@ -142,6 +145,11 @@ def read(path: str | os.PathLike[str], max_pixels: int = MAX_PIXELS) -> Picture:
         pixels = _to_tensor(_orient(_to_srgb(decoded.colour, decoded.icc, decoded.gamma), decoded.orientation))
         alpha = None if decoded.alpha is None else _to_tensor(_orient(_to_unit(decoded.alpha), decoded.orientation))
         return Picture(pixels, alpha, dpi=decoded.dpi)
+
+
+def opened(given: PictureLike, max_pixels: int = MAX_PIXELS) -> Picture:
+    """A picture that is given as such, or as a path to `read`."""
+    return given if isinstance(given, Picture) else read(given, max_pixels)
 
 
 def read_xmp(path: str | os.PathLike[str]) -> bytes:

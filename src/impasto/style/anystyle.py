@@ -20,14 +20,13 @@ from torch import Tensor, nn
 
 from impasto.data.dataset import Batch
 from impasto.errors import ModelError, SettingsError
+from impasto.gaussian import measure, monge
 from impasto.perception import registry
 from impasto.perception.compact import TAPS
 from impasto.perception.flow import inside, warp
 from impasto.perception.vgg19 import pad
 from impasto.style.losses import wasserstein
-from impasto.style.objective import Eye, Goal, Moments, Region
-from impasto.style.statistics import measure
-from impasto.style.transport import monge
+from impasto.style.objective import Extractor, LayerMoments, Objective, Region
 from impasto.training.contract import Update
 
 LAYERS = tuple(TAPS)[:3]
@@ -126,7 +125,7 @@ class AnyStyle(nn.Module):
         return self._encoder[0].to(self.device)
 
     def forward(self, features: dict[str, Tensor], detail: float) -> Tensor:
-        """A picture [N, 3, H, W] from the `features` of `look` moved onto a style's; not yet clipped to [0, 1].
+        """A picture [N, 3, H, W] from the `features` of `encode` moved onto a style's; not yet clipped to [0, 1].
 
         Args:
             detail: how much it is told of the finest features, 0 to 1. What it is not told it has to paint.
@@ -141,7 +140,7 @@ class AnyStyle(nn.Module):
         return blur + F.pixel_shuffle(_convolved(self.last, F.relu(x)), 2).float()
 
     @torch.no_grad()
-    def look(self, picture: Tensor) -> dict[str, Tensor]:
+    def encode(self, picture: Tensor) -> dict[str, Tensor]:
         """The float32 features of `picture` [N, 3, H, W], sides multiples of 16: "pixels", "1/block2_conv1", ..."""
         found, seen = {"pixels": picture}, picture
         for level in LEVELS:
@@ -157,10 +156,10 @@ class AnyStyle(nn.Module):
         contents, styles = batch.images.split(3, 1)
         device = contents.device.type
         dtype = torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else None
-        eye = Eye(self.encoder, dict.fromkeys(LAYERS, 1.0), ("block3_conv4",), dtype=dtype)
-        looks = [eye.statistics(style) for style in styles.split(1)]
-        moments = [{"pixels": measure(s)} | flat(levels) for s, levels in zip(styles.split(1), looks, strict=True)]
-        moved = moved_onto(self.look(contents), moments)
+        extractor = Extractor(self.encoder, dict.fromkeys(LAYERS, 1.0), ("block3_conv4",), dtype=dtype)
+        wanted = [extractor.statistics(style) for style in styles.split(1)]
+        moments = [{"pixels": measure(s)} | flat(levels) for s, levels in zip(styles.split(1), wanted, strict=True)]
+        moved = moved_onto(self.encode(contents), moments)
         if not self.get_buffer("scale_0").any():
             for number, seen in enumerate(_stacked(moved)):
                 self.get_buffer(f"scale_{number}").copy_(seen.square().mean((0, 2, 3)).sqrt())
@@ -171,23 +170,25 @@ class AnyStyle(nn.Module):
         weight = self.config.content_weight
         with torch.enable_grad(), torch.autocast(device, enabled=False):
             found = [
-                Goal(eye, [Region(style)], eye.contents(content), wasserstein, content_weight=weight).gradient(picture)
-                for content, style, picture in zip(contents.split(1), looks, painted.detach().split(1), strict=True)
+                Objective(
+                    extractor, [Region(style)], extractor.contents(content), wasserstein, content_weight=weight
+                ).gradient(picture)
+                for content, style, picture in zip(contents.split(1), wanted, painted.detach().split(1), strict=True)
             ]
         means = {name: sum(terms[name] for terms, _ in found) / len(found) for name in ("style", "content")}
         outside = (painted - painted.clamp(0, 1)).square().mean()
-        pulled = (painted * torch.cat([pull for _, pull in found])).sum() / len(found)
-        # The goals have given their gradients already; `pulled` brings them here and adds nothing to the value.
-        loss = sum(means.values()) + pulled - pulled.detach()
+        directed = (painted * torch.cat([gradient for _, gradient in found])).sum() / len(found)
+        # The objectives have given their gradients already; `directed` brings them here and adds nothing to the value.
+        loss = sum(means.values()) + directed - directed.detach()
         loss = loss + self.config.range_weight * outside + self.config.temporal_weight * flicker
         yield Update("model", loss, {**means, "outside": outside, "flicker": flicker})
 
-    def _flicker(self, content: Tensor, style: Sequence[Moments], painted: Tensor, detail: float) -> Tensor:
+    def _flicker(self, content: Tensor, style: Sequence[LayerMoments], painted: Tensor, detail: float) -> Tensor:
         """Mean squared difference of `painted`, moved along a random flow, and of the moved content painted anew."""
         coarse = DRIFT * torch.randn(1, 2, 4, 4, device=content.device)
         flow = F.interpolate(coarse, content.shape[2:], mode="bicubic", align_corners=True)
         moved = warp(content, flow)
-        seen = self.look((moved + GRAIN * torch.randn_like(moved)).clamp(0, 1))
+        seen = self.encode((moved + GRAIN * torch.randn_like(moved)).clamp(0, 1))
         again = self(moved_onto(seen, style), detail)
         return ((again - warp(painted, flow)).square() * inside(flow)).mean()
 
@@ -201,17 +202,17 @@ class AnyStyle(nn.Module):
         if self.shown is None:
             raise ModelError("there are no pairs to show")
         contents, styles = self.shown[:n].to(self.device).split(3, 1)
-        moments = [moments_of(self.look(style)) for style in styles.split(1)]
-        return self(moved_onto(self.look(contents), moments), DETAIL).clamp(0, 1)
+        moments = [moments_of(self.encode(style)) for style in styles.split(1)]
+        return self(moved_onto(self.encode(contents), moments), DETAIL).clamp(0, 1)
 
 
-def moments_of(features: dict[str, Tensor], mask: Tensor | None = None) -> Moments:
-    """Statistics of the features [1, C, h, w] of `look`, weighted by `mask` [1, 1, H, W] when given."""
+def moments_of(features: dict[str, Tensor], mask: Tensor | None = None) -> LayerMoments:
+    """Statistics of the features [1, C, h, w] of `encode`, weighted by `mask` [1, 1, H, W] when given."""
     with torch.autocast(features["pixels"].device.type, enabled=False):  # in bfloat16 they would be too coarse
         return {name: measure(f, mask) for name, f in features.items()}
 
 
-def moved_onto(features: dict[str, Tensor], styles: Sequence[Moments]) -> dict[str, Tensor]:
+def moved_onto(features: dict[str, Tensor], styles: Sequence[LayerMoments]) -> dict[str, Tensor]:
     """`features` [N, C, h, w] of N pictures, each moved from its own statistics onto those of one of N `styles`."""
     parts = []
     for i, wanted in enumerate(styles):
@@ -221,8 +222,8 @@ def moved_onto(features: dict[str, Tensor], styles: Sequence[Moments]) -> dict[s
     return {name: torch.cat([part[name] for part in parts]) for name in features}
 
 
-def flat(levels: Sequence[Moments]) -> Moments:
-    """The statistics of a picture at its reductions (`Eye.statistics`), under the names that `look` has for them."""
+def flat(levels: Sequence[LayerMoments]) -> LayerMoments:
+    """The statistics of a picture at its reductions (`Extractor.statistics`), by the names that `encode` gives them."""
     return {f"{level}/{layer}": levels[level][layer] for level in LEVELS for layer in LAYERS}
 
 

@@ -7,8 +7,7 @@ import torch
 from skimage.color import lab2rgb, rgb2lab
 from torch import Tensor
 
-from impasto.style.statistics import measure
-from impasto.style.transport import monge
+from impasto.gaussian import measure, monge
 
 
 def lightness(picture: Tensor) -> Tensor:

@@ -18,11 +18,11 @@ from torch import Tensor
 
 from impasto import weights
 from impasto.errors import WeightsError
+from impasto.gaussian import Affine, monge
 from impasto.style.anystyle import ALIGNMENT, DETAIL, REACH, AnyStyle, AnyStyleConfig, moments_of
-from impasto.style.objective import Moments, total
+from impasto.style.objective import LayerMoments, total
 from impasto.style.tiles import Tile, cut
 from impasto.style.tiles import stride as layer_stride
-from impasto.style.transport import Affine, monge
 
 Maps = Mapping[str, Affine]  # by feature: where a style's statistics are
 
@@ -43,7 +43,7 @@ def load(file: Path | None = None) -> AnyStyle:
     return model.requires_grad_(False).eval()
 
 
-def maps(content: Moments, style: Moments, strength: float = 1.0) -> Maps:
+def maps(content: LayerMoments, style: LayerMoments, strength: float = 1.0) -> Maps:
     """How features of a content move onto a style: all the way from strength 1 on, not at all at 0."""
     return {name: monge(content[name], wanted).weakened(min(1.0, strength)) for name, wanted in style.items()}
 
@@ -62,14 +62,14 @@ class Canvas:
     tile: int = 2048
     _only: dict[str, Tensor] | None = field(default=None, init=False)  # the features, where one tile is all
 
-    def moments(self, mask: Tensor | None = None) -> Moments:
+    def moments(self, mask: Tensor | None = None) -> LayerMoments:
         """Statistics of the content's features, within `mask` [1, 1, H, W] in [0, 1] when given."""
         picture, parts = _padded(self.picture), []
         if picture.shape != self.picture.shape:  # what was added for the network does not count
             mask = torch.ones_like(self.picture[:, :1]) if mask is None else mask
         grid = None if mask is None else _padded(mask, "constant")
         for tile in self._tiles(picture):
-            inner = {name: tile.inner(f, stride(name)) for name, f in self._look(picture, tile).items()}
+            inner = {name: tile.inner(f, stride(name)) for name, f in self._encode(picture, tile).items()}
             parts.append(moments_of(inner, None if grid is None else tile.of(grid, 1)))
         return total(parts)
 
@@ -84,7 +84,7 @@ class Canvas:
         detail = min(1.0, max(0.0, DETAIL + 1 - strength))
         result = torch.empty_like(picture)
         for tile in self._tiles(picture):
-            features = self._look(picture, tile)
+            features = self._encode(picture, tile)
             grids = [None if mask is None else tile.outer(mask) for mask in masks]
             moved = {name: _moved(f, [m[name] for m, _ in regions], grids) for name, f in features.items()}
             with self._mixed():
@@ -97,11 +97,11 @@ class Canvas:
     def _tiles(self, picture: Tensor) -> list[Tile]:
         return list(cut(picture.shape[2], picture.shape[3], self.tile, REACH))
 
-    def _look(self, picture: Tensor, tile: Tile) -> dict[str, Tensor]:
+    def _encode(self, picture: Tensor, tile: Tile) -> dict[str, Tensor]:
         if self._only is not None:
             return self._only
         with self._mixed():
-            features = self.model.look(tile.outer(picture))
+            features = self.model.encode(tile.outer(picture))
         if tile.outer(picture).shape == picture.shape:
             self._only = features
         return features
@@ -111,7 +111,7 @@ class Canvas:
 
 
 def stride(name: str) -> int:
-    """Pixels from one feature to the next, of those that `AnyStyle.look` gives."""
+    """Pixels from one feature to the next, of those that `AnyStyle.encode` gives."""
     if name == "pixels":
         return 1
     level, layer = name.split("/")

@@ -8,15 +8,15 @@ of weights serves all.
 import torch
 from torch import Tensor
 
-from impasto.style.statistics import StyleStatistics
+from impasto.gaussian import Moments
 
 
-def gram(found: StyleStatistics, wanted: StyleStatistics) -> Tensor:
+def gram(found: Moments, wanted: Moments) -> Tensor:
     """|S - S*|^2 / |S*|^2, Frobenius norms of second moments (Gatys et al. 2015, eq. 4, normalised)."""
     return (found.second - wanted.second).square().sum() / wanted.second.square().sum()
 
 
-def moments(found: StyleStatistics, wanted: StyleStatistics) -> Tensor:
+def moments(found: Moments, wanted: Moments) -> Tensor:
     """Mean and covariance apart: |m - m*|^2 / |m*|^2 + |C - C*|^2 / |C*|^2 (Li et al. 2017, arXiv:1701.01036)."""
     mean = (found.mean - wanted.mean).square().sum() / wanted.mean.square().sum()
     covariance = wanted.covariance
@@ -24,7 +24,7 @@ def moments(found: StyleStatistics, wanted: StyleStatistics) -> Tensor:
     return mean + (found.covariance - covariance).square().sum() / covariance.square().sum().clamp_min(floor)
 
 
-def wasserstein(found: StyleStatistics, wanted: StyleStatistics) -> Tensor:
+def wasserstein(found: Moments, wanted: Moments) -> Tensor:
     """Squared Wasserstein-2 (Bures) distance of the two Gaussians, relative to the target's power.
 
     W2^2 = |m - m*|^2 + tr(C + C* - 2 (C*^1/2 C C*^1/2)^1/2) (Dowson and Landau 1982), over tr S*.
@@ -41,7 +41,7 @@ def wasserstein(found: StyleStatistics, wanted: StyleStatistics) -> Tensor:
     return distance.to(power) / power
 
 
-def classic(found: StyleStatistics, wanted: StyleStatistics) -> Tensor:
+def classic(found: Moments, wanted: Moments) -> Tensor:
     """Mean squared difference of Gram matrices, not normalised, as the tutorials of Gatys et al. (2015) have it."""
     return (found.second - wanted.second).square().mean()
 

@@ -21,12 +21,12 @@ from torch import Tensor
 
 from impasto import device, provenance
 from impasto.errors import SoundError
+from impasto.gaussian import Moments, measure, merge
 from impasto.media import sound
 from impasto.media.sound import Sound
 from impasto.perception.ear import Ear, Notes, power_of_two, rhythm
 from impasto.style import losses, ulyanov
 from impasto.style.settings import SoundSettings
-from impasto.style.statistics import StyleStatistics, measure, merge
 
 SoundLike = str | PathLike[str] | Sound
 
@@ -118,8 +118,8 @@ def _in_pieces(
     pieces = spans(content.shape[1], round(PIECE * rate), round(OVERLAP * rate))
     for index, (begin, end) in enumerate(pieces):
         before = result[:, begin : begin + round(OVERLAP * rate)].clone() if index else None
-        goal = _Goal(listener, content[:, begin:end], settings.strength)
-        for step, (terms, samples) in enumerate(_optimised(goal, settings.steps, before), 1):
+        objective = _Goal(listener, content[:, begin:end], settings.strength)
+        for step, (terms, samples) in enumerate(_optimised(objective, settings.steps, before), 1):
             result[:, begin:end] = samples
             yield (index + step / settings.steps) / len(pieces), terms, result.clone
 
@@ -139,7 +139,7 @@ class _Listener:
         self.ears = [Ear(rate, seconds, seed + i).to(style.device) for i, seconds in enumerate(WINDOWS)]
         self.notes = Notes(rate).to(style.device)
         self.scales: list[tuple[Tensor, Tensor]] = []  # of each ear, by band
-        self.wanted: list[StyleStatistics] = []
+        self.wanted: list[Moments] = []
         parts = [style[:, a:b] for a, b in spans(style.shape[1], round(PIECE * rate), 0)]
         size = power_of_two(FRAME * rate)
         spectra = torch.stft(style, size, window=torch.hann_window(size, device=style.device), return_complex=True)
@@ -150,7 +150,7 @@ class _Listener:
             self.scales.append((flat.mean(1)[:, None], flat.std(1).clamp_min(0.3)[:, None]))
             self.wanted.append(merge([self.heard(len(self.wanted), level) for level in levels]))
 
-    def heard(self, index: int, levels: Tensor) -> StyleStatistics:
+    def heard(self, index: int, levels: Tensor) -> Moments:
         """Statistics of the features that an ear gives to `levels`, measured by what is usual in the style."""
         mean, deviation = self.scales[index]
         return measure(self.ears[index]((levels - mean) / deviation))
@@ -186,16 +186,16 @@ def _correlation(first: Tensor, second: Tensor) -> Tensor:
     return ((a * b).sum(1) / (a.norm(dim=1) * b.norm(dim=1)).clamp_min(1e-6)).mean()
 
 
-def _optimised(goal: _Goal, steps: int, before: Tensor | None) -> Iterator[tuple[dict[str, float], Tensor]]:
+def _optimised(objective: _Goal, steps: int, before: Tensor | None) -> Iterator[tuple[dict[str, float], Tensor]]:
     """Adam on the short-time Fourier coefficients of the content, in units of what is usual at their frequency.
 
     Args:
         before: what the piece before ended with [channels, overlap]; it fades out while this one fades in.
     """
-    content, size = goal.content, power_of_two(FRAME * goal.listener.rate)
+    content, size = objective.content, power_of_two(FRAME * objective.listener.rate)
     window = torch.hann_window(size, device=content.device)
     spectrum = torch.stft(content, size, window=window, return_complex=True)
-    power = goal.listener.power + spectrum.abs().square().mean((0, 2))
+    power = objective.listener.power + spectrum.abs().square().mean((0, 2))
     deviation = power.sqrt().clamp_min(1e-3)[:, None]
     coefficients = torch.view_as_real(spectrum / deviation).clone().requires_grad_()
     length = content.shape[1]
@@ -211,7 +211,7 @@ def _optimised(goal: _Goal, steps: int, before: Tensor | None) -> Iterator[tuple
     for step in range(steps):
         adam.param_groups[0]["lr"] = STEP_SIZE * 0.5 * (1 + math.cos(math.pi * step / steps))
         adam.zero_grad()
-        terms = goal.terms(samples())
+        terms = objective.terms(samples())
         torch.stack([*terms.values()]).sum().backward()
         adam.step()
         with torch.no_grad():

@@ -1,6 +1,6 @@
 """What a picture is optimised towards: the styles' statistics and the content's features, at several reductions.
 
-`Goal.gradient` works in bounded memory. Statistics add over tiles, so the style loss and its derivative with
+`Objective.gradient` works in bounded memory. Statistics add over tiles, so the style loss and its derivative with
 respect to the statistics are computed once, from the sums; that derivative is then sent through each tile. The
 result is the gradient of the whole picture, exact, while only one tile's activations exist at a time.
 """
@@ -9,21 +9,26 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from functools import cached_property
+from os import PathLike
+from pathlib import Path
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from impasto import device
+from impasto.gaussian import Moments, measure, merge, rows
+from impasto.perception import registry
 from impasto.style import losses
-from impasto.style.statistics import StyleStatistics, measure, merge, rows
+from impasto.style.settings import Method
 from impasto.style.tiles import REACH, Tile, block, cut, stride
 
-Moments = dict[str, StyleStatistics]  # by layer
+LayerMoments = dict[str, Moments]  # by layer
 
 
 @dataclass(frozen=True)
-class Eye:
-    """A network and how it looks at pictures: which layers, at how many reductions, how precisely, in what tiles.
+class Extractor:
+    """A network, and how it is applied to pictures: which layers, at how many reductions, how precisely, in what tiles.
 
     Statistics are taken of the picture and of its 1/2, 1/4, ... reductions (`levels` in all). That widens what
     shallow layers see, and stands in for the deep layers of VGG-19 that a small network does not have.
@@ -53,7 +58,7 @@ class Eye:
     def tiles(self, picture: Tensor) -> list[Tile]:
         return list(cut(picture.shape[2], picture.shape[3], self.tile, REACH[self._deepest], self.wrap))
 
-    def look(self, picture: Tensor, tile: Tile, layers: list[str]) -> dict[str, Tensor]:
+    def features(self, picture: Tensor, tile: Tile, layers: list[str]) -> dict[str, Tensor]:
         """Features of `layers` within `tile`, in float32."""
         mixed: AbstractContextManager[object] = nullcontext()
         if self.dtype is not None:
@@ -63,12 +68,12 @@ class Eye:
         return {name: tile.inner(f, stride(name)).float() for name, f in features.items()}
 
     @torch.no_grad()
-    def statistics(self, picture: Tensor, mask: Tensor | None = None) -> list[Moments]:
+    def statistics(self, picture: Tensor, mask: Tensor | None = None) -> list[LayerMoments]:
         """Style statistics at each reduction of `picture`, within `mask` [1, 1, H, W] when given."""
         layers, found = list(self.style_layers), []
         for reduced in self.reductions(picture):
             grids = mask_on_grids(mask, reduced, layers)
-            found.append(total([_measure(self.look(reduced, t, layers), t, grids) for t in self.tiles(reduced)]))
+            found.append(total([_measure(self.features(reduced, t, layers), t, grids) for t in self.tiles(reduced)]))
         return found
 
     @torch.no_grad()
@@ -80,7 +85,7 @@ class Eye:
         reduced = self.reductions(picture)[: self.content_level + 1][-1]
         height, width = reduced.shape[2:]
         for tile in self.tiles(reduced):
-            for name, f in self.look(reduced, tile, list(self.content_layers)).items():
+            for name, f in self.features(reduced, tile, list(self.content_layers)).items():
                 shape = (1, f.shape[1], height // stride(name), width // stride(name))
                 whole = found.setdefault(name, f.new_empty(shape, dtype=torch.bfloat16))
                 tile.of(whole, stride(name)).copy_(f)
@@ -95,7 +100,7 @@ class Eye:
 class Region:
     """A part of the picture and the style it gets: `mask` [1, 1, H, W] in [0, 1], None for the whole picture."""
 
-    statistics: list[Moments]
+    statistics: list[LayerMoments]
     mask: Tensor | None = None
 
 
@@ -109,16 +114,16 @@ class Anchor:
 
 
 @dataclass(frozen=True)
-class Goal:
+class Objective:
     """Everything the optimiser needs to judge a picture of one size.
 
     With `visible`, all losses are means over what is visible, as if there were nothing else.
     """
 
-    eye: Eye
+    extractor: Extractor
     regions: list[Region]
     contents: dict[str, Tensor]
-    style_loss: Callable[[StyleStatistics, StyleStatistics], Tensor] = losses.gram
+    style_loss: Callable[[Moments, Moments], Tensor] = losses.gram
     relative: bool = True  # divide the content loss by the content's own variance
     style_weight: float = 1.0
     content_weight: float = 1.0
@@ -133,17 +138,17 @@ class Goal:
         The terms are "style", "content", "variation", and "temporal" where there is an anchor.
         """
         picture = picture.detach().requires_grad_()
-        reductions = self.eye.reductions(picture)
+        reductions = self.extractor.reductions(picture)
         leaves = [reduced.detach().requires_grad_() for reduced in reductions]
         style = content = 0.0
         for level, leaf in enumerate(leaves):
-            with_content = level == min(self.eye.content_level, len(leaves) - 1)
-            found = self._descend(level, len(leaves), leaf, list(self.contents) if with_content else [])
+            with_content = level == min(self.extractor.content_level, len(leaves) - 1)
+            found = self._add_gradient(level, len(leaves), leaf, list(self.contents) if with_content else [])
             style, content = style + found[0], content + found[1]
         judged = [
             (reduced, leaf.grad) for reduced, leaf in zip(reductions, leaves, strict=True) if leaf.grad is not None
         ]
-        torch.autograd.backward([reduced for reduced, _ in judged], [pull for _, pull in judged])
+        torch.autograd.backward([reduced for reduced, _ in judged], [gradient for _, gradient in judged])
         terms = {"style": style, "content": content, "variation": 0.0}
         if self.variation_weight:
             variation = self.variation_weight * losses.total_variation(picture, self.variation_power, self.visible)
@@ -169,38 +174,38 @@ class Goal:
             return dict.fromkeys(self.contents)
         return {n: F.adaptive_avg_pool2d(self.visible, (f.shape[2], f.shape[3])) for n, f in self.contents.items()}
 
-    def _descend(self, level: int, levels: int, leaf: Tensor, contents: list[str]) -> tuple[float, float]:
+    def _add_gradient(self, level: int, levels: int, leaf: Tensor, contents: list[str]) -> tuple[float, float]:
         """Add the gradient of one reduction's losses to `leaf.grad`; return its style and content losses."""
-        tiles = self.eye.tiles(leaf)
-        layers = list(dict.fromkeys([*self.eye.style_layers, *contents]))
+        tiles = self.extractor.tiles(leaf)
+        layers = list(dict.fromkeys([*self.extractor.style_layers, *contents]))
         masks = [within(region.mask, self.visible) for region in self.regions]
-        grids = [mask_on_grids(mask, leaf, list(self.eye.style_layers)) for mask in masks]
+        grids = [mask_on_grids(mask, leaf, list(self.extractor.style_layers)) for mask in masks]
 
-        def look(tile: Tile) -> tuple[dict[str, Tensor], list[Moments], Tensor]:
-            features = self.eye.look(leaf, tile, layers)
+        def measured(tile: Tile) -> tuple[dict[str, Tensor], list[LayerMoments], Tensor]:
+            features = self.extractor.features(leaf, tile, layers)
             with torch.no_grad():
                 moments = [_measure(features, tile, g) for g in grids]
             return features, moments, self._content_loss(features, tile, contents)
 
-        whole = len(tiles) == 1  # then the first look keeps its graph, and no second is needed
+        whole = len(tiles) == 1  # then the first pass keeps its graph, and no second is needed
         with torch.set_grad_enabled(whole):
-            looks = [look(tile) if whole else ({}, *look(tile)[1:]) for tile in tiles]
-        totals = [_leaves(total([moments[i] for _, moments, _ in looks])) for i in range(len(self.regions))]
+            seen_tiles = [measured(tile) if whole else ({}, *measured(tile)[1:]) for tile in tiles]
+        totals = [_leaves(total([moments[i] for _, moments, _ in seen_tiles])) for i in range(len(self.regions))]
         style = self._style_loss(totals, level, levels)
         if style.requires_grad:
             style.backward()
-        for tile, seen in zip(tiles, looks, strict=True):
-            features, _, content = seen if whole else look(tile)
-            pulls = _pull(features, totals, tile, grids)
-            roots = [features[name] for name in pulls] + [content] * content.requires_grad
+        for tile, seen in zip(tiles, seen_tiles, strict=True):
+            features, _, content = seen if whole else measured(tile)
+            gradients = _feature_gradients(features, totals, tile, grids)
+            roots = [features[name] for name in gradients] + [content] * content.requires_grad
             if roots:
-                torch.autograd.backward(roots, [*pulls.values()] + [None] * content.requires_grad)
-        return style.item(), sum(content.item() for *_, content in looks)
+                torch.autograd.backward(roots, [*gradients.values()] + [None] * content.requires_grad)
+        return style.item(), sum(content.item() for *_, content in seen_tiles)
 
-    def _style_loss(self, totals: list[Moments], level: int, levels: int) -> Tensor:
+    def _style_loss(self, totals: list[LayerMoments], level: int, levels: int) -> Tensor:
         """Mean over layers (weighted), regions (by area) and reductions (a small style picture may have fewer)."""
         loss = next(iter(totals[0].values())).mean.new_zeros(())
-        weights = self.eye.style_layers
+        weights = self.extractor.style_layers
         for region, found in zip(self.regions, totals, strict=True):
             if level < len(region.statistics):
                 area = 1.0 if region.mask is None else losses.mean(region.mask, self.visible).item()
@@ -239,40 +244,91 @@ def mask_on_grids(mask: Tensor | None, picture: Tensor, layers: list[str]) -> di
     return {n: F.adaptive_avg_pool2d(mask, (height // stride(n), width // stride(n))) for n in layers}
 
 
-def total(parts: Sequence[Moments], shares: Sequence[float] | None = None) -> Moments:
+def total(parts: Sequence[LayerMoments], shares: Sequence[float] | None = None) -> LayerMoments:
     """The statistics of a picture from those of its tiles; with `shares` a blend of as many pictures."""
     return {name: merge([part[name] for part in parts], shares) for name in parts[0]}
 
 
-def _measure(features: dict[str, Tensor], tile: Tile, grids: dict[str, Tensor | None]) -> Moments:
+def _measure(features: dict[str, Tensor], tile: Tile, grids: dict[str, Tensor | None]) -> LayerMoments:
     return {n: measure(features[n], None if grid is None else tile.of(grid, stride(n))) for n, grid in grids.items()}
 
 
-def _leaves(moments: Moments) -> Moments:
+def _leaves(moments: LayerMoments) -> LayerMoments:
     """Copies without history whose gradients the style loss fills in."""
     return {
-        name: StyleStatistics(s.mean.detach().requires_grad_(), s.second.detach().requires_grad_(), s.weight)
+        name: Moments(s.mean.detach().requires_grad_(), s.second.detach().requires_grad_(), s.weight)
         for name, s in moments.items()
     }
 
 
-def _pull(
-    features: dict[str, Tensor], totals: list[Moments], tile: Tile, grids: list[dict[str, Tensor | None]]
+def _feature_gradients(
+    features: dict[str, Tensor], totals: list[LayerMoments], tile: Tile, grids: list[dict[str, Tensor | None]]
 ) -> dict[str, Tensor]:
     """The style loss's gradient with respect to this tile's features: w (dL/dm + (dL/dS + dL/dS^T) f) / sum of w.
 
     Written out, for autograd would take a second matrix product, and one more to keep its graph.
     """
-    pulls: dict[str, Tensor] = {}
+    gradients: dict[str, Tensor] = {}
     for moments, grid in zip(totals, grids, strict=True):
         for name, s in moments.items():
             if s.second.grad is None:
                 continue
-            pull = rows(features[name].detach()) @ (s.second.grad + s.second.grad.T)
+            gradient = rows(features[name].detach()) @ (s.second.grad + s.second.grad.T)
             if s.mean.grad is not None:
-                pull += s.mean.grad
+                gradient += s.mean.grad
             if (mask := grid[name]) is not None:
-                pull *= rows(tile.of(mask, stride(name)))
-            pull = (pull / s.weight.clamp_min(1e-6)).view(features[name].permute(0, 2, 3, 1).shape).permute(0, 3, 1, 2)
-            pulls[name] = pulls[name] + pull if name in pulls else pull
-    return pulls
+                gradient *= rows(tile.of(mask, stride(name)))
+            gradient = (
+                (gradient / s.weight.clamp_min(1e-6)).view(features[name].permute(0, 2, 3, 1).shape).permute(0, 3, 1, 2)
+            )
+            gradients[name] = gradients[name] + gradient if name in gradients else gradient
+    return gradients
+
+
+def extractor_for(
+    method: Method, whole: Tensor, tile: int, weights_file: str | PathLike[str] | None = None
+) -> Extractor:
+    """The network of `method`, and how it looks at pictures of the size of `whole` [1, 3, H, W]."""
+    file = None if weights_file is None else Path(weights_file)
+    network = registry.load(method.network, file, method.padding, method.pooling).to(whole.device)
+    layers = dict.fromkeys(method.style_layers, 1.0)
+    return Extractor(
+        network, layers, method.content_layers, levels=method.levels, dtype=dtype_for(method, whole), tile=tile
+    )
+
+
+def dtype_for(method: Method, picture: Tensor) -> torch.dtype | None:
+    return device.autocast_dtype(picture.device) if method.precision == "auto" else None
+
+
+def objective_for(
+    extractor: Extractor,
+    regions: list[Region],
+    target: Tensor,
+    method: Method,
+    visible: Tensor | None = None,
+) -> Objective:
+    """How a picture is judged that shall have the styles of `regions` and the content of `target`, and its size.
+
+    Args:
+        visible: [1, 1, H, W], how much each pixel counts; all do by default.
+    """
+    relative = method.style_loss != "classic"
+    values = target.numel() if visible is None else 3 * visible.sum().item()
+    return Objective(
+        extractor,
+        regions,
+        extractor.contents(target),
+        style_loss=losses.STYLE_LOSSES[method.style_loss],
+        relative=relative,
+        style_weight=method.strength * method.style_weight,
+        content_weight=method.content_weight,
+        variation_weight=method.variation_weight * (1 if relative else values),  # the classic one is a sum
+        variation_power=method.variation_power,
+        visible=visible,
+    )
+
+
+def blend(statistics: list[list[LayerMoments]], shares: tuple[float, ...]) -> list[LayerMoments]:
+    """One style out of several, at as many reductions as all of them have."""
+    return [total(level, shares) for level in zip(*statistics, strict=False)]

@@ -9,8 +9,11 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from impasto.device import release_memory
-from impasto.media.picture import resize
-from impasto.style.objective import Goal
+from impasto.media.picture import SHORTEST_SIDE, resize
+from impasto.style.objective import Objective
+from impasto.style.settings import Method
+
+SMALLEST_SCALE = 96  # pixels on the long side; below it a picture is colours, not forms
 
 
 @dataclass(frozen=True)
@@ -50,10 +53,25 @@ class Stage:
     now: Step
 
 
+def scale_sides(whole: Tensor, method: Method) -> list[int]:
+    """Long sides of the scales, doubling up to that of the result."""
+    longer, shorter = max(whole.shape[2:]), min(whole.shape[2:])
+    sides = [longer]
+    if method.coarse_to_fine:
+        while sides[0] >= 2 * SMALLEST_SCALE and shorter * sides[0] >= 4 * SHORTEST_SIDE * longer:
+            sides.insert(0, round(sides[0] / 2))
+    return sides
+
+
+def steps_at(method: Method, scales: int) -> list[int]:
+    """Steps at each of so many scales, the smallest first."""
+    return [method.steps[min(i, len(method.steps) - 1)] for i in reversed(range(scales))]
+
+
 def coarse_to_fine(
     sizes: Sequence[tuple[int, int]],
     steps: Sequence[int],
-    goal: Callable[[int, int], Goal],
+    objective: Callable[[int, int], Objective],
     begin: Callable[[int, int, Tensor | None], Tensor],
     *,
     optimiser: str = "adam",
@@ -63,7 +81,7 @@ def coarse_to_fine(
     """Optimise a picture at each of `sizes` (height, width) in turn, for so many `steps`.
 
     Args:
-        goal: of a size.
+        objective: of a size.
         begin: the picture of a size to start from, given the one that the size before ended with, or None at first.
         optimiser: "adam", which takes `options`, or "lbfgs".
         free: [1, 1, H, W] as in `adam`, of any size.
@@ -71,7 +89,7 @@ def coarse_to_fine(
     work = [count * height * width for count, (height, width) in zip(steps, sizes, strict=True)]
     picture, momentum = None, None
     for scale, ((height, width), count) in enumerate(zip(sizes, steps, strict=True)):
-        aim = goal(height, width)
+        aim = objective(height, width)
         picture = begin(height, width, picture)
         release_memory()  # what the start took (a draft of 12 megapixels: 0.9 GB), and the size before
         loose = None if free is None else resize(free, height, width)
@@ -88,7 +106,7 @@ def coarse_to_fine(
 
 def adam(
     picture: Tensor,
-    goal: Goal,
+    objective: Objective,
     steps: int,
     *,
     rate: float = 0.06,
@@ -113,7 +131,7 @@ def adam(
     memory = momentum or Momentum.none(picture)
     mean = torch.zeros_like(picture)
     for step in range(1, steps + 1):
-        terms, gradient = goal.gradient(picture)
+        terms, gradient = objective.gradient(picture)
         memory.steps += 1
         memory.first.lerp_(gradient, 1 - betas[0])
         memory.second.lerp_(gradient.square_(), 1 - betas[1])
@@ -125,7 +143,9 @@ def adam(
         yield Step(terms, mean / (1 - average**step))
 
 
-def lbfgs(picture: Tensor, goal: Goal, steps: int, *, free: Tensor | None = None, history: int = 20) -> Iterator[Step]:
+def lbfgs(
+    picture: Tensor, objective: Objective, steps: int, *, free: Tensor | None = None, history: int = 20
+) -> Iterator[Step]:
     """L-BFGS with a strong-Wolfe line search (Nocedal and Wright 2006, chapter 7); arguments as for `adam`.
 
     The iterates are not clipped, which would spoil the curvature estimate; the pictures yielded are.
@@ -136,7 +156,7 @@ def lbfgs(picture: Tensor, goal: Goal, steps: int, *, free: Tensor | None = None
     terms: dict[str, float] = {}
 
     def closure() -> float:
-        found, gradient = goal.gradient(pixels)
+        found, gradient = objective.gradient(pixels)
         if not terms:  # the first look in a step is at the picture as it is, further ones search the line
             terms.update(found)
         pixels.grad = gradient if free is None else gradient * free

@@ -5,6 +5,7 @@ there is nothing for them to change: `seed`, `memory`, `tile` and `device`.
 """
 
 import dataclasses
+import math
 from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import Annotated, Any
@@ -63,6 +64,25 @@ class Quality:
 
     def __post_init__(self) -> None:
         check(self)
+
+
+CHOSEN = tuple(f.name for f in dataclasses.fields(Quality))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Method(Quality):
+    """A quality with all that the user set (`Settings.resolved`); fields that both have are of the same meaning."""
+
+    size: int | None
+    strength: float
+    style_scale: float
+    style_weights: tuple[float, ...] | None
+    colour: str
+    seed: int
+    pooling: str
+    memory: float | None
+    tile: int | None
+    device: str
 
 
 QUALITIES = {
@@ -139,8 +159,8 @@ class Settings:
     def __post_init__(self) -> None:
         check(self)
 
-    def chosen(self) -> Quality:
-        """The quality, with what the user set otherwise.
+    def resolved(self) -> "Method":
+        """The quality with all that the user set: what the engine works by.
 
         Raises:
             SettingsError: settings that do not go together.
@@ -156,8 +176,10 @@ class Settings:
         if quality.style_loss == "classic" and (self.style_loss or self.network):
             raise SettingsError("quality gatys is the classic recipe: style_loss and network are not its to choose")
         quality = dataclasses.replace(quality, **own)
+        of_the_run = {f.name: getattr(self, f.name) for f in dataclasses.fields(Method) if f.name not in CHOSEN}
+        method = Method(**{name: getattr(quality, name) for name in CHOSEN}, **of_the_run)
         if not quality.steps:
-            return quality
+            return method
         if quality.network != "vgg19":
             self.check_unused(f"pooling is VGG-19's, not of the network {quality.network}", {"pooling"})
         if not quality.style_layers:
@@ -166,7 +188,7 @@ class Settings:
             if layer not in LAYERS[quality.network]:
                 has = ", ".join(LAYERS[quality.network])
                 raise SettingsError(f"the network {quality.network} has no layer {layer!r}; it has {has}")
-        return quality
+        return method
 
     def check_unused(self, why: str, names: Collection[str]) -> None:
         """Refuse what has no meaning here, if it was set.
@@ -226,3 +248,17 @@ class SoundSettings:
 def in_proportion(steps: tuple[int, ...], first: int) -> tuple[int, ...]:
     """`steps` of all sizes, more or fewer, so that there are `first` at full size."""
     return tuple(max(1, round(first * n / steps[0])) for n in steps)
+
+
+def shares_of(styles: int, style_weights: tuple[float, ...] | None) -> tuple[float, ...]:
+    """The share of each of so many styles: equal ones, or as the weights say.
+
+    Raises:
+        SettingsError: no styles, or weights that are not theirs.
+    """
+    if not styles:
+        raise SettingsError("give at least one style picture")
+    shares = tuple(style_weights or (1.0,) * styles)
+    if len(shares) != styles or not all(0 <= s < math.inf for s in shares) or sum(shares) == 0:
+        raise SettingsError(f"give {styles} style weights from 0 up, one per style, not all 0")
+    return shares

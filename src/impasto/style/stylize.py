@@ -5,13 +5,13 @@ impasto.stylize("photo.jpg", "painting.jpg", size=768).save("out.png")
 """
 
 import dataclasses
-import math
+import inspect
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import partial, wraps
 from os import PathLike
 from pathlib import Path
-from typing import Any
+from typing import Any, ParamSpec
 
 import torch
 from torch import Tensor
@@ -19,27 +19,29 @@ from torch import Tensor
 from impasto import device, provenance, weights
 from impasto.configs import check
 from impasto.errors import PictureError, SettingsError
+from impasto.gaussian import measure, monge
 from impasto.media import picture
-from impasto.media.picture import SHORTEST_SIDE, Picture, fit, resize
-from impasto.perception import registry
-from impasto.style import colour, draft, losses, optimise, regions
-from impasto.style.objective import Eye, Goal, Moments, Region, total, within
-from impasto.style.sample import EXTENSION, Sample, check_wide, painting
-from impasto.style.sample import load as load_sample
-from impasto.style.settings import DEFAULT_MEMORY, MaxPixels, Quality, Settings
-from impasto.style.statistics import measure
-from impasto.style.transport import monge
+from impasto.media.picture import Picture, PictureLike, fit, opened, resize
+from impasto.style import colour, draft, optimise, regions
+from impasto.style.objective import (
+    Extractor,
+    Objective,
+    Region,
+    blend,
+    dtype_for,
+    extractor_for,
+    objective_for,
+    total,
+    within,
+)
+from impasto.style.optimise import scale_sides, steps_at
+from impasto.style.recipe import source
+from impasto.style.settings import MaxPixels, Method, Settings, shares_of
+from impasto.style.source import Style, check_wide, style_of
+from impasto.style.tiles import tile_for
 
-PictureLike = str | PathLike[str] | Picture
-
+P = ParamSpec("P")
 LONGEST_DEFAULT = 1024  # pixels; what nobody asked for should not take minutes
-SMALLEST_SCALE = 96  # pixels on the long side; below it a picture is colours, not forms
-SMALLEST_TILE = 256  # pixels; smaller ones would be mostly halo
-
-# Peak memory of one gradient, measured: activations per pixel of a tile, and what the optimiser keeps per pixel of
-# the picture. benchmarks/style_memory.py checks the sum.
-BYTES_PER_PIXEL = {"compact": 1800, "vgg19": 4200, "anystyle": 520, "picture": 215}
-FIXED_BYTES = 500_000_000  # PyTorch itself, weights, statistics
 
 
 @dataclass(frozen=True)
@@ -76,68 +78,139 @@ class Job:
         check(self)
 
 
-def stylize(content: PictureLike, style: PictureLike | Sequence[PictureLike], **options: Any) -> Picture:
-    """Repaint `content` in the manner of `style` (one, or several that blend).
+def stylizing(
+    content: PictureLike,
+    style: PictureLike | Sequence[PictureLike],
+    *,
+    masks: PictureLike | Sequence[PictureLike] = (),
+    protect: PictureLike | None = None,
+    init_from: PictureLike | None = None,
+    weights: str | PathLike[str] | None = None,
+    max_pixels: int = picture.MAX_PIXELS,
+    quality: str = Settings.quality,
+    size: int | None = Settings.size,
+    strength: float = Settings.strength,
+    style_scale: float = Settings.style_scale,
+    style_weights: Sequence[float] | None = Settings.style_weights,
+    colour: str = Settings.colour,
+    init: str | None = Settings.init,
+    seed: int = Settings.seed,
+    network: str | None = Settings.network,
+    style_layers: Sequence[str] | None = Settings.style_layers,
+    content_layers: Sequence[str] | None = Settings.content_layers,
+    style_loss: str | None = Settings.style_loss,
+    content_weight: float | None = Settings.content_weight,
+    variation_weight: float | None = Settings.variation_weight,
+    optimiser: str | None = Settings.optimiser,
+    steps: int | None = Settings.steps,
+    pooling: str = Settings.pooling,
+    precision: str | None = Settings.precision,
+    memory: float | None = Settings.memory,
+    tile: int | None = Settings.tile,
+    device: str = Settings.device,
+) -> Iterator[Progress]:
+    """Repaint `content` in the manner of `style`, yielding a `Progress` a step. Closing the generator ends the work.
+
+    Where a setting is None, the quality has its own. `Settings` has the range of each.
 
     Args:
-        options: any other field of `Job` (masks, protect, init_from, ...) or of `Settings` (quality, size, ...).
+        content: a path, or a `Picture`.
+        style: one, or several that blend; also a saved `.style` file.
+        masks: where each style goes (white), one for each; the rest keeps its content.
+        protect: what stays as it is (white).
+        init_from: the picture to start from.
+        weights: a file to use instead of the network that the quality has.
+        max_pixels: larger input pictures are refused.
+        quality: "draft" (one pass), "fine", "gallery" (VGG-19), or "gatys" (the classic recipe).
+        size: long side in pixels; by default the content's own, at most 1024.
+        strength: of the style; 0 gives the content back, 2 presses twice as hard.
+        style_scale: how broad the brush is; 2 is twice as broad.
+        style_weights: shares of several styles, of any sum; equal by default.
+        colour: "style", or the content's own colours by "luminance", "histogram" or "covariance".
+        init: where the optimiser starts: "content", "noise", "style" or "draft".
+        seed: of the noise there.
+        network: "compact" (bundled) or "vgg19" (fetched once).
+        style_layers: that style is measured in.
+        content_layers: that content is measured in.
+        style_loss: "gram", "moments" or "wasserstein".
+        content_weight: of the content loss.
+        variation_weight: of the total variation loss.
+        optimiser: "adam" or "lbfgs".
+        steps: at full size; those of smaller sizes keep their proportion to it.
+        pooling: of VGG-19, "max" or "average".
+        precision: "auto" (bfloat16 where the processor computes in it) or "float32".
+        memory: GB to use at most.
+        tile: side in pixels of the tiles that large pictures are cut into; as memory allows by default.
+        device: "cpu", "cuda", "cuda:1", "mps", or "auto" for the fastest.
 
     Raises:
         SettingsError, PictureError, WeightsError: what a user can mend; the message says how.
     """
-    styles = _several(style)
-    names = {kind: {f.name for f in dataclasses.fields(kind)} for kind in (Job, Settings)}
-    unknown = set(options) - names[Job] - names[Settings]
-    if unknown:
-        raise SettingsError(f"there is no option {', '.join(sorted(unknown))}")
-    inputs = {name: value for name, value in options.items() if name in names[Job]}
-    if "masks" in inputs:
-        inputs["masks"] = _several(inputs["masks"])
-    settings = {name: value for name, value in options.items() if name in names[Settings]}
-    *_, last = stylizing(Job(content, styles, **inputs), Settings(**settings))
-    return last.result()
+    given = locals()
+    job = {field.name: given[field.name] for field in dataclasses.fields(Job) if field.name in given}
+    job |= {"styles": _several(style), "masks": _several(masks)}
+    settings = Settings(**{field.name: given[field.name] for field in dataclasses.fields(Settings)})
+    yield from running(Job(**job), settings)
+
+
+def _last(steps: Callable[P, Iterator[Progress]]) -> Callable[P, Picture]:
+    """The function that takes all `steps` at once, with the same signature."""
+
+    @wraps(steps)
+    def last(*args: P.args, **options: P.kwargs) -> Picture:
+        *_, final = steps(*args, **options)
+        return final.result()
+
+    last.__name__ = last.__qualname__ = "stylize"
+    last.__doc__ = (steps.__doc__ or "").replace(STEPWISE, "")
+    last.__signature__ = inspect.signature(steps).replace(return_annotation=Picture)  # type: ignore[attr-defined]
+    return last
+
+
+STEPWISE = ", yielding a `Progress` a step. Closing the generator ends the work"
+stylize = _last(stylizing)
 
 
 def _several(pictures: PictureLike | Sequence[PictureLike]) -> list[PictureLike]:
     return [pictures] if isinstance(pictures, str | PathLike | Picture) else list(pictures)
 
 
-def stylizing(job: Job, settings: Settings) -> Iterator[Progress]:
+def running(job: Job, settings: Settings) -> Iterator[Progress]:
     """Do `job`, yielding one `Progress` a step. Closing the generator ends the work; raises what `stylize` does."""
-    quality = settings.chosen()
-    shares = _shares(job, settings)
+    method = settings.resolved()
+    shares = _shares(job, method)
     device.configure_threads()
-    processor = device.pick_device(settings.device)
-    scene = _scene(job, settings, processor)
-    tile = settings.tile or tile_for(quality.network, settings.memory, scene.whole)
-    recipe = _recipe(job, replace(settings, memory=None, tile=tile), quality)
-    start = partial(_start, quality, scene, shares, settings, tile, None if quality.steps else job.weights)
+    processor = device.pick_device(method.device)
+    scene = _scene(job, method, processor)
+    tile = method.tile or tile_for(method.network, method.memory, scene.whole)
+    recipe = _recipe(job, replace(settings, memory=None, tile=tile), method)
+    start = partial(_start, method, scene, shares, tile, None if method.steps else job.weights)
 
-    if settings.strength == 0 or not quality.steps:  # no optimiser finds its way back from style to the last bit
+    if method.strength == 0 or not method.steps:  # no optimiser finds its way back from style to the last bit
         height, width = scene.whole.shape[2:]
-        only = scene.whole if settings.strength == 0 else start(scene.source)
-        result = partial(_finished, scene, only, settings.colour, recipe)
+        only = scene.whole if method.strength == 0 else start(scene.source)
+        result = partial(_finished, scene, only, method.colour, recipe)
         yield Progress(1, 1, 1, 1, 1.0, {}, (width, height), result)
         return
 
-    eye = eye_for(settings, quality, scene.whole, tile, job.weights)
-    scaled = [fit(scene.source, side) for side in scale_sides(scene.whole, quality)]
+    extractor = extractor_for(method, scene.whole, tile, job.weights)
+    scaled = [fit(scene.source, side) for side in scale_sides(scene.whole, method)]
     targets = {(target.shape[2], target.shape[3]): target for target in scaled}
 
-    def goal(height: int, width: int) -> Goal:
-        return _goal(eye, scene, targets[height, width], shares, settings, quality)
+    def objective(height: int, width: int) -> Objective:
+        return _objective(extractor, scene, targets[height, width], shares, method)
 
     def begin(height: int, width: int, before: Tensor | None) -> Tensor:
         return start(targets[height, width]) if before is None else resize(before, height, width)
 
-    free = None if scene.kept is None else 1 - scene.kept
-    counts = steps_at(quality, len(targets))
+    free = None if scene.protected is None else 1 - scene.protected
+    counts = steps_at(method, len(targets))
     for stage in optimise.coarse_to_fine(
-        list(targets), counts, goal, begin, optimiser=quality.optimiser, free=free, **quality.adam
+        list(targets), counts, objective, begin, optimiser=method.optimiser, free=free, **method.adam
     ):
         pixels = stage.now.picture
         size = (pixels.shape[3], pixels.shape[2])
-        result = partial(_finished, scene, pixels, settings.colour, recipe)
+        result = partial(_finished, scene, pixels, method.colour, recipe)
         yield Progress(stage.scale, len(targets), stage.step, stage.steps, stage.done, stage.now.terms, size, result)
 
 
@@ -148,43 +221,26 @@ class _Scene:
     whole: Tensor  # [1, 3, H, W], the content as it is
     visible: Tensor | None  # [1, 1, H, W], how much each pixel of it counts; None where all do
     source: Tensor  # [1, 3, H, W], the content without transparency, in the colours the optimiser shall see
-    samples: list[Sample]  # the styles, in the colours the optimiser shall see
+    styles: list[Style]  # the styles, in the colours the optimiser shall see
     areas: list[Tensor]  # [1, 1, H, W], where each style goes; empty for everywhere
-    kept: Tensor | None  # [1, 1, H, W], what stays as it is
-    first: Tensor | None  # [1, 3, H, W], the picture to start from
+    protected: Tensor | None  # [1, 1, H, W], what stays as it is
+    init: Tensor | None  # [1, 3, H, W], the picture to start from
     alpha: Tensor | None
     dpi: float | None  # of the content
 
 
-def _shares(job: Job, settings: Settings) -> tuple[float, ...]:
+def _shares(job: Job, method: Method) -> tuple[float, ...]:
     styles, masks = job.styles, job.masks
     if masks and len(masks) != len(styles):
         raise SettingsError(f"give one mask per style: there are {len(styles)} styles and {len(masks)} masks")
-    if masks and settings.style_weights:
+    if masks and method.style_weights:
         raise SettingsError("masks place the styles, style weights blend them: give one or the other")
-    return shares_of(len(styles), settings.style_weights)
+    return shares_of(len(styles), method.style_weights)
 
 
-def shares_of(styles: int, style_weights: tuple[float, ...] | None) -> tuple[float, ...]:
-    """The share of each of so many styles: equal ones, or as the weights say.
-
-    Raises:
-        SettingsError: no styles, or weights that are not theirs.
-    """
-    if not styles:
-        raise SettingsError("give at least one style picture")
-    shares = tuple(style_weights or (1.0,) * styles)
-    if len(shares) != styles or not all(0 <= s < math.inf for s in shares) or sum(shares) == 0:
-        raise SettingsError(f"give {styles} style weights from 0 up, one per style, not all 0")
-    return shares
-
-
-def _scene(job: Job, settings: Settings, processor: torch.device) -> _Scene:
-    def opened(given: PictureLike) -> Picture:
-        return given if isinstance(given, Picture) else picture.read(given, job.max_pixels)
-
-    photo = opened(job.content)
-    photo = photo.fitted(settings.size or min(max(photo.pixels.shape[2:]), LONGEST_DEFAULT))
+def _scene(job: Job, method: Method, processor: torch.device) -> _Scene:
+    photo = opened(job.content, job.max_pixels)
+    photo = photo.fitted(method.size or min(max(photo.pixels.shape[2:]), LONGEST_DEFAULT))
     whole, visible = photo.pixels.to(processor), regions.visible(photo.alpha)
     if visible is not None:
         if visible.mean() < regions.NOTHING:
@@ -192,15 +248,17 @@ def _scene(job: Job, settings: Settings, processor: torch.device) -> _Scene:
         visible = visible.to(processor)
     height, width = whole.shape[2:]
     check_wide("content", whole)
-    areas = [regions.mask(opened(m), height, width).to(processor) for m in job.masks]
-    kept = None if job.protect is None else regions.mask(opened(job.protect), height, width).to(processor)
-    if areas or kept is not None:
-        areas = regions.shared_out(areas or [torch.ones_like(whole[:, :1])], kept, visible)
+    areas = [regions.mask(opened(m, job.max_pixels), height, width).to(processor) for m in job.masks]
+    protected = (
+        None if job.protect is None else regions.mask(opened(job.protect, job.max_pixels), height, width).to(processor)
+    )
+    if areas or protected is not None:
+        areas = regions.shared_out(areas or [torch.ones_like(whole[:, :1])], protected, visible)
     source = regions.opaque(whole, visible)
-    first = None if job.init_from is None else _laid_on(source, opened(job.init_from))
-    source = colour.lightness(source) if settings.colour == "luminance" else source
-    samples = [sample_of(style, settings, whole, job.max_pixels, visible) for style in job.styles]
-    return _Scene(whole, visible, source, samples, areas, kept, first, photo.alpha, photo.dpi)
+    init = None if job.init_from is None else _laid_on(source, opened(job.init_from, job.max_pixels))
+    source = colour.lightness(source) if method.colour == "luminance" else source
+    styles = [style_of(style, method, whole, job.max_pixels, visible) for style in job.styles]
+    return _Scene(whole, visible, source, styles, areas, protected, init, photo.alpha, photo.dpi)
 
 
 def _laid_on(ground: Tensor, given: Picture) -> Tensor:
@@ -210,134 +268,26 @@ def _laid_on(ground: Tensor, given: Picture) -> Tensor:
     return pixels if given.alpha is None else torch.lerp(ground, pixels, given.alpha.to(ground))
 
 
-def sample_of(
-    style: PictureLike,
-    settings: Settings,
-    whole: Tensor,
-    max_pixels: int = picture.MAX_PIXELS,
-    visible: Tensor | None = None,
-) -> Sample:
-    """A style, in the colours that the settings want for the content `whole` [1, 3, H, W].
-
-    Args:
-        visible: [1, 1, H, W], how much each pixel of the content counts.
-
-    Raises:
-        PictureError, SettingsError: it cannot be read, shows too little, or is a saved style, whose colours stay.
-    """
-    if not isinstance(style, Picture) and Path(style).suffix.lower() == EXTENSION:
-        if settings.colour != "style":
-            raise SettingsError(f"a saved style keeps its colours: leave out colour {settings.colour}")
-        return load_sample(style, whole.device)
-    given = style if isinstance(style, Picture) else picture.read(style, max_pixels)
-    sample = painting(given, settings.style_scale)
-    pixels, weight = sample.pixels.to(whole.device), sample.visible
-    weight = None if weight is None else weight.to(whole.device)
-    if settings.colour == "luminance":
-        pixels = colour.lightness(pixels)
-    elif settings.colour == "histogram":
-        pixels = colour.histogram_matched(pixels, whole, weight, visible)
-    elif settings.colour == "covariance":
-        pixels = colour.covariance_matched(pixels, whole, weight, visible)
-    return replace(sample, pixels=pixels, visible=weight)
-
-
-def eye_for(
-    settings: Settings, quality: Quality, whole: Tensor, tile: int, weights_file: str | PathLike[str] | None = None
-) -> Eye:
-    """The network of `quality`, and how it looks at pictures of the size of `whole` [1, 3, H, W]."""
-    file = None if weights_file is None else Path(weights_file)
-    network = registry.load(quality.network, file, quality.padding, settings.pooling).to(whole.device)
-    layers = dict.fromkeys(quality.style_layers, 1.0)
-    return Eye(
-        network, layers, quality.content_layers, levels=quality.levels, dtype=dtype_for(quality, whole), tile=tile
-    )
-
-
-def dtype_for(quality: Quality, picture: Tensor) -> torch.dtype | None:
-    return device.autocast_dtype(picture.device) if quality.precision == "auto" else None
-
-
-def tile_for(network: str, memory: float | None, whole: Tensor) -> int:
-    """Side in pixels of the largest tile whose activations fit into memory."""
-    on_gpu = whole.device.type == "cuda"
-    free = torch.cuda.mem_get_info(whole.device)[0] if on_gpu else device.free_memory()
-    budget = min(0.7 * free, DEFAULT_MEMORY * 1e9) if memory is None else min(0.9 * free, memory * 1e9)
-    budget -= BYTES_PER_PIXEL["picture"] * whole[0, 0].numel() + FIXED_BYTES
-    side = max(SMALLEST_TILE, math.isqrt(max(0, int(budget / BYTES_PER_PIXEL[network]))))
-    return min(side, max(SMALLEST_TILE, *whole.shape[2:]))  # the same on every machine that needs no tiles
-
-
-def scale_sides(whole: Tensor, quality: Quality) -> list[int]:
-    """Long sides of the scales, doubling up to that of the result."""
-    longer, shorter = max(whole.shape[2:]), min(whole.shape[2:])
-    sides = [longer]
-    if quality.coarse_to_fine:
-        while sides[0] >= 2 * SMALLEST_SCALE and shorter * sides[0] >= 4 * SHORTEST_SIDE * longer:
-            sides.insert(0, round(sides[0] / 2))
-    return sides
-
-
-def steps_at(quality: Quality, scales: int) -> list[int]:
-    """Steps at each of so many scales, the smallest first."""
-    return [quality.steps[min(i, len(quality.steps) - 1)] for i in reversed(range(scales))]
-
-
-def _goal(
-    eye: Eye, scene: _Scene, target: Tensor, shares: tuple[float, ...], settings: Settings, quality: Quality
-) -> Goal:
+def _objective(
+    extractor: Extractor, scene: _Scene, target: Tensor, shares: tuple[float, ...], method: Method
+) -> Objective:
     """What the picture of the size of `target` shall become."""
     height, width = target.shape[2:]
     sides = max(height, width), max(scene.whole.shape[2:])
-    statistics = [sample.levels(eye, *sides) for sample in scene.samples]
+    statistics = [style.levels(extractor, *sides) for style in scene.styles]
     areas = [resize(area, height, width) for area in scene.areas]
     if len(areas) == len(statistics) > 1:
         placed = [Region(s, area) for s, area in zip(statistics, areas, strict=True)]
     else:
         placed = [Region(blend(statistics, shares), areas[0] if areas else None)]
     visible = None if scene.visible is None else resize(scene.visible, height, width)
-    return goal_for(eye, placed, target, settings, quality, visible)
-
-
-def goal_for(
-    eye: Eye,
-    regions: list[Region],
-    target: Tensor,
-    settings: Settings,
-    quality: Quality,
-    visible: Tensor | None = None,
-) -> Goal:
-    """How a picture is judged that shall have the styles of `regions` and the content of `target`, and its size.
-
-    Args:
-        visible: [1, 1, H, W], how much each pixel counts; all do by default.
-    """
-    relative = quality.style_loss != "classic"
-    values = target.numel() if visible is None else 3 * visible.sum().item()
-    return Goal(
-        eye,
-        regions,
-        eye.contents(target),
-        style_loss=losses.STYLE_LOSSES[quality.style_loss],
-        relative=relative,
-        style_weight=settings.strength * quality.style_weight,
-        content_weight=quality.content_weight,
-        variation_weight=quality.variation_weight * (1 if relative else values),  # the classic one is a sum
-        variation_power=quality.variation_power,
-        visible=visible,
-    )
-
-
-def blend(statistics: list[list[Moments]], shares: tuple[float, ...]) -> list[Moments]:
-    """One style out of several, at as many reductions as all of them have."""
-    return [total(level, shares) for level in zip(*statistics, strict=False)]
+    return objective_for(extractor, placed, target, method, visible)
 
 
 def _start(
-    quality: Quality,
+    method: Method,
     scene: _Scene,
     shares: tuple[float, ...],
-    settings: Settings,
     tile: int,
     weights_file: str | PathLike[str] | None,
     target: Tensor,
@@ -345,30 +295,30 @@ def _start(
     """The picture of the size of `target` that the optimiser starts from."""
     height, width = target.shape[2:]
     visible = None if scene.visible is None else resize(scene.visible, height, width)
-    if scene.first is not None:
-        return resize(scene.first, height, width)
-    if quality.init == "content":
+    if scene.init is not None:
+        return resize(scene.init, height, width)
+    if method.init == "content":
         return target
-    if quality.init == "draft":
+    if method.init == "draft":
         model = draft.load(None if weights_file is None else Path(weights_file)).to(target.device)
-        dtype = dtype_for(quality, target)
+        dtype = dtype_for(method, target)
         sides = max(height, width), max(scene.whole.shape[2:])
-        styles = [sample.drafted(model, *sides, dtype, tile) for sample in scene.samples]
+        styles = [style.drafted(model, *sides, dtype, tile) for style in scene.styles]
         canvas = draft.Canvas(model, target, dtype, tile)
         areas: list[Tensor | None] = [resize(area, height, width) for area in scene.areas] or [None]
         if len(areas) != len(styles):
             styles = [total(styles, shares)]
         moves = [
-            draft.maps(canvas.moments(within(area, visible)), style, settings.strength)
-            for area, style in zip(areas, styles, strict=True)
+            draft.maps(canvas.moments(within(area, visible)), moments, method.strength)
+            for area, moments in zip(areas, styles, strict=True)
         ]
-        return canvas.painted(list(zip(moves, areas, strict=True)), settings.strength)
-    noise = torch.randn(target.shape, generator=torch.Generator().manual_seed(settings.seed)).to(target.device)
-    if quality.init == "noise":
+        return canvas.painted(list(zip(moves, areas, strict=True)), method.strength)
+    noise = torch.randn(target.shape, generator=torch.Generator().manual_seed(method.seed)).to(target.device)
+    if method.init == "noise":
         return (0.5 + 0.2 * noise).clamp(0, 1)
     if not scene.areas:
         own = measure(target, visible)
-        dressed = [s * monge(own, x.colours)(target).clamp(0, 1) for s, x in zip(shares, scene.samples, strict=True)]
+        dressed = [s * monge(own, x.colours)(target).clamp(0, 1) for s, x in zip(shares, scene.styles, strict=True)]
         target = torch.stack(dressed).sum(0) / sum(shares)
     return (target + 0.02 * noise).clamp(0, 1)  # something for strokes to grow from where the content is flat
 
@@ -377,16 +327,16 @@ def _finished(scene: _Scene, pixels: Tensor, colours: str, recipe: dict[str, Any
     pixels = resize(pixels, *scene.whole.shape[2:])
     if colours == "luminance":
         pixels = colour.with_colours_of(pixels, scene.whole)
-    if scene.kept is not None:
-        pixels = scene.kept * scene.whole + (1 - scene.kept) * pixels
+    if scene.protected is not None:
+        pixels = scene.protected * scene.whole + (1 - scene.protected) * pixels
     return Picture(pixels.cpu(), scene.alpha, recipe, scene.dpi)
 
 
-def _recipe(job: Job, settings: Settings, quality: Quality) -> dict[str, Any]:
+def _recipe(job: Job, settings: Settings, method: Method) -> dict[str, Any]:
     roles = {f"mask {i}": m for i, m in enumerate(job.masks, 1)}
     roles |= {role: p for role, p in (("protect", job.protect), ("init", job.init_from)) if p is not None}
-    used = {quality.network: provenance.sha256(job.weights) if job.weights else weights.sha256_of(quality.network)}
-    for name in ("anystyle", "compact") if quality.init == "draft" else ():
+    used = {method.network: provenance.sha256(job.weights) if job.weights else weights.sha256_of(method.network)}
+    for name in ("anystyle", "compact") if method.init == "draft" else ():
         used.setdefault(name, weights.sha256_of(name))
     return provenance.make_recipe(
         source(job.content),
@@ -395,10 +345,3 @@ def _recipe(job: Job, settings: Settings, quality: Quality) -> dict[str, Any]:
         used,
         {role: source(p) for role, p in roles.items()},
     )
-
-
-def source(given: PictureLike) -> dict[str, str]:
-    """Name and hash of a file for a recipe; a picture from memory has no name, and the hash of its pixels."""
-    if not isinstance(given, Picture):
-        return provenance.source(given)
-    return provenance.unnamed(given.pixels.cpu().numpy().tobytes())

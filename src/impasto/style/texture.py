@@ -1,8 +1,7 @@
-"""Textures of any size from a sample (Gatys, Ecker and Bethge 2015, arXiv:1505.07376), without an edge on request.
+"""Textures of any size from an exemplar (Gatys, Ecker and Bethge 2015, arXiv:1505.07376), without an edge on request.
 
 Style without a content: the pixels start as noise and are optimised, from coarse to fine, until their statistics are
-those of the sample. A texture that tiles is a picture whose other side begins where it ends, for everything that looks
-at it.
+those of the exemplar. A texture that tiles is a picture whose other side begins where it ends, for all that looks at it.
 """
 
 import dataclasses
@@ -20,13 +19,15 @@ from torch import Tensor
 from impasto import device, provenance, weights
 from impasto.errors import SettingsError
 from impasto.media import picture
-from impasto.media.picture import Picture, resize
-from impasto.style import optimise, stylize
-from impasto.style.objective import Eye, Goal, Moments, Region
-from impasto.style.sample import Painting, Sample
-from impasto.style.settings import MaxPixels, Settings, TextureSettings, in_proportion
-from impasto.style.stylize import PictureLike, Progress
-from impasto.style.tiles import span
+from impasto.media.picture import Picture, PictureLike, resize
+from impasto.style import optimise
+from impasto.style.objective import Extractor, LayerMoments, Objective, Region, blend, extractor_for, objective_for
+from impasto.style.optimise import steps_at
+from impasto.style.recipe import source
+from impasto.style.settings import MaxPixels, Method, Settings, TextureSettings, in_proportion, shares_of
+from impasto.style.source import Style, StyleImage, style_of
+from impasto.style.stylize import Progress
+from impasto.style.tiles import span, tile_for
 
 QUALITIES = ("fine", "gallery")
 UNUSED = ("size", "style_scale", "colour", "init", "content_layers", "content_weight")  # of `Settings`
@@ -34,7 +35,7 @@ WRAPS = {"no": (False, False), "x": (False, True), "y": (True, False), "both": (
 LEVELS = 4  # reductions at which a texture is measured: there is no content to give it large forms
 STEPS = (39, 60, 88)  # at full size, at half, at all smaller ones
 SMALLEST = 64  # pixels, on the short side of the smallest scale
-BORDER = 32  # pixels of a sample that are not measured
+BORDER = 32  # pixels of an exemplar that are not measured
 MARGIN = 8  # pixels: how far resizing looks, and more
 GRID = 16  # pixels: sides of every scale are multiples, or its features would not meet at the seam
 
@@ -43,9 +44,9 @@ GRID = 16  # pixels: sides of every scale are multiples, or its features would n
 class Job(TextureSettings):
     """What the texture is made from, and what it shall be."""
 
-    samples: Sequence[PictureLike]  # pictures or saved styles; several blend
+    exemplars: Sequence[PictureLike]  # pictures or saved styles; several blend
     weights: str | PathLike[str] | None = None  # file to use instead of the quality's own network
-    max_pixels: MaxPixels = picture.MAX_PIXELS  # larger samples are refused
+    max_pixels: MaxPixels = picture.MAX_PIXELS  # larger exemplars are refused
 
 
 def synthesising(job: Job, settings: Settings) -> Iterator[Progress]:
@@ -58,30 +59,30 @@ def synthesising(job: Job, settings: Settings) -> Iterator[Progress]:
         raise SettingsError(f"a texture is made with quality {' or '.join(QUALITIES)}, not {settings.quality!r}")
     settings.check_unused("a texture has no content", UNUSED)
     steps = STEPS if settings.steps is None else in_proportion(STEPS, settings.steps)
-    quality = replace(settings.chosen(), levels=LEVELS, content_layers=(), steps=steps)
-    shares = stylize.shares_of(len(job.samples), settings.style_weights)
+    method = replace(settings.resolved(), levels=LEVELS, content_layers=(), steps=steps)
+    shares = shares_of(len(job.exemplars), settings.style_weights)
     device.configure_threads()
 
     sizes = scales(job.height, job.width)
     whole = torch.empty(1, 3, *sizes[-1], device=device.pick_device(settings.device))
-    tile = settings.tile or stylize.tile_for(quality.network, settings.memory, whole)
-    flat = stylize.eye_for(settings, quality, whole, tile, job.weights)  # samples do not wrap round
-    eye = replace(flat, wrap=WRAPS[job.seamless])
-    samples = [_in_proportion(s, job, settings, whole) for s in job.samples]
-    recipe = _recipe(job, replace(settings, memory=None, tile=tile), quality.network)
+    tile = method.tile or tile_for(method.network, method.memory, whole)
+    flat = extractor_for(method, whole, tile, job.weights)  # exemplars do not wrap round
+    extractor = replace(flat, wrap=WRAPS[job.seamless])
+    exemplars = [_in_proportion(s, job, method, whole) for s in job.exemplars]
+    recipe = _recipe(job, replace(settings, memory=None, tile=tile), method.network)
 
-    def goal(height: int, width: int) -> Goal:
-        aims = [_levels(s, flat, max(height, width), max(sizes[-1])) for s in samples]
-        region = Region(stylize.blend(aims, shares))
-        return stylize.goal_for(eye, [region], torch.empty(1, 3, height, width), settings, quality)
+    def objective(height: int, width: int) -> Objective:
+        aims = [_levels(s, flat, max(height, width), max(sizes[-1])) for s in exemplars]
+        region = Region(blend(aims, shares))
+        return objective_for(extractor, [region], torch.empty(1, 3, height, width), method)
 
     def begin(height: int, width: int, before: Tensor | None) -> Tensor:
         if before is not None:
-            return periodic(before, height, width, eye.wrap)
-        return noise(samples, shares, height, width, settings.seed)
+            return periodic(before, height, width, extractor.wrap)
+        return noise(exemplars, shares, height, width, settings.seed)
 
-    counts = stylize.steps_at(quality, len(sizes))
-    for stage in optimise.coarse_to_fine(sizes, counts, goal, begin, optimiser=quality.optimiser, **quality.adam):
+    counts = steps_at(method, len(sizes))
+    for stage in optimise.coarse_to_fine(sizes, counts, objective, begin, optimiser=method.optimiser, **method.adam):
         pixels = stage.now.picture
         result = partial(_finished, pixels, job, recipe)
         size = (pixels.shape[3], pixels.shape[2])
@@ -114,37 +115,37 @@ def periodic(pixels: Tensor, height: int, width: int, wrap: tuple[bool, bool]) -
     return resize(around, *sizes)[..., top : top + height, left : left + width]
 
 
-def noise(samples: Sequence[Sample], shares: Sequence[float], height: int, width: int, seed: int) -> Tensor:
-    """Pixels [1, 3, height, width] without any order, with the samples' mean colour and covariance of colours."""
+def noise(exemplars: Sequence[Style], shares: Sequence[float], height: int, width: int, seed: int) -> Tensor:
+    """Pixels [1, 3, height, width] without any order, with the exemplars' mean colour and covariance of colours."""
     white = torch.randn(1, 3, height, width, generator=torch.Generator().manual_seed(seed))
     result = torch.zeros_like(white)
-    for sample, share in zip(samples, shares, strict=True):
-        colours = sample.colours
+    for exemplar, share in zip(exemplars, shares, strict=True):
+        colours = exemplar.colours
         root = colours.covariance_root.float()
         coloured = torch.einsum("ij,njhw->nihw", root, white) + colours.mean.cpu()[:, None, None]
         result += share / sum(shares) * coloured
-    return result.clamp(0, 1).to(samples[0].colours.mean.device)
+    return result.clamp(0, 1).to(exemplars[0].colours.mean.device)
 
 
-def _in_proportion(given: PictureLike, job: Job, settings: Settings, whole: Tensor) -> Sample:
-    """The sample, a picture of it in its own size at the scale of the whole texture."""
-    sample = stylize.sample_of(given, settings, whole, job.max_pixels)
-    if isinstance(sample, Painting):
-        own = max(sample.pixels.shape[2:]) / max(whole.shape[2:])
-        sample = replace(sample, scale=own * job.scale)
-    return sample
+def _in_proportion(given: PictureLike, job: Job, method: Method, whole: Tensor) -> Style:
+    """The exemplar, a picture of it in its own size at the scale of the whole texture."""
+    exemplar = style_of(given, method, whole, job.max_pixels)
+    if isinstance(exemplar, StyleImage):
+        own = max(exemplar.pixels.shape[2:]) / max(whole.shape[2:])
+        exemplar = replace(exemplar, scale=own * job.scale)
+    return exemplar
 
 
-def _levels(sample: Sample, eye: Eye, side: int, whole: int) -> list[Moments]:
+def _levels(exemplar: Style, extractor: Extractor, side: int, whole: int) -> list[LayerMoments]:
     """What the texture aims at: a picture without its border, where features are those of an end that no texture has.
 
     With them, hard lines grew inside of textures that tile. What is transparent has such a border, too.
     """
-    if not isinstance(sample, Painting):
-        return sample.levels(eye, side, whole)
-    pixels, visible = sample.at(side)
+    if not isinstance(exemplar, StyleImage):
+        return exemplar.levels(extractor, side, whole)
+    pixels, visible = exemplar.at(side)
     border = min(BORDER, min(pixels.shape[2:]) // 4)
-    return eye.statistics(pixels, _inside(torch.ones_like(pixels[:, :1]) if visible is None else visible, border))
+    return extractor.statistics(pixels, _inside(torch.ones_like(pixels[:, :1]) if visible is None else visible, border))
 
 
 def _inside(visible: Tensor, border: int) -> Tensor:
@@ -164,5 +165,5 @@ def _recipe(job: Job, settings: Settings, network: str) -> dict[str, Any]:
     chosen = {name: value for name, value in dataclasses.asdict(settings).items() if value is not None}
     made = {"width": job.width, "height": job.height, "scale": job.scale, "seamless": job.seamless, **chosen}
     used = provenance.sha256(job.weights) if job.weights else weights.sha256_of(network)
-    samples = [stylize.source(sample) for sample in job.samples]
-    return {"command": "texture", **provenance.make_recipe({}, samples, made, {network: used})}
+    exemplars = [source(exemplar) for exemplar in job.exemplars]
+    return {"command": "texture", **provenance.make_recipe({}, exemplars, made, {network: used})}

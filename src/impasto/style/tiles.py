@@ -1,5 +1,6 @@
 """Pictures larger than memory: rectangles with a halo, so that a network sees each tile as it sees the whole."""
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
@@ -7,9 +8,18 @@ from itertools import pairwise
 import torch
 from torch import Tensor
 
+from impasto import device
+from impasto.style.settings import DEFAULT_MEMORY
+
 # Pixels on each side that can influence a feature, rounded up to the stride of the block (VGG-19 and compact).
 REACH = {1: 8, 2: 16, 3: 32, 4: 64, 5: 144}
+SMALLEST_TILE = 256  # pixels; smaller ones would be mostly halo
 ALIGNMENT = 16  # stride of the deepest block: a tile starts where every block's pooling grid has a cell
+
+# Peak memory of one gradient, measured: activations per pixel of a tile, and what the optimiser keeps per pixel of
+# the picture. benchmarks/style_memory.py checks the sum.
+BYTES_PER_PIXEL = {"compact": 1800, "vgg19": 4200, "anystyle": 520, "picture": 215}
+FIXED_BYTES = 500_000_000  # PyTorch itself, weights, statistics
 
 
 @dataclass(frozen=True)
@@ -81,3 +91,13 @@ def _spans(length: int, side: int) -> list[tuple[int, int]]:
     count = max(1, round(length / side))
     edges = [length * i // count // ALIGNMENT * ALIGNMENT for i in range(count)] + [length]
     return list(pairwise(edges))
+
+
+def tile_for(network: str, memory: float | None, whole: Tensor) -> int:
+    """Side in pixels of the largest tile whose activations fit into memory."""
+    on_gpu = whole.device.type == "cuda"
+    free = torch.cuda.mem_get_info(whole.device)[0] if on_gpu else device.free_memory()
+    budget = min(0.7 * free, DEFAULT_MEMORY * 1e9) if memory is None else min(0.9 * free, memory * 1e9)
+    budget -= BYTES_PER_PIXEL["picture"] * whole[0, 0].numel() + FIXED_BYTES
+    side = max(SMALLEST_TILE, math.isqrt(max(0, int(budget / BYTES_PER_PIXEL[network]))))
+    return min(side, max(SMALLEST_TILE, *whole.shape[2:]))  # the same on every machine that needs no tiles

@@ -25,11 +25,25 @@ from impasto.errors import ClipError, PictureError, SettingsError
 from impasto.files import locked
 from impasto.media import clip as clips
 from impasto.media import picture
-from impasto.media.picture import SHORTEST_SIDE, Picture
+from impasto.media.picture import SHORTEST_SIDE, Picture, PictureLike
 from impasto.perception.flow import consistent, dense, is_cut, warp
-from impasto.style import colour, draft, optimise, regions, stylize
-from impasto.style.objective import Anchor, Eye, Moments, Region, total, within
-from impasto.style.settings import ClipSettings, Seconds, Settings
+from impasto.style import colour, draft, optimise, regions
+from impasto.style.objective import (
+    Anchor,
+    Extractor,
+    LayerMoments,
+    Region,
+    blend,
+    dtype_for,
+    extractor_for,
+    objective_for,
+    total,
+    within,
+)
+from impasto.style.recipe import source as describe
+from impasto.style.settings import ClipSettings, Seconds, Settings, shares_of
+from impasto.style.source import style_of
+from impasto.style.tiles import tile_for
 
 QUALITIES = ("draft", "fine")
 UNUSED = ("init", "network", "optimiser", "steps")  # of `Settings`
@@ -45,10 +59,10 @@ PREVIEWED = 5  # frames of a preview
 
 
 @dataclass(frozen=True)
-class Style:
+class TimedStyle:
     """A picture that shows how, and from which second on; None: all along."""
 
-    picture: stylize.PictureLike
+    picture: PictureLike
     since: Seconds | None = None
 
     def __post_init__(self) -> None:
@@ -60,7 +74,7 @@ class Job(ClipSettings):
     """The files of a run, and what is wanted of the clip."""
 
     clip: str | PathLike[str]
-    styles: Sequence[Style]
+    styles: Sequence[TimedStyle]
     output: Path
     mask: str | PathLike[str] | None = None  # where the style goes (white): a picture, or a clip of its own
     weights: str | PathLike[str] | None = None  # of the any-style network, instead of the bundled ones
@@ -144,7 +158,7 @@ def _opened(job: Job, settings: Settings) -> clips.Clip:
     if settings.colour not in COLOURS:
         raise SettingsError(f"the colour of a clip is {' or '.join(COLOURS)}, not {settings.colour!r}")
     settings.check_unused("a clip has a method of its own", UNUSED)
-    settings.chosen()
+    settings.resolved()
     times = [style.since for style in job.styles if style.since is not None]
     if times and (len(times) < len(job.styles) or settings.style_weights):
         raise SettingsError("give every style its second, or none; styles that take turns have no weights")
@@ -183,30 +197,30 @@ class _Painter:
     """What is known all along a clip (the networks, the styles), and what goes from a frame to the next."""
 
     def __init__(self, job: Job, settings: Settings, clip: clips.Clip) -> None:
-        self.job, self.settings, self.quality = job, settings, settings.chosen()
+        self.job, self.method = job, settings.resolved()
         device.configure_threads()
         self.device = device.pick_device(settings.device)
-        self.shares = stylize.shares_of(len(job.styles), settings.style_weights)
+        self.shares = shares_of(len(job.styles), settings.style_weights)
         whole = torch.empty(1, 3, clip.info.height, clip.info.width, device=self.device)
         if min(whole.shape[2:]) < SHORTEST_SIDE:
             raise PictureError(f"the clip is too narrow: {SHORTEST_SIDE} pixels at least")
-        samples = [stylize.sample_of(style.picture, settings, whole) for style in job.styles]
-        self.tile = settings.tile or stylize.tile_for(self.quality.network, settings.memory, whole)
-        self.dtype = stylize.dtype_for(self.quality, whole)
+        styles = [style_of(style.picture, self.method, whole) for style in job.styles]
+        self.tile = settings.tile or tile_for(self.method.network, settings.memory, whole)
+        self.dtype = dtype_for(self.method, whole)
         side = max(whole.shape[2:])
         self.network = draft.load(None if job.weights is None else Path(job.weights)).to(self.device)
-        self.drafted = [sample.drafted(self.network, side, side, self.dtype, self.tile) for sample in samples]
-        self.eye: Eye | None = None
+        self.drafted = [style.drafted(self.network, side, side, self.dtype, self.tile) for style in styles]
+        self.extractor: Extractor | None = None
         if settings.quality == "fine":
-            self.eye = stylize.eye_for(settings, self.quality, whole, self.tile)
-            self.levels = [sample.levels(self.eye, side, side) for sample in samples]
+            self.extractor = extractor_for(self.method, whole, self.tile)
+            self.levels = [style.levels(self.extractor, side, side) for style in styles]
         self.forget()
 
     def forget(self) -> None:
         """As before the first frame."""
         self.seen: Tensor | None = None  # the frame before
         self.became: Tensor | None = None  # and what it became
-        self.content: Moments | None = None  # running statistics
+        self.content: LayerMoments | None = None  # running statistics
 
     def pass_by(self, frame: Tensor, mask: Tensor | None, became: Tensor | None, alpha: Tensor | None = None) -> None:
         """Take in a frame that an earlier run painted, and what it `became` where that is known."""
@@ -224,23 +238,23 @@ class _Painter:
         """
         whole = Picture(frame, alpha).resized(frame.shape[2], frame.shape[3]).pixels.to(self.device)
         visible = self._visible(alpha)
-        if self.settings.strength == 0 or (visible is not None and visible.mean() < regions.NOTHING):
+        if self.method.strength == 0 or (visible is not None and visible.mean() < regions.NOTHING):
             return whole
         frame = self._prepared(frame, visible)
         mask = None if mask is None else mask.to(self.device)
         shares = self._shares_at(second)
         canvas = self._follow(frame, within(mask, visible))
         assert self.content is not None
-        moves = draft.maps(self.content, total(self.drafted, shares), self.settings.strength)
-        result = canvas.painted([(moves, None)], self.settings.strength)
+        moves = draft.maps(self.content, total(self.drafted, shares), self.method.strength)
+        result = canvas.painted([(moves, None)], self.method.strength)
         carried = self._carried(frame)
-        if self.eye is not None:
+        if self.extractor is not None:
             result = self._refined(frame, result, carried, mask, shares, visible)
         elif carried is not None:
             before, trust = carried
             result = torch.lerp(result, before, self.job.steadiness * trust)
         self.seen, self.became = frame, result
-        if self.settings.colour == "luminance":
+        if self.method.colour == "luminance":
             result = colour.with_colours_of(result, whole)
         return result if mask is None else torch.lerp(whole, result, mask)
 
@@ -250,7 +264,7 @@ class _Painter:
 
     def _prepared(self, frame: Tensor, visible: Tensor | None) -> Tensor:
         frame = regions.opaque(frame.to(self.device), visible)
-        return colour.lightness(frame) if self.settings.colour == "luminance" else frame
+        return colour.lightness(frame) if self.method.colour == "luminance" else frame
 
     def _follow(self, frame: Tensor, mask: Tensor | None) -> draft.Canvas:
         """Take `frame` into the running statistics of the content; after a cut nothing else is in them."""
@@ -283,14 +297,14 @@ class _Painter:
         visible: Tensor | None,
     ) -> Tensor:
         """The frame after steps of `fine`: from the draft alone, or fewer where something is carried over."""
-        assert self.eye is not None
-        region = Region(stylize.blend(self.levels, shares), mask)
-        goal = stylize.goal_for(self.eye, [region], frame, self.settings, self.quality, visible)
+        assert self.extractor is not None
+        region = Region(blend(self.levels, shares), mask)
+        objective = objective_for(self.extractor, [region], frame, self.method, visible)
         if carried is None:
-            run = optimise.adam(drafted, goal, BEGINNING)
+            run = optimise.adam(drafted, objective, BEGINNING)
         else:
             before, trust = carried
-            anchored = replace(goal, anchor=Anchor(before, trust, ANCHOR))
+            anchored = replace(objective, anchor=Anchor(before, trust, ANCHOR))
             run = optimise.adam(torch.lerp(drafted, before, trust), anchored, REFINING, rate=RATE)
         *_, last = run
         return last.picture
@@ -312,15 +326,15 @@ class _Painter:
 
 
 def _recipe(job: Job, settings: Settings, painter: _Painter) -> dict[str, Any]:
-    def source(given: stylize.PictureLike) -> dict[str, str]:
+    def source(given: PictureLike) -> dict[str, str]:
         if not isinstance(given, Picture) and Path(given).is_dir():
             return {"name": Path(given).name, "sha256": ""}  # of thousands of frames it would take minutes
-        return stylize.source(given)
+        return describe(given)
 
     chosen = {name: value for name, value in dataclasses.asdict(settings).items() if value is not None}
     cut = {name: getattr(job, name) for name in ("start", "end", "fps", "steadiness", "fade")}
     since = {f"style {i} since": style.since for i, style in enumerate(job.styles, 1) if style.since is not None}
-    used = {name: weights.sha256_of(name) for name in sorted({"anystyle", painter.quality.network, "compact"})}
+    used = {name: weights.sha256_of(name) for name in sorted({"anystyle", painter.method.network, "compact"})}
     if job.weights is not None:
         used["anystyle"] = provenance.sha256(job.weights)
     return provenance.make_recipe(

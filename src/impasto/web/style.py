@@ -14,7 +14,7 @@ from impasto.bundled import STYLES, style_picture
 from impasto.media import picture
 from impasto.media.picture import fit
 from impasto.style.settings import COLOURS, QUALITIES, Settings
-from impasto.style.stylize import Job, stylizing
+from impasto.style.stylize import Job, running
 from impasto.web import work
 from impasto.web.limits import Limits
 from impasto.web.text import said, t
@@ -116,7 +116,7 @@ def tab(limits: Limits) -> None:
                 init=init or None,
                 content_weight=content * rung.content_weight if rung and rung.steps and content != 1 else None,
             )
-            watched = work.watched(stylizing(job, settings), lambda p: (p.done, p.result().on_white()), request)
+            watched = work.watched(running(job, settings), lambda p: (p.done, p.result().on_white()), request)
             for now, shown in watched:  # noqa: B007
                 if shown:
                     yield {view: shown}

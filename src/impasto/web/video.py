@@ -10,9 +10,9 @@ from impasto.bundled import style_picture
 from impasto.errors import ClipError
 from impasto.media import clip as clips
 from impasto.media.picture import read
-from impasto.style.sample import EXTENSION
 from impasto.style.settings import Settings
-from impasto.style.video import COLOURS, QUALITIES, Job, Style, stylizing
+from impasto.style.source import EXTENSION
+from impasto.style.video import COLOURS, QUALITIES, Job, TimedStyle, stylizing
 from impasto.web import work
 from impasto.web.limits import Limits
 from impasto.web.style import style_choice
@@ -70,7 +70,7 @@ def tab(limits: Limits) -> None:
                 size=int(size),
                 device=limits.device,
             )
-            job = Job(clip, [Style(picture) for picture in pictures], file, end=limits.max_seconds)
+            job = Job(clip, [TimedStyle(picture) for picture in pictures], file, end=limits.max_seconds)
             for now, shown in work.watched(  # noqa: B007
                 stylizing(job, settings), lambda p: (p.number / p.frames if p.frames else None, p.pixels), request
             ):

@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from impasto.style.statistics import StyleStatistics, measure, merge
+from impasto.gaussian import Moments, measure, merge
 
 
 @pytest.fixture
@@ -18,7 +18,7 @@ def mask() -> Tensor:
     return torch.rand(1, 1, 12, 16, generator=torch.Generator().manual_seed(1))
 
 
-def assert_same(found: StyleStatistics, wanted: StyleStatistics) -> None:
+def assert_same(found: Moments, wanted: Moments) -> None:
     torch.testing.assert_close(found.mean, wanted.mean)
     torch.testing.assert_close(found.second, wanted.second)
     torch.testing.assert_close(found.weight, wanted.weight)

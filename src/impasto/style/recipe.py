@@ -1,4 +1,4 @@
-"""What `impasto style --recipe FILE` reads from FILE: the settings and the inputs of the run that made it.
+"""Recipes of what a style made: what goes in, and what `impasto style --recipe FILE` reads out of FILE.
 
 A picture can come from anyone, so nothing in its recipe is believed: settings must be known and of the right type,
 and an input counts only with the right SHA-256.
@@ -13,6 +13,7 @@ from impasto import provenance
 from impasto.bundled import STYLES
 from impasto.errors import PictureError, SettingsError
 from impasto.media.inspect import inspect
+from impasto.media.picture import Picture, PictureLike
 from impasto.style.settings import Settings
 
 RENAMED = {"start": "init"}  # settings and roles of version 0.2
@@ -98,3 +99,10 @@ def _is(value: Any, hint: Any) -> bool:
     if get_args(hint):  # a union
         return any(_is(value, kind) for kind in get_args(hint))
     return type(value) is hint or (hint is float and type(value) is int)
+
+
+def source(given: PictureLike) -> dict[str, str]:
+    """Name and hash of a file for a recipe; a picture from memory has no name, and the hash of its pixels."""
+    if not isinstance(given, Picture):
+        return provenance.source(given)
+    return provenance.unnamed(given.pixels.cpu().numpy().tobytes())

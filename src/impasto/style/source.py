@@ -1,7 +1,7 @@
 """A style as the engine meets it: a picture, or the statistics of one, saved to be used without it."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from os import PathLike
 from pathlib import Path
 
@@ -13,14 +13,16 @@ from torch import Tensor
 from impasto import provenance, weights
 from impasto.errors import PictureError, SettingsError
 from impasto.files import absent, check_place, replacing
-from impasto.media.picture import SHORTEST_SIDE, Picture, fit
+from impasto.gaussian import Moments, measure
+from impasto.media.picture import MAX_PIXELS, SHORTEST_SIDE, Picture, PictureLike, fit, opened
 from impasto.perception import registry
 from impasto.perception.compact import TAPS, Compact
+from impasto.style import colour
 from impasto.style.anystyle import LAYERS, LEVELS, SMALLEST, AnyStyle, flat
 from impasto.style.draft import Canvas
-from impasto.style.objective import Eye, Moments
+from impasto.style.objective import Extractor, LayerMoments
 from impasto.style.regions import opaque, visible
-from impasto.style.statistics import StyleStatistics, measure
+from impasto.style.settings import Method
 
 EXTENSION = ".style"
 FORMAT = "impasto style 1"
@@ -29,7 +31,7 @@ LARGEST = 1024  # pixels: long side of the picture whose statistics are saved wh
 
 
 @dataclass(frozen=True)
-class Painting:
+class StyleImage:
     """A style picture [1, 3, H, W], how much each of its pixels counts, and how broad its brush is in the result."""
 
     pixels: Tensor
@@ -37,7 +39,7 @@ class Painting:
     visible: Tensor | None = None  # [1, 1, H, W] in [0, 1]; None: all pixels count
 
     @property
-    def colours(self) -> StyleStatistics:
+    def colours(self) -> Moments:
         return measure(self.pixels, self.visible)
 
     def at(self, side: int) -> tuple[Tensor, Tensor | None]:
@@ -53,46 +55,49 @@ class Painting:
         """`pixels` and `visible` with a long side of `side` pixels."""
         return fit(self.pixels, side), None if self.visible is None else fit(self.visible, side)
 
-    def levels(self, eye: Eye, side: int, whole: int) -> list[Moments]:
+    def levels(self, extractor: Extractor, side: int, whole: int) -> list[LayerMoments]:
         """What the optimiser aims at, when it paints at `side` pixels what will have `whole` at last."""
-        return eye.statistics(*self.at(side))
+        return extractor.statistics(*self.at(side))
 
-    def drafted(self, model: AnyStyle, side: int, whole: int, dtype: torch.dtype | None, tile: int) -> Moments:
+    def drafted(self, model: AnyStyle, side: int, whole: int, dtype: torch.dtype | None, tile: int) -> LayerMoments:
         """What the any-style network needs."""
         pixels, visible = self.at(side)
         return Canvas(model, pixels, dtype, tile).moments(visible)
 
 
 @dataclass(frozen=True)
-class Saved:
+class SavedStyle:
     """The statistics of a style picture and of its reductions by 2, 4, ...: the brush is as broad as when it was saved.
 
     They are what the compact network sees, so they serve the qualities that look through it.
     """
 
-    octaves: list[Moments]
-    colours: StyleStatistics
+    octaves: list[LayerMoments]
+    colours: Moments
 
-    def levels(self, eye: Eye, side: int, whole: int) -> list[Moments]:
+    def levels(self, extractor: Extractor, side: int, whole: int) -> list[LayerMoments]:
         """As of a painting. At half the size of the whole the first reduction is the picture, and so on."""
-        if not isinstance(eye.network, Compact) or not set(eye.style_layers) <= set(LAYERS):
+        if not isinstance(extractor.network, Compact) or not set(extractor.style_layers) <= set(LAYERS):
             raise SettingsError("a saved style is for the compact network and its layers; give the picture instead")
-        return [{name: self._octave(i, side, whole)[name] for name in eye.style_layers} for i in range(eye.levels)]
+        return [
+            {name: self._octave(i, side, whole)[name] for name in extractor.style_layers}
+            for i in range(extractor.levels)
+        ]
 
-    def drafted(self, model: AnyStyle, side: int, whole: int, dtype: torch.dtype | None, tile: int) -> Moments:
+    def drafted(self, model: AnyStyle, side: int, whole: int, dtype: torch.dtype | None, tile: int) -> LayerMoments:
         """As of a painting."""
         levels = [self._octave(level, side, whole) for level in range(max(LEVELS) + 1)]
         return {"pixels": self.colours, **flat(levels)}
 
-    def _octave(self, level: int, side: int, whole: int) -> Moments:
+    def _octave(self, level: int, side: int, whole: int) -> LayerMoments:
         halvings = max(0, round(math.log2(whole / side)))
         return self.octaves[min(halvings + level, len(self.octaves) - 1)]
 
 
-Sample = Painting | Saved
+Style = StyleImage | SavedStyle
 
 
-def painting(picture: Picture, scale: float = 1.0) -> Painting:
+def painting(picture: Picture, scale: float = 1.0) -> StyleImage:
     """The style that a picture shows: what is transparent in it is none, and a margin of it gives no scale.
 
     Raises:
@@ -107,7 +112,38 @@ def painting(picture: Picture, scale: float = 1.0) -> Painting:
             raise PictureError("the style picture is wholly transparent, or nearly so: it shows no style")
         alpha = visible(alpha)
     check_wide("style", pixels)
-    return Painting(opaque(pixels, alpha), scale, alpha)
+    return StyleImage(opaque(pixels, alpha), scale, alpha)
+
+
+def style_of(
+    style: PictureLike,
+    method: Method,
+    whole: Tensor,
+    max_pixels: int = MAX_PIXELS,
+    visible: Tensor | None = None,
+) -> Style:
+    """A style, in the colours that the method wants for the content `whole` [1, 3, H, W].
+
+    Args:
+        visible: [1, 1, H, W], how much each pixel of the content counts.
+
+    Raises:
+        PictureError, SettingsError: it cannot be read, shows too little, or is a saved style, whose colours stay.
+    """
+    if not isinstance(style, Picture) and Path(style).suffix.lower() == EXTENSION:
+        if method.colour != "style":
+            raise SettingsError(f"a saved style keeps its colours: leave out colour {method.colour}")
+        return load(style, whole.device)
+    image = painting(opened(style, max_pixels), method.style_scale)
+    pixels, weight = image.pixels.to(whole.device), image.visible
+    weight = None if weight is None else weight.to(whole.device)
+    if method.colour == "luminance":
+        pixels = colour.lightness(pixels)
+    elif method.colour == "histogram":
+        pixels = colour.histogram_matched(pixels, whole, weight, visible)
+    elif method.colour == "covariance":
+        pixels = colour.covariance_matched(pixels, whole, weight, visible)
+    return replace(image, pixels=pixels, visible=weight)
 
 
 def check_wide(name: str, pixels: Tensor) -> None:
@@ -148,9 +184,11 @@ def save(
     sized, weight = sample.at(size or min(max(sample.pixels.shape[2:]), LARGEST))
     if min(sized.shape[2:]) < SMALLEST:  # all octaves that the any-style network looks at must be there
         side = math.ceil(SMALLEST * max(sized.shape[2:]) / min(sized.shape[2:]))
-        sized, weight = Painting(sized, visible=weight).fitted(side)
-    eye = Eye(registry.load("compact"), dict.fromkeys(LAYERS, 1.0), (), levels=16)
-    named = {f"{i}/{name}": s for i, octave in enumerate(eye.statistics(sized, weight)) for name, s in octave.items()}
+        sized, weight = StyleImage(sized, visible=weight).fitted(side)
+    extractor = Extractor(registry.load("compact"), dict.fromkeys(LAYERS, 1.0), (), levels=16)
+    named = {
+        f"{i}/{name}": s for i, octave in enumerate(extractor.statistics(sized, weight)) for name, s in octave.items()
+    }
     named["colours"] = measure(sized, weight)
     tensors = {f"{name}/{part}": getattr(s, part) for name, s in named.items() for part in ("mean", "second", "weight")}
     recipe = provenance.drawn_recipe(
@@ -176,7 +214,7 @@ def check_writable(path: Path) -> None:
     check_place(path)
 
 
-def load(path: str | PathLike[str], device: torch.device) -> Saved:
+def load(path: str | PathLike[str], device: torch.device) -> SavedStyle:
     """Read what `save` wrote.
 
     Raises:
@@ -191,17 +229,17 @@ def load(path: str | PathLike[str], device: torch.device) -> Saved:
         octaves = [{layer: _statistics(tensors, f"{i}/{layer}", TAPS[layer]) for layer in LAYERS} for i in range(count)]
         if count <= max(LEVELS):
             raise KeyError("octaves")
-        return Saved(octaves, _statistics(tensors, "colours", 3))
+        return SavedStyle(octaves, _statistics(tensors, "colours", 3))
     except FileNotFoundError as error:
         raise SettingsError(absent(path)) from error
     except (OSError, SafetensorError, KeyError, ValueError) as error:
         raise SettingsError(f"{path} is no style that Impasto saved, or it is damaged") from error
 
 
-def _statistics(tensors: dict[str, Tensor], name: str, channels: int) -> StyleStatistics:
+def _statistics(tensors: dict[str, Tensor], name: str, channels: int) -> Moments:
     parts = [tensors[f"{name}/{part}"].float() for part in ("mean", "second", "weight")]
     if [tuple(p.shape) for p in parts] != [(channels,), (channels, channels), ()] or not all(
         p.isfinite().all() for p in parts
     ):
         raise ValueError("shapes")
-    return StyleStatistics(*parts)
+    return Moments(*parts)

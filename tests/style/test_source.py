@@ -13,10 +13,10 @@ from torch import Tensor
 from impasto.errors import OutputError, PictureError, SettingsError
 from impasto.media.picture import Picture, resize
 from impasto.perception import registry
-from impasto.style import draft, losses, sample
+from impasto.style import draft, losses, source
 from impasto.style.anystyle import LAYERS
-from impasto.style.objective import Eye
-from impasto.style.sample import Painting
+from impasto.style.objective import Extractor
+from impasto.style.source import StyleImage
 from impasto.style.stylize import stylize
 
 CPU = torch.device("cpu")
@@ -33,13 +33,13 @@ def coffee() -> Picture:
 
 @pytest.fixture
 def saved(tmp_path: Path, coffee: Picture) -> Path:
-    sample.save(coffee, tmp_path / "coffee.style", size=256)
+    source.save(coffee, tmp_path / "coffee.style", size=256)
     return tmp_path / "coffee.style"
 
 
 def test_what_is_saved_is_what_the_picture_shows(tmp_path: Path, coffee: Picture) -> None:
-    sample.save(coffee, tmp_path / "x.style")
-    stored, shown, model = sample.load(tmp_path / "x.style", CPU), Painting(coffee.pixels), draft.load()
+    source.save(coffee, tmp_path / "x.style")
+    stored, shown, model = source.load(tmp_path / "x.style", CPU), StyleImage(coffee.pixels), draft.load()
     found, wanted = (one.drafted(model, 384, 384, None, 2048) for one in (stored, shown))
     assert found.keys() == wanted.keys()
     for name, moments in wanted.items():
@@ -49,8 +49,8 @@ def test_what_is_saved_is_what_the_picture_shows(tmp_path: Path, coffee: Picture
 
 @pytest.mark.parametrize("side", [256, 128])
 def test_a_smaller_scale_aims_at_the_reductions(saved: Path, coffee: Picture, side: int) -> None:
-    eye = Eye(registry.load("compact"), dict.fromkeys(LAYERS, 1.0), ())
-    found, wanted = (one.levels(eye, side, 256) for one in (sample.load(saved, CPU), Painting(coffee.pixels)))
+    extractor = Extractor(registry.load("compact"), dict.fromkeys(LAYERS, 1.0), ())
+    found, wanted = (one.levels(extractor, side, 256) for one in (source.load(saved, CPU), StyleImage(coffee.pixels)))
     for level, (one, other) in enumerate(zip(found, wanted, strict=False)):
         for name, moments in other.items():
             distance = (one[name].second - moments.second).norm() / moments.second.norm()
@@ -69,8 +69,8 @@ def test_a_saved_style_paints_like_its_picture(saved: Path, coffee: Picture, qua
 def test_a_broader_brush_is_saved_with_the_style(tmp_path: Path, coffee: Picture) -> None:
     found = []
     for scale in (0.5, 1.0):
-        sample.save(coffee, tmp_path / "x.style", size=256, scale=scale)
-        found.append(sample.load(tmp_path / "x.style", CPU))
+        source.save(coffee, tmp_path / "x.style", size=256, scale=scale)
+        found.append(source.load(tmp_path / "x.style", CPU))
     half, whole = found
     torch.testing.assert_close(half.octaves[0][LAYERS[0]].mean, whole.octaves[1][LAYERS[0]].mean, atol=0.05, rtol=0.1)
 
@@ -93,9 +93,9 @@ def test_what_a_saved_style_cannot_do_is_refused(saved: Path, options: dict[str,
 
 def test_other_names_and_places_are_refused(tmp_path: Path, coffee: Picture) -> None:
     with pytest.raises(SettingsError, match=r"ends in \.style"):
-        sample.save(coffee, tmp_path / "coffee.png")
+        source.save(coffee, tmp_path / "coffee.png")
     with pytest.raises(OutputError, match="there is no folder"):
-        sample.save(coffee, tmp_path / "nowhere" / "coffee.style")
+        source.save(coffee, tmp_path / "nowhere" / "coffee.style")
 
 
 def changed(path: Path, name: str, value: Tensor | None) -> None:
@@ -104,27 +104,27 @@ def changed(path: Path, name: str, value: Tensor | None) -> None:
         del tensors[name]
     else:
         tensors[name] = value
-    save_file(tensors, path, {"format": sample.FORMAT})
+    save_file(tensors, path, {"format": source.FORMAT})
 
 
 def test_files_of_others_are_refused(saved: Path, tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match="does not exist"):
-        sample.load(tmp_path / "nothing.style", CPU)
+        source.load(tmp_path / "nothing.style", CPU)
     (tmp_path / "text.style").write_text("a style")
     save_file({"colours/mean": torch.zeros(3)}, tmp_path / "other.style")
     for name in ("text", "other"):
         with pytest.raises(SettingsError, match=r"no style that Impasto saved"):
-            sample.load(tmp_path / f"{name}.style", CPU)
+            source.load(tmp_path / f"{name}.style", CPU)
     whole = saved.read_bytes()
     layer = f"1/{LAYERS[0]}/mean"
     for value in (None, torch.zeros(5), torch.full((24,), torch.nan)):
         saved.write_bytes(whole)
         changed(saved, layer, value)
         with pytest.raises(SettingsError, match="damaged"):
-            sample.load(saved, CPU)
+            source.load(saved, CPU)
     saved.write_bytes(whole[: len(whole) // 2])
     with pytest.raises(SettingsError, match="damaged"):
-        sample.load(saved, CPU)
+        source.load(saved, CPU)
 
 
 def disc(height: int, width: int, radius: float) -> Tensor:
@@ -134,9 +134,12 @@ def disc(height: int, width: int, radius: float) -> Tensor:
 
 def test_transparent_parts_of_a_picture_are_no_style(coffee: Picture) -> None:
     """Its statistics are those of the opaque picture within the disc; hidden colours are in none of them."""
-    alpha, eye = disc(256, 384, 100), Eye(registry.load("compact"), dict.fromkeys(LAYERS, 1.0), (), levels=3)
+    alpha, extractor = (
+        disc(256, 384, 100),
+        Extractor(registry.load("compact"), dict.fromkeys(LAYERS, 1.0), (), levels=3),
+    )
     black, red = (
-        sample.painting(Picture(torch.where(alpha > 0, coffee.pixels, torch.tensor(c).view(1, 3, 1, 1)), alpha))
+        source.painting(Picture(torch.where(alpha > 0, coffee.pixels, torch.tensor(c).view(1, 3, 1, 1)), alpha))
         for c in ((0.0, 0.0, 0.0), (1.0, 0.0, 0.0))
     )
     assert black.visible is not None
@@ -144,25 +147,25 @@ def test_transparent_parts_of_a_picture_are_no_style(coffee: Picture) -> None:
     inside = coffee.pixels[0, :, alpha[0, 0] > 0].double().numpy()
     torch.testing.assert_close(black.colours.mean, torch.from_numpy(inside.mean(1)).float())
     torch.testing.assert_close(black.colours.covariance, torch.from_numpy(np.cov(inside)).float(), atol=1e-5, rtol=0)
-    found, wanted = (eye.statistics(*p)[0] for p in ((black.pixels, black.visible), (coffee.pixels, alpha)))
+    found, wanted = (extractor.statistics(*p)[0] for p in ((black.pixels, black.visible), (coffee.pixels, alpha)))
     for name in LAYERS:
         assert losses.wasserstein(found[name], wanted[name]) < 0.01  # against 0.4 with black for the ground
 
 
 def test_a_transparent_margin_changes_nothing(coffee: Picture) -> None:
     alpha = F.pad(torch.ones(1, 1, 256, 384), (50, 9, 0, 77))
-    wider = sample.painting(Picture(F.pad(coffee.pixels, (50, 9, 0, 77), value=0.3), alpha))
+    wider = source.painting(Picture(F.pad(coffee.pixels, (50, 9, 0, 77), value=0.3), alpha))
     assert wider.visible is None and torch.equal(wider.pixels, coffee.pixels)
 
 
 def test_a_style_of_a_picture_with_alpha_is_saved_as_what_can_be_seen(tmp_path: Path, coffee: Picture) -> None:
     alpha, files = disc(256, 384, 100), (tmp_path / "a.style", tmp_path / "b.style")
     for hidden, file in zip((0.0, 1.0), files, strict=True):
-        sample.save(Picture(torch.where(alpha > 0, coffee.pixels, hidden), alpha), file)
+        source.save(Picture(torch.where(alpha > 0, coffee.pixels, hidden), alpha), file)
     first, second = map(load_file, files)  # the recipes differ, by the hash of what was given
     assert all(torch.equal(first[name], second[name]) for name in first)
     inside = coffee.pixels[0, :, alpha[0, 0] > 0].mean(1)
-    torch.testing.assert_close(sample.load(files[0], CPU).colours.mean, inside, atol=1e-3, rtol=0)
+    torch.testing.assert_close(source.load(files[0], CPU).colours.mean, inside, atol=1e-3, rtol=0)
 
 
 @pytest.mark.parametrize("alpha", [0.0, 1 / 255, "a corner"])
@@ -170,7 +173,7 @@ def test_a_transparent_style_is_refused(tmp_path: Path, coffee: Picture, alpha: 
     shown = torch.zeros(1, 1, 256, 384) if alpha == "a corner" else torch.full((1, 1, 256, 384), float(alpha))
     if alpha == "a corner":
         shown[..., :8, :30] = 1
-    for use in (sample.painting, lambda p: sample.save(p, tmp_path / "x.style"), lambda p: stylize(coffee, p)):
+    for use in (source.painting, lambda p: source.save(p, tmp_path / "x.style"), lambda p: stylize(coffee, p)):
         with pytest.raises(PictureError, match=r"^the style picture is (wholly transparent|too narrow at 30x8)"):
             use(Picture(coffee.pixels, shown))
     assert not list(tmp_path.iterdir())
