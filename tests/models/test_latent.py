@@ -12,7 +12,7 @@ from torch import nn
 
 from impasto.data.dataset import Stored
 from impasto.errors import ModelError, SettingsError
-from impasto.evaluation import latent
+from impasto.models import latent
 
 
 class Painter(nn.Module):

@@ -1,7 +1,7 @@
 """Textures of any size from an exemplar (Gatys, Ecker and Bethge 2015, arXiv:1505.07376), without an edge on request.
 
 Style without a content: the pixels start as noise and are optimised, from coarse to fine, until their statistics are
-those of the exemplar. A texture that tiles is a picture whose other side begins where it ends, for all that looks at it.
+those of the exemplar. A texture that tiles is one whose other side begins where it ends, for all that looks at it.
 """
 
 import dataclasses
