@@ -55,6 +55,23 @@ def test_flip_and_crop_moves_over_the_reflection_by_up_to_4_pixels_each_place_as
     assert even(counts)
 
 
+def test_cutout_covers_a_square_about_each_pixel_as_often_with_the_mean_colour() -> None:
+    flat = torch.arange(3.0)[:, None, None].expand(3, 16, 16) / 4  # neither mirror nor move changes what does not vary
+    for covered in augment(flat.expand(100, -1, -1, -1), "flip+crop+cutout", generator()):
+        assert torch.equal(covered, flat)  # it is the mean colour, and of its own channel
+
+    striped = torch.tensor([0.0, 1.0]).repeat(8).expand(1, 16, 16)  # 0.5 is the mean's, and nobody else's
+    counts: dict[tuple[int, int, int, int], int] = {}
+    for covered in augment(striped.expand(8000, -1, -1, -1), "flip+crop+cutout", generator()):
+        rows, columns = (covered[0] != 0).logical_and(covered[0] != 1).nonzero(as_tuple=True)
+        box = int(rows.min()), int(rows.max()) + 1, int(columns.min()), int(columns.max()) + 1
+        assert len(rows) == (box[1] - box[0]) * (box[3] - box[2])  # all of the square
+        counts[box] = counts.get(box, 0) + 1
+    spans = [(max(0, at - 3), min(16, at + 3)) for at in range(16)]  # 3/8 of 16 pixels
+    assert set(counts) == {(*rows, *columns) for rows in spans for columns in spans}
+    assert even(list(counts.values()))
+
+
 def test_shift_moves_over_black_by_up_to_2_pixels_each_place_as_often() -> None:
     counts = times_seen("shift", moved(IMAGE, 2, "constant"), 2500)
     assert len(counts) == 25

@@ -27,6 +27,13 @@ def test_a_data_set_without_classes_gives_no_labels() -> None:
     assert Stored("bare", torch.zeros(2, 1, 4, 4, dtype=torch.uint8)).batch(torch.tensor([1])).labels is None
 
 
+def test_a_batch_is_where_the_data_are_kept() -> None:
+    images, labels = (torch.zeros(shape, dtype=torch.uint8, device="meta") for shape in ((5, 1, 2, 2), (5,)))
+    batch = Stored("elsewhere", images, labels, ("a",)).batch(torch.tensor([0, 3]))  # the indices are here
+    assert batch.labels is not None
+    assert (batch.images.device.type, batch.labels.device.type) == ("meta", "meta")
+
+
 @pytest.mark.parametrize(("length", "batch"), [(10, 5), (10, 4), (7, 3), (3, 8), (1, 2)])
 def test_every_epoch_has_every_picture_once(length: int, batch: int) -> None:
     steps = 3 * length  # whole epochs: as many as a batch has pictures, three times

@@ -75,6 +75,7 @@ class Stored:
         return len(self.images)
 
     def batch(self, indices: Tensor) -> Batch:
+        indices = indices.to(self.images.device, non_blocking=True)  # a GPU goes on with the step before
         labels = None if self.labels is None else self.labels[indices]
         return Batch(self.images[indices].float() / 255, labels)
 

@@ -240,7 +240,8 @@ class VAE(Model):
         for posterior, lift, block in zip(self.posteriors, self.lifts, self.blocks, strict=True):
             means, log_scales = posterior(features + state).float().chunk(2, 1)
             log_scales = log_scales.clamp(*LOG_SCALES)
-            noise = torch.randn(means.shape, generator=generator).to(means.device)
+            where = means.device if generator is None else generator.device  # a GPU's own numbers come at once
+            noise = torch.randn(means.shape, generator=generator, device=where).to(means.device)
             latents = means + spread * log_scales.exp() * noise
             state = block(state + lift(latents))
             layers.append((latents, means, log_scales))

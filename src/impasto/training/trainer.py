@@ -98,7 +98,8 @@ def train(
         checkpoint.check_empty(run)
     _check(model, data, settings, processes)
     if isinstance(data, Stored) and device.type == "cuda":  # as bytes they fit, and no batch waits for the bus
-        data = dataclasses.replace(data, images=data.images.to(device))
+        labels = None if data.labels is None else data.labels.to(device)
+        data = dataclasses.replace(data, images=data.images.to(device), labels=labels)
     learner = Learner(model, settings, device)
     if saved is not None:
         try:
@@ -118,8 +119,10 @@ def train(
     def done() -> float:
         if steps is not None:
             return min(1.0, learner.step / steps)
-        passed = torch.tensor(seconds() / (60 * (stop.minutes or 0)), device=device)
-        return min(1.0, float(broadcast(passed)))  # the clock of the first process counts for all
+        passed = seconds() / (60 * (stop.minutes or 0))
+        if processes.num_processes > 1:  # the clock of the first one counts for all
+            passed = float(broadcast(torch.tensor(passed, device=device)))
+        return min(1.0, passed)
 
     def save() -> None:
         nonlocal saved_at
