@@ -21,7 +21,7 @@ from PIL import Image
 from impasto import picture
 from impasto.data.folder import pictures_in
 from impasto.device import configure_threads
-from impasto.perception.vgg19 import VGG19
+from impasto.perception.vgg import VGG19
 from impasto.picture import Picture, fit, to_integers
 from impasto.style import losses
 from impasto.style.objective import Eye

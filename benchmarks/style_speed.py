@@ -18,7 +18,7 @@ from torch import Tensor
 from impasto import weights
 from impasto.device import autocast_dtype, configure_threads
 from impasto.perception.compact import TAPS, WIDTHS
-from impasto.perception.vgg19 import VGG19
+from impasto.perception.vgg import VGG19
 from impasto.picture import Picture, fit, read
 from impasto.style.objective import Eye, Goal, Region
 from impasto.style.settings import QUALITIES, Settings

@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from impasto.errors import WeightsError
-from impasto.perception.vgg19 import pad
+from impasto.perception.vgg import pad
 
 TAPS = {"block1_conv1": 24, "block2_conv1": 48, "block3_conv1": 96, "block3_conv4": 128}  # teacher layer: components
 WIDTHS = ((32, 32), (64, 64), (128, 128), (128, 128, 128))  # convolutions before each tap; a reduction before 2 and 3

@@ -23,7 +23,7 @@ from impasto.errors import ModelError, SettingsError
 from impasto.perception import registry
 from impasto.perception.compact import TAPS
 from impasto.perception.flow import inside, warp
-from impasto.perception.vgg19 import pad
+from impasto.perception.vgg import pad
 from impasto.style.losses import wasserstein
 from impasto.style.objective import Eye, Goal, Moments, Region
 from impasto.style.statistics import measure
