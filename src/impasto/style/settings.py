@@ -16,7 +16,7 @@ INITS = ("content", "noise", "style", "draft")
 COLOURS = ("style", "luminance", "histogram", "covariance")
 DEFAULT_MEMORY = 3.5  # GB, taken unless asked for more: larger tiles are hardly faster
 LAYERS = {  # that style and content can be measured in, by network
-    "compact": ("block1_conv1", "block2_conv1", "block3_conv1", "block3_conv4"),
+    "compact": ("block1_conv1", "block2_conv1", "block3_conv1", "block3_conv4", "block4_conv1", "block4_conv3"),
     "vgg16": tuple(f"block{b}_conv{i}" for b, n in enumerate((2, 2, 3, 3, 3), 1) for i in range(1, n + 1)),
     "vgg19": tuple(f"block{b}_conv{i}" for b, n in enumerate((2, 2, 4, 4, 4), 1) for i in range(1, n + 1)),
 }
