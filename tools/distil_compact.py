@@ -127,6 +127,8 @@ def principal_components(vgg: VGG16, pictures: Pictures, batch: int, batches: in
         variance = (basis.T @ centred @ basis).trace() / centred.trace()
         energy = kept / values.sum()
         print(f"{name}: {count} components keep {energy:.2%} of the energy, {variance:.2%} of the variance")
+        others = ", ".join(f"{n}: {values[-n:].sum() / values.sum():.2%}" for n in (32, 64, 96, 160, 192, 256))
+        print(f"    energy that others would keep: {others}", flush=True)
         bases[name] = (basis / (kept / count).sqrt()).float().to(crops.device)
     return bases
 
