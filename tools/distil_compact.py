@@ -330,12 +330,12 @@ def train(args: argparse.Namespace) -> None:
             save()
             due["save"] = spent + SAVE
     save()
+    save_file({k: v.half().cpu().contiguous() for k, v in student.state_dict().items()}, args.output)
+    print(f"{args.output}: {args.output.stat().st_size} bytes")
     print(f"{step} steps; error over variance (and over power), held out: "
           f"{text(squared_errors(student, teacher, held_crops, args.batch))}")  # fmt: skip
     fresh = paint(student, held.crops(args.painted), held.crops(args.painted))
     print(f"painted from held-out pictures: {text(squared_errors(student, teacher, fresh, args.batch))}")
-    save_file({k: v.half().cpu().contiguous() for k, v in student.state_dict().items()}, args.output)
-    print(f"{args.output}: {args.output.stat().st_size} bytes")
 
 
 def main() -> None:
