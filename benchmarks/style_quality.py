@@ -22,7 +22,7 @@ from impasto.data.folder import pictures_in
 from impasto.device import configure_threads
 from impasto.media import picture
 from impasto.media.picture import Picture, fit, to_integers
-from impasto.perception.vgg19 import VGG19
+from impasto.perception.vgg import VGG19
 from impasto.style import losses
 from impasto.style.objective import Extractor
 from impasto.style.settings import QUALITIES

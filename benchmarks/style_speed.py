@@ -18,8 +18,8 @@ from torch import Tensor
 from impasto import bundled
 from impasto.device import autocast_dtype, configure_threads
 from impasto.media.picture import Picture, fit, read
-from impasto.perception.compact import TAPS, WIDTHS
-from impasto.perception.vgg19 import VGG19
+from impasto.perception.compact import REDUCED, TAPS, WIDTHS
+from impasto.perception.vgg import VGG19
 from impasto.style.objective import Extractor, Objective, Region
 from impasto.style.settings import QUALITIES, Settings
 from impasto.style.stylize import Job, running
@@ -72,8 +72,9 @@ def convolution_rate(dtype: torch.dtype) -> float:
 def operations_per_step(width: int, height: int) -> float:
     """FLOP of one `fine` step: the compact network's convolutions, forward and to the pixels, at all reductions."""
     per_pixel, channels = 0.0, 3
-    for stage, (widths, components) in enumerate(zip(WIDTHS, TAPS.values(), strict=True)):
-        share = 4.0 ** -min(stage, 2)
+    deepest = max(map(list(TAPS).index, QUALITIES["fine"].style_layers + QUALITIES["fine"].content_layers))
+    for stage, (widths, components) in enumerate(zip(WIDTHS[: deepest + 1], TAPS.values(), strict=False)):
+        share = 4.0 ** -sum(stage >= reduced for reduced in REDUCED)
         for wide in widths:
             per_pixel += share * 2 * 9 * channels * wide
             channels = wide

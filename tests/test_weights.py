@@ -212,5 +212,5 @@ def test_a_bundled_file_missing_from_the_installation_is_reported(
 
 
 def test_unknown_weights_are_refused_with_those_that_exist() -> None:
-    with pytest.raises(WeightsError, match="compact, anystyle, vgg19"):
-        weights.path("vgg16")
+    with pytest.raises(WeightsError, match="compact, anystyle, vgg16, vgg19"):
+        weights.path("vgg11")

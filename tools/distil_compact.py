@@ -1,288 +1,360 @@
-"""Train the compact network against VGG-19's first three blocks, and write the file that ships with Impasto.
+"""Train the deep taps of the compact network against VGG-16's block 4, and write the file that ships with Impasto.
 
-The shipped weights' exact command stands on their card, src/impasto/assets/compact.md. Three phases:
-  1. `cache`: cut crops from photographs and paintings, disturb some, store them with the teacher's principal
-     components (float16, about 1.3 MB a crop), because the teacher costs more than twice the student.
-  2. `train`: regress the components; resumes from its checkpoint after any interruption.
-  3. `export`: write fp16 safetensors and print the errors on held-out pictures.
+    python tools/distil_compact.py --vgg VGG16 --folders PHOTOS PAINTINGS --held HELD... --run RUN --minutes 300
+
+The bundled network is the start. Its first stages (`--frozen`) stay as they are to the bit, because style files and the
+any-style decoder build on their taps; a later stage is trained on, with its old tap as a further target. The deep taps
+learn the leading principal components of their teacher's layers. All happens in one process, on a GPU or a CPU, and
+whoever stops it and gives the command again goes on from the last checkpoint.
 """
 
 import argparse
 import math
 import time
-from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from PIL import Image
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
+from torch import Tensor
 
+from impasto import weights
+from impasto.perception import registry
 from impasto.perception.compact import TAPS, Compact
-from impasto.perception.vgg19 import VGG19
-from impasto.style import losses
-from impasto.style.objective import Extractor, Objective, Region
-from impasto.style.optimise import adam
-from impasto.style.settings import BLOCKS_1_TO_3
+from impasto.perception.vgg import VGG16
 
-SIZE = 112  # crop, pixels
-BATCH = 12
-STRIDE = {"block1_conv1": 1, "block2_conv1": 2, "block3_conv1": 4, "block3_conv4": 4}
-
-
-def picture_files(folders: list[Path]) -> list[list[Path]]:
-    """One sorted list per folder; each folder is drawn from equally often."""
-    return [sorted(p for p in folder.rglob("*") if p.suffix.lower() in {".jpg", ".png"}) for folder in folders]
+SIZE = 160  # crop, pixels
+CANVAS = 384  # what is kept of a picture is at most 256 pixels on the short side and this on the long one
+DEEP = ("block4_conv1", "block4_conv3")  # the taps that VGG-16 teaches
+SAVE, REPORT = 60, 30  # seconds between checkpoints, and lines of the log
+PAINTED, POOL = 32, 4096  # pictures that are painted at a time; the pool keeps the latest of them
+KEPT = (6, 20, 60)  # steps after which a painted picture is taken
 
 
-def crop(path: Path, rng: np.random.Generator) -> np.ndarray:
-    """A random [SIZE, SIZE, 3] uint8 crop at a random scale between 1/4 and 1.2 of the picture's own."""
+@dataclass(frozen=True)
+class Pictures:
+    """Pictures in memory, by folder: `pixels` uint8 [N, 3, CANVAS, CANVAS], filled to their `sides` [N, 2]."""
+
+    pixels: Tensor
+    sides: Tensor
+    counts: Tensor  # pictures in each folder; each folder is drawn from equally often
+
+    @classmethod
+    def read(cls, folders: list[Path], device: torch.device) -> "Pictures":
+        suffixes = {".jpg", ".png", ".webp"}
+        files = [sorted(p for p in folder.rglob("*") if p.suffix.lower() in suffixes) for folder in folders]
+        with ThreadPoolExecutor() as pool:
+            arrays = list(pool.map(_open, [file for part in files for file in part]))
+        pixels = torch.zeros(len(arrays), 3, CANVAS, CANVAS, dtype=torch.uint8)
+        for row, array in zip(pixels, arrays, strict=True):
+            row[:, : array.shape[0], : array.shape[1]] = torch.from_numpy(array).permute(2, 0, 1)
+        sides = torch.tensor([array.shape[:2] for array in arrays], dtype=torch.float32)
+        return cls(pixels.to(device), sides.to(device), torch.tensor([len(part) for part in files], device=device))
+
+    def crops(self, count: int) -> Tensor:
+        """Random crops [count, 3, SIZE, SIZE] in [0, 1], at 0.3 to 1.4 times the size that is kept.
+
+        A picture smaller than its crop is mirrored at its borders: it stays sharp, and no border shows.
+        """
+        small = count // 3  # drawn twice as large and averaged, for bilinear sampling aliases below about half size
+        return torch.cat([F.avg_pool2d(self._draw(small, 2 * SIZE), 2), self._draw(count - small, SIZE)])
+
+    def _draw(self, count: int, size: int) -> Tensor:
+        device = self.pixels.device
+        folder = torch.randint(len(self.counts), (count,), device=device)
+        within = (torch.rand(count, device=device) * self.counts[folder]).long()
+        drawn = (self.counts.cumsum(0) - self.counts)[folder] + within
+        scale = torch.empty(count, 1, device=device).uniform_(math.log(0.6), math.log(1.4)).exp()
+        places = []
+        for axis in (0, 1):
+            last = self.sides[drawn, axis, None] - 1
+            begin, sign = torch.rand_like(scale) * last, 1 if axis == 0 else torch.randint_like(scale, 2) * 2 - 1
+            place = (begin + sign * torch.arange(size, device=device) / scale).remainder(2 * last)
+            places.append((last - (place - last).abs()) * 2 / (CANVAS - 1) - 1)  # a mirror at 0 and at `last`
+        rows, columns = places
+        grid = torch.stack([columns[:, None, :].expand(-1, size, -1), rows[:, :, None].expand(-1, -1, size)], -1)
+        return F.grid_sample(self.pixels[drawn].float() / 255, grid, align_corners=True).clamp(0, 1)
+
+
+def _open(path: Path) -> np.ndarray:
     with Image.open(path) as image:
         image = image.convert("RGB")
-        scale = max(math.exp(rng.uniform(math.log(0.25), math.log(1.2))), (SIZE + 1) / min(image.size))
-        image = image.resize([round(side * scale) for side in image.size], Image.Resampling.BICUBIC)
-        left, top = (int(rng.integers(side - SIZE + 1)) for side in image.size)
-        pixels = np.asarray(image.crop((left, top, left + SIZE, top + SIZE)))
-    return pixels[:, :: -1 if rng.random() < 0.5 else 1]
+        scale = min(256 / min(image.size), 1)
+        image = image.resize([round(side * scale) for side in image.size], Image.Resampling.LANCZOS)
+        return np.array(image.crop((0, 0, min(CANVAS, image.width), min(CANVAS, image.height))))
 
 
-def training_crop(groups: list[list[Path]], rng: np.random.Generator, disturb: bool) -> np.ndarray:
-    """A crop as the optimiser may meet it: some noisy, some in strange colours, some two pictures at once."""
-    paths = groups[rng.integers(len(groups))]
-    pixels = crop(paths[rng.integers(len(paths))], rng).astype(np.float32) / 255
-    if disturb:
-        if rng.random() < 0.10:
-            other = groups[rng.integers(len(groups))]
-            share = rng.uniform(0.2, 0.8)
-            pixels = share * pixels + (1 - share) * crop(other[rng.integers(len(other))], rng) / 255
-        if rng.random() < 0.10:
-            pixels = pixels[..., rng.permutation(3)]
-        if rng.random() < 0.15:
-            pixels = pixels + rng.normal(0, rng.uniform(0.01, 0.15), pixels.shape)
-    return np.clip(pixels, 0, 1).transpose(2, 0, 1).astype(np.float16)
+def disturbed(crops: Tensor) -> Tensor:
+    """Crops as the optimiser may meet them: some two pictures at once, some in strange colours, some noisy."""
+    count = len(crops)
+    chance = torch.rand(3, count, 1, 1, 1, device=crops.device)
+    share = torch.empty_like(chance[0]).uniform_(0.2, 0.8)
+    other = crops[torch.randperm(count, device=crops.device)]
+    crops = torch.where(chance[0] < 0.1, share * crops + (1 - share) * other, crops)
+    crops = torch.where(chance[1] < 0.1, crops[:, torch.randperm(3, device=crops.device)], crops)
+    noise = torch.randn_like(crops) * torch.empty_like(share).uniform_(0.01, 0.15)
+    return torch.where(chance[2] < 0.15, crops + noise, crops).clamp(0, 1)
 
 
-def teacher_features(vgg: VGG19, crops: np.ndarray) -> dict[str, torch.Tensor]:
-    with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
-        return {k: v.float() for k, v in vgg(torch.from_numpy(crops).float(), tuple(TAPS)).items()}
+def mixed(image: Tensor) -> torch.autocast:
+    return torch.autocast(image.device.type, torch.bfloat16)
 
 
-def principal_components(vgg: VGG19, groups: list[list[Path]], seed: int) -> dict[str, torch.Tensor]:
-    """Leading eigenvectors of each layer's second moment, scaled so that a component's mean square is 1 on average."""
-    rng, bases = np.random.default_rng(seed), {}
-    features = [
-        teacher_features(vgg, np.stack([training_crop(groups, rng, True) for _ in range(BATCH)])) for _ in range(40)
-    ]
-    for name, components in TAPS.items():
-        f = torch.cat(
-            [
-                batch[name].permute(0, 2, 3, 1).flatten(0, 2)[:: STRIDE["block3_conv4"] ** 2 // STRIDE[name] ** 2]
-                for batch in features
-            ]
-        ).double()
-        values, vectors = torch.linalg.eigh(f.T @ f / len(f))
-        basis = vectors[:, -components:].flip(1)
-        kept = values[-components:].sum()
-        print(f"{name}: {components} components keep {kept / values.sum():.2%} of the energy")
-        bases[name] = (basis / (kept / components).sqrt()).float()
+@torch.no_grad()
+def principal_components(vgg: VGG16, pictures: Pictures, batch: int, batches: int) -> dict[str, Tensor]:
+    """Leading eigenvectors [C, components] of each layer's second moment, scaled to a mean square of 1 a component."""
+    moments, means, places = dict.fromkeys(DEEP, 0.0), dict.fromkeys(DEEP, 0.0), 0
+    for _ in range(batches):
+        crops = disturbed(pictures.crops(batch))
+        with mixed(crops):
+            features = vgg(crops, DEEP)
+        for name, f in features.items():
+            rows = f.permute(0, 2, 3, 1).flatten(0, 2).float()
+            moments[name] = moments[name] + (rows.T @ rows).double().cpu()
+            means[name] = means[name] + rows.sum(0).double().cpu()
+        places += len(rows)
+    bases = {}
+    for name in DEEP:
+        second, mean, count = moments[name] / places, means[name] / places, TAPS[name]
+        values, vectors = torch.linalg.eigh(second)
+        kept = values[-count:].sum()
+        basis = vectors[:, -count:].flip(1)
+        centred = second - torch.outer(mean, mean)
+        variance = (basis.T @ centred @ basis).trace() / centred.trace()
+        energy = kept / values.sum()
+        print(f"{name}: {count} components keep {energy:.2%} of the energy, {variance:.2%} of the variance")
+        others = ", ".join(f"{n}: {values[-n:].sum() / values.sum():.2%}" for n in (32, 64, 96, 160, 192, 256))
+        print(f"    energy that others would keep: {others}", flush=True)
+        bases[name] = (basis / (kept / count).sqrt()).float().to(crops.device)
     return bases
 
 
-def open_cache(folder: Path, crops: int | None = None) -> dict[str, np.memmap]:
-    """Crops and targets on disk, float16: to write when `crops` says how many, else as they are."""
-    shapes = {"crops": (3, SIZE, SIZE)}
-    shapes |= {name: (SIZE // STRIDE[name], SIZE // STRIDE[name], components) for name, components in TAPS.items()}
-    mode = "c" if crops is None else "w+"
-    if crops is None:
-        crops = (folder / "crops.f16").stat().st_size // (2 * math.prod(shapes["crops"]))
-    folder.mkdir(parents=True, exist_ok=True)
-    return {n: np.memmap(folder / f"{n}.f16", np.float16, mode, shape=(crops, *shape)) for n, shape in shapes.items()}
+@dataclass(frozen=True)
+class Teacher:
+    """What the taps shall answer: VGG-16's components, and for earlier taps that are trained, what they were."""
+
+    vgg: VGG16
+    bases: dict[str, Tensor]
+    start: Compact
+    old: tuple[str, ...]  # taps that keep their meaning
+
+    @torch.no_grad()
+    def __call__(self, crops: Tensor) -> dict[str, Tensor]:
+        with mixed(crops):
+            deep, old = self.vgg(crops, DEEP), self.start(crops, self.old)
+        wanted = {name: torch.einsum("nchw,cd->ndhw", f.float(), self.bases[name]) for name, f in deep.items()}
+        return {name: f.float() for name, f in old.items()} | wanted
 
 
-def build_cache(folder: Path, batches: Iterator[np.ndarray], crops: int, vgg: VGG19, bases: dict) -> None:
-    """Store `batches` of crops [n, 3, SIZE, SIZE], `crops` in all, with the teacher's answers; whole or not at all."""
-    part, done, start = folder.with_suffix(".part"), 0, time.perf_counter()
-    store = open_cache(part, crops)
-    while done < crops:
-        batch = next(batches)[: crops - done]
-        store["crops"][done : done + len(batch)] = batch
-        for name, f in teacher_features(vgg, batch).items():
-            store[name][done : done + len(batch)] = (f.permute(0, 2, 3, 1) @ bases[name]).half().numpy()
-        done += len(batch)
-        print(f"\r{folder.name}: {done}/{crops} crops, {time.perf_counter() - start:.0f} s", end="", flush=True)
-    part.replace(folder)
-    print()
-
-
-def cut_batches(groups: list[list[Path]], seed: int, disturb: bool) -> Iterator[np.ndarray]:
-    rng = np.random.default_rng(seed)
-    while True:
-        yield np.stack([training_crop(groups, rng, disturb) for _ in range(BATCH)])
-
-
-def painted_batches(run: Path, groups: list[list[Path]], seed: int) -> Iterator[np.ndarray]:
-    """Pictures that the optimiser painted with the student of `run`, early, midway and late.
+def paint(student: Compact, contents: Tensor, styles: Tensor) -> Tensor:
+    """Pictures that an optimiser painted with `student`, early, midway and late: [3 N, 3, SIZE, SIZE].
 
     An optimiser finds what a student gets wrong and paints just that. Shown those pictures with the teacher's
-    answers (as in DAgger, Ross et al. 2011), the student unlearns it.
+    answers (as in DAgger, Ross et al. 2011), the student unlearns it. The loss is that of styles in small: Gram
+    matrices, nearest neighbours among the style's places, and the content, in other shares for each picture.
     """
-    student = Compact()
-    student.load_state_dict(torch.load(run / "checkpoint.pt", weights_only=True)["model"])
-    student.requires_grad_(False)
-    extractor = Extractor(student, dict.fromkeys(BLOCKS_1_TO_3, 1.0), ("block3_conv4",), dtype=torch.bfloat16)
-    rng, kept = np.random.default_rng(seed), (6, 20, 60)
-    while True:
-        content, style = (torch.from_numpy(training_crop([g], rng, True))[None].float() for g in groups[:2])
-        start = torch.rand_like(content) if rng.random() < 0.2 else content
-        objective = Objective(
-            extractor,
-            [Region(extractor.statistics(style))],
-            extractor.contents(content),
-            style_loss=(losses.gram, losses.moments, losses.wasserstein)[rng.integers(3)],
-            content_weight=math.exp(rng.uniform(math.log(0.03), math.log(1))),
-        )
-        painted = [s.picture for n, s in enumerate(adam(start, objective, kept[-1], average=0), 1) if n in kept]
-        yield torch.cat(painted).half().numpy()
 
+    def look(image: Tensor) -> dict[str, Tensor]:
+        with mixed(image):
+            return {name: f.float() for name, f in student(image, tuple(TAPS)).items()}
 
-def errors(model: Compact, store: dict[str, np.memmap], power: str) -> dict[str, float]:
-    """Squared error relative to the targets' variance ("variance") or mean square ("power"), per tap."""
-    wrong, total = dict.fromkeys(TAPS, 0.0), dict.fromkeys(TAPS, 0.0)
-    means = {name: torch.from_numpy(store[name][:200].astype(np.float32)).mean((0, 1, 2)) for name in TAPS}
+    def gram(f: Tensor) -> Tensor:
+        rows = f.flatten(2)
+        return rows @ rows.transpose(1, 2) / rows.shape[2]
+
+    def places(f: dict[str, Tensor]) -> Tensor:  # [N, H W, C] at stride 8, centred by the styles' mean
+        deep = torch.cat([F.avg_pool2d(f["block3_conv4"], 2), *(f[name] for name in DEEP)], 1)
+        return deep.flatten(2).transpose(1, 2)
+
+    count = len(contents)
+    share = torch.empty(3, count, device=contents.device).uniform_(math.log(0.03), 0).exp()
     with torch.no_grad():
-        for i in range(0, len(store["crops"]), BATCH):
-            features = model(torch.from_numpy(store["crops"][i : i + BATCH]).float(), tuple(TAPS))
-            for name, f in features.items():
-                target = torch.from_numpy(store[name][i : i + BATCH].astype(np.float32))
-                wrong[name] += (f.permute(0, 2, 3, 1) - target).square().sum().item()
-                total[name] += (target - (means[name] if power == "variance" else 0)).square().sum().item()
-    return {name: wrong[name] / total[name] for name in TAPS}
+        of_styles, of_contents = look(styles), look(contents)
+        grams = {name: gram(f) for name, f in of_styles.items()}
+        points = places(of_styles)
+        centre = points.mean(1, keepdim=True)
+        points = points - centre
+        units = F.normalize(points, dim=2)
+    noisy = torch.rand(count, 1, 1, 1, device=contents.device) < 0.2
+    pixels = torch.where(noisy, torch.rand_like(contents), contents).requires_grad_()
+    adam = torch.optim.Adam([pixels], lr=0.04, betas=(0.9, 0.95))
+    kept = []
+    for step in range(1, KEPT[-1] + 1):
+        f = look(pixels)
+        own = places(f) - centre
+        if step % 10 == 1:
+            nearest = (F.normalize(own.detach(), dim=2) @ units.transpose(1, 2)).argmax(2, keepdim=True)
+            aim = points.gather(1, nearest.expand(-1, -1, points.shape[2]))
+        wrong = [(gram(f[n]) - g).square().sum((1, 2)) / g.square().sum((1, 2)) for n, g in grams.items()]
+        style = torch.stack(wrong).mean(0)
+        match = 1 - F.cosine_similarity(own, aim, dim=2).mean(1)
+        content = (f["block3_conv4"] - of_contents["block3_conv4"]).square().mean((1, 2, 3))
+        adam.zero_grad()
+        (share[0] * style + share[1] * match + share[2] * content).sum().backward()
+        adam.step()
+        with torch.no_grad():
+            pixels.clamp_(0, 1)
+        if step in KEPT:
+            kept.append(pixels.detach().clone())
+    return torch.cat(kept)
 
 
-def train(folder: Path, run: Path, start: Path | None, steps: int, rate: float, seed: int, painted: int) -> None:
-    stores = [open_cache(folder / "train"), *(open_cache(path) for path in sorted(folder.glob("painted-?")))]
-    shares = [BATCH] if len(stores) == 1 else [BATCH - painted, *np.bincount(np.arange(painted) % (len(stores) - 1))]
-    held = open_cache(folder / "held")
-    torch.manual_seed(seed)
-    model = Compact()
-    for module in model.modules():
-        if isinstance(module, torch.nn.Conv2d):
-            torch.nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
-            torch.nn.init.zeros_(module.bias)
-    if start is not None:
-        begun = torch.load(start / "checkpoint.pt", weights_only=True)["model"]
-        for name in model.load_state_dict(begun, strict=False).missing_keys:  # a layer more than the start has
-            if name.endswith("weight"):
-                torch.nn.init.dirac_(model.get_parameter(name))
+def squared_errors(student: Compact, teacher: Teacher, crops: Tensor, batch: int) -> dict[str, tuple[float, float]]:
+    """Squared error of each trained tap over its targets' variance, and over their mean square."""
+    wrong, square, total, values = ({} for _ in range(4))
+    for part in crops.split(batch):
+        wanted = teacher(part)
+        with torch.no_grad():
+            found = student(part, tuple(wanted))
+        for name, target in wanted.items():
+            wrong[name] = wrong.get(name, 0) + (found[name] - target).square().sum((0, 2, 3))
+            square[name] = square.get(name, 0) + target.square().sum((0, 2, 3))
+            total[name] = total.get(name, 0) + target.sum((0, 2, 3))
+            values[name] = values.get(name, 0) + target[:, 0].numel()
+    variance = {n: square[n] - total[n].square() / values[n] for n in wrong}
+    return {n: tuple((wrong[n].sum() / over[n].sum()).item() for over in (variance, square)) for n in wrong}
+
+
+def text(errors: dict[str, tuple[float, float]]) -> str:
+    return ", ".join(f"{name} {variance:.4f} ({power:.4f})" for name, (variance, power) in errors.items())
+
+
+def train(args: argparse.Namespace) -> None:
+    device = torch.device(args.device)
+    torch.backends.cudnn.benchmark = True
+    torch.manual_seed(args.seed)
+    began = time.monotonic()
+    pictures, held = Pictures.read(args.folders, device), Pictures.read(args.held, device)
+    held_crops = torch.cat([held.crops(args.batch) for _ in range(6)])
+    print(f"{len(pictures.pixels)} pictures, {len(held.pixels)} held out, {time.monotonic() - began:.0f} s", flush=True)
+    vgg = VGG16(args.vgg, padding="replicate").to(device)
+    start, student = (registry.load("compact", args.start).to(device) for _ in range(2))
+    student.layers = Compact.layers
+    args.run.mkdir(parents=True, exist_ok=True)
+    checkpoint = args.run / "checkpoint.pt"
+    state = torch.load(checkpoint, device, weights_only=True) if checkpoint.exists() else None
+    if state is None:
+        for stage in list(student.stages)[-len(DEEP) :]:
+            for convolution in stage:
+                torch.nn.init.kaiming_normal_(convolution.weight, nonlinearity="relu")
+                torch.nn.init.zeros_(convolution.bias)
+        bases = principal_components(vgg, pictures, args.batch, args.batches)
+    else:
+        student.load_state_dict(state["student"])
+        bases = state["bases"]
+    teacher = Teacher(vgg, bases, start, tuple(TAPS)[args.frozen : -len(DEEP)])
+
+    trained = [*list(student.stages)[args.frozen :], *list(student.heads)[args.frozen :]]
+    parameters = {id(p): n for n, p in student.named_parameters()}
+    names = [parameters[id(p)] for part in trained for p in part.parameters()]
     # Muon (Jordan 2024) orthogonalises each update, which suits these badly scaled regressions: over steps 200 to
-    # 300 of a trial its errors were .08/.21/.35/.41, AdamW's .20/.34/.54/.65. It wants matrices, so kernels are
-    # trained in their flattened form.
-    kernels = {n: p.detach().flatten(1).clone().requires_grad_() for n, p in model.named_parameters() if p.ndim == 4}
-    biases = [p for p in model.parameters() if p.ndim == 1]
+    # 300 of a trial of the first edition its errors were .08/.21/.35/.41, AdamW's .20/.34/.54/.65. It wants
+    # matrices, so kernels are trained in their flattened form.
+    free = {n: student.get_parameter(n).detach().clone() for n in names}
+    kernels = {n: p.flatten(1).requires_grad_() for n, p in free.items() if p.ndim == 4}
+    biases = {n: p.requires_grad_() for n, p in free.items() if p.ndim == 1}
     optimisers = [
-        torch.optim.Muon(kernels.values(), lr=rate, weight_decay=1e-3, adjust_lr_fn="match_rms_adamw"),
-        torch.optim.AdamW(biases, lr=rate, weight_decay=0, betas=(0.9, 0.98)),
+        torch.optim.Muon(kernels.values(), lr=args.rate, weight_decay=1e-3, adjust_lr_fn="match_rms_adamw"),
+        torch.optim.AdamW(biases.values(), lr=args.rate, weight_decay=0, betas=(0.9, 0.98)),
     ]
-    schedules = [
-        torch.optim.lr_scheduler.LambdaLR(o, lambda s: min((s + 1) / 100, 0.5 + 0.5 * math.cos(math.pi * s / steps)))
-        for o in optimisers
-    ]
-    variance = {name: float(np.asarray(stores[0][name][:500], np.float32).var((0, 1, 2)).sum()) for name in TAPS}
-    checkpoint, first = run / "checkpoint.pt", 0
-    run.mkdir(parents=True, exist_ok=True)
-    if checkpoint.exists():
-        state = torch.load(checkpoint, weights_only=True)
-        model.load_state_dict(state["model"])
-        for name, kernel in kernels.items():
-            kernel.data.copy_(model.get_parameter(name).flatten(1))
-        for part, saved in zip((*optimisers, *schedules), state["training"], strict=True):
-            part.load_state_dict(saved)
-        first = state["step"]
-        print(f"resumed at step {first}")
-    running, began = dict.fromkeys(TAPS, 0.0), time.perf_counter()
-    for step in range(first, steps):
-        rng, drawn = np.random.default_rng([seed, step]), []
-        for store, share in zip(stores, shares, strict=True):
-            rows = np.sort(rng.choice(len(store["crops"]), share, replace=False))
-            drawn.append({name: store[name][rows] for name in store})
-        batch = {name: torch.from_numpy(np.concatenate([part[name] for part in drawn])).float() for name in held}
-        shaped = {name: kernel.view_as(model.get_parameter(name)) for name, kernel in kernels.items()}
-        with torch.autocast("cpu", torch.bfloat16):
-            features = torch.func.functional_call(model, shaped, (batch["crops"], tuple(TAPS)))
-        terms = {}
-        for name, f in features.items():
-            wrong = (f.float() - batch[name].permute(0, 3, 1, 2)).square()
-            terms[name] = wrong.sum(1).mean() / variance[name]
+    spent, step = 0.0, 0
+    if state is not None:
+        for optimiser, saved in zip(optimisers, state["optimisers"], strict=True):
+            optimiser.load_state_dict(saved)
+        spent, step = state["spent"], state["step"]
+        print(f"resumed at step {step}, after {spent:.0f} s")
+
+    def current() -> dict[str, Tensor]:
+        return {n: k.view_as(student.get_parameter(n)) for n, k in kernels.items()} | biases
+
+    def settle() -> None:  # the trained numbers into the network
+        with torch.no_grad():
+            for name, tensor in current().items():
+                student.get_parameter(name).copy_(tensor)
+
+    def save() -> None:
+        settle()
+        part = checkpoint.with_suffix(".part")
+        saved = [optimiser.state_dict() for optimiser in optimisers]
+        torch.save({"student": student.state_dict(), "bases": bases, "optimisers": saved, "spent": spent, "step": step},
+                   part)  # fmt: skip
+        part.replace(checkpoint)
+
+    variance = {name: f.var((0, 2, 3)).sum() for name, f in teacher(held_crops[: args.batch]).items()}
+    pool = torch.empty(0, 3, SIZE, SIZE, dtype=torch.uint8, device=device)
+    running, steps_run = {name: torch.zeros((), device=device) for name in variance}, 0
+    last = time.monotonic()
+    due = {"save": spent + SAVE, "report": spent + REPORT}
+    due["paint"] = max(spent, 6 * args.minutes)  # before a tenth of the time a student paints nothing worth learning
+    while spent < args.minutes * 60:
+        share = spent / (args.minutes * 60)
+        for optimiser in optimisers:
+            for group in optimiser.param_groups:
+                group["lr"] = args.rate * min((step + 1) / 100, 0.5 + 0.5 * math.cos(math.pi * share))
+        painted = args.batch // 4 if len(pool) else 0
+        crops = disturbed(pictures.crops(args.batch - painted))
+        if painted:
+            crops = torch.cat([crops, pool[torch.randint(len(pool), (painted,), device=device)].float() / 255])
+        wanted = teacher(crops)
+        with mixed(crops):
+            found = torch.func.functional_call(student, current(), (crops, tuple(wanted)))
+        terms = {n: (f.float() - wanted[n]).square().sum(1).mean() / variance[n] for n, f in found.items()}
         for optimiser in optimisers:
             optimiser.zero_grad()
         sum(terms.values()).backward()
-        for part in (*optimisers, *schedules):
-            part.step()
+        for optimiser in optimisers:
+            optimiser.step()
+        step, steps_run = step + 1, steps_run + 1
         for name, loss in terms.items():
-            running[name] += loss.item() / 100
-        if (step + 1) % 100 == 0:
-            text = "  ".join(f"{v:.4f}" for v in running.values())
-            print(
-                f"step {step + 1}  {text}  {(time.perf_counter() - began) / (step + 1 - first):.2f} s/step", flush=True
-            )
-            running = dict.fromkeys(TAPS, 0.0)
-        if (step + 1) % 500 == 0 or step + 1 == steps:
-            for name, kernel in kernels.items():
-                model.get_parameter(name).data.copy_(kernel.view_as(model.get_parameter(name)))
-            training = [part.state_dict() for part in (*optimisers, *schedules)]
-            torch.save({"model": model.state_dict(), "training": training, "step": step + 1}, run / "checkpoint.part")
-            (run / "checkpoint.part").replace(checkpoint)
-        if (step + 1) % 2000 == 0 or step + 1 == steps:
-            text = "  ".join(f"{v:.4f}" for v in errors(model, held, "variance").values())
-            print(f"held out: {text}", flush=True)
+            running[name] += loss.detach()
+        if device.type == "cuda" and step % 20 == 0:
+            torch.cuda.synchronize()  # so that the clock tells what is done, not what is asked for
+        spent, last = spent + time.monotonic() - last, time.monotonic()
+        if spent >= due["report"]:
+            losses = "  ".join(f"{n} {v.item() / steps_run:.4f}" for n, v in running.items())
+            print(f"{spent:.0f} s, step {step}: {losses}; {len(pool)} painted", flush=True)
+            running, steps_run = {name: torch.zeros((), device=device) for name in variance}, 0
+            due["report"] = spent + REPORT
+        if spent >= due["paint"] and spent < 0.95 * args.minutes * 60:
+            settle()
+            before = time.monotonic()
+            fresh = paint(student, pictures.crops(args.painted), pictures.crops(args.painted))
+            print(f"newly painted: {text(squared_errors(student, teacher, fresh, args.batch))}", flush=True)
+            pool = torch.cat([(fresh * 255).round().byte(), pool])[:POOL]
+            due["paint"] = spent + 10 * (time.monotonic() - before)  # a tenth of the time goes into painting
+        if spent >= due["save"]:
+            save()
+            due["save"] = spent + SAVE
+    save()
+    save_file({k: v.half().cpu().contiguous() for k, v in student.state_dict().items()}, args.output)
+    print(f"{args.output}: {args.output.stat().st_size} bytes")
+    print(f"{step} steps; error over variance (and over power), held out: "
+          f"{text(squared_errors(student, teacher, held_crops, args.batch))}")  # fmt: skip
+    fresh = paint(student, held.crops(args.painted), held.crops(args.painted))
+    print(f"painted from held-out pictures: {text(squared_errors(student, teacher, fresh, args.batch))}")
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("phase", choices=("cache", "train", "paint", "export"))
-    parser.add_argument("--vgg", type=Path, help="Keras' VGG-19 weights (blocks 1 to 3 suffice)")
-    parser.add_argument(
-        "--folders", type=Path, nargs="+", help="training pictures; each folder is drawn from equally often"
-    )
-    parser.add_argument("--held", type=Path, nargs="+", help="held-out pictures, one folder or more")
-    parser.add_argument("--work", type=Path, default=Path("runs/compact"))
-    parser.add_argument("--run", default="run")
-    parser.add_argument("--start", help="run whose weights to start from")
-    parser.add_argument("--crops", type=int, default=8400)
-    parser.add_argument("--steps", type=int, default=14000)
-    parser.add_argument("--rate", type=float, default=1e-2)
-    parser.add_argument("--painted", type=int, default=4, help="crops in a batch that the optimiser painted, if any")
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--vgg", type=Path, required=True, help="VGG-16, of Keras or torchvision, with block 4")
+    parser.add_argument("--folders", type=Path, nargs="+", required=True, help="training pictures, drawn equally often")
+    parser.add_argument("--held", type=Path, nargs="+", required=True, help="folders of held-out pictures")
+    parser.add_argument("--start", type=Path, default=weights.where("compact"), help="weights to start from")
+    parser.add_argument("--run", type=Path, default=Path("runs/compact"), help="folder of the checkpoint")
+    parser.add_argument("--minutes", type=float, default=300, help="of training, over all resumptions")
+    parser.add_argument("--frozen", type=int, default=3, help="first stages that stay as they are")
+    parser.add_argument("--batch", type=int, default=64)
+    parser.add_argument("--batches", type=int, default=60, help="of crops that the principal components are taken of")
+    parser.add_argument("--painted", type=int, default=PAINTED, help="pictures that are painted at a time")
+    parser.add_argument("--rate", type=float, default=6e-3)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     parser.add_argument("-o", "--output", type=Path, default=Path("src/impasto/assets/compact.safetensors"))
-    args = parser.parse_args()
-    if args.phase == "export":
-        model = Compact()
-        model.load_state_dict(torch.load(args.work / args.run / "checkpoint.pt", weights_only=True)["model"])
-        save_file({k: v.half().contiguous() for k, v in model.state_dict().items()}, args.output)
-        for power in ("variance", "power"):
-            print(power, errors(model, open_cache(args.work / "held"), power))
-    elif args.phase == "train":
-        train(
-            args.work,
-            args.work / args.run,
-            args.start and args.work / args.start,
-            args.steps,
-            args.rate,
-            args.seed,
-            args.painted,
-        )
-    else:
-        vgg, groups, basis_file = VGG19(args.vgg, padding="replicate"), picture_files(args.folders), "bases.safetensors"
-        if args.phase == "cache":
-            bases = principal_components(vgg, groups, args.seed)
-            args.work.mkdir(parents=True, exist_ok=True)
-            save_file({k: v.contiguous() for k, v in bases.items()}, args.work / basis_file)
-            held = cut_batches(picture_files(args.held), args.seed + 1, disturb=False)
-            build_cache(args.work / "held", held, 360, vgg, bases)
-            build_cache(args.work / "train", cut_batches(groups, args.seed + 2, True), args.crops, vgg, bases)
-        else:
-            painted = painted_batches(args.work / args.run, groups, args.seed)
-            build_cache(args.work / f"painted-{args.seed}", painted, args.crops, vgg, load_file(args.work / basis_file))
+    train(parser.parse_args())
 
 
 if __name__ == "__main__":

@@ -49,6 +49,16 @@ ANYSTYLE = WeightFile(
     licence="Apache-2.0",
     what="Impasto's decoder for any style in one pass, bundled",
 )
+VGG16 = WeightFile(
+    name="vgg16",
+    file="vgg16_weights_tf_dim_ordering_tf_kernels_notop.h5",
+    licence="CC BY 4.0",
+    what="VGG-16 trained on ImageNet (Simonyan and Zisserman 2015), as Keras publishes it",
+    url="https://storage.googleapis.com/tensorflow/keras-applications/vgg16/"
+    "vgg16_weights_tf_dim_ordering_tf_kernels_notop.h5",
+    hash="md5:6d6bbae143d832006294945121d1f1fc",
+    size=58_889_256,
+)
 VGG19 = WeightFile(
     name="vgg19",
     file="vgg19_weights_tf_dim_ordering_tf_kernels_notop.h5",
@@ -59,7 +69,7 @@ VGG19 = WeightFile(
     hash="md5:253f8cb515780f3b799900260a226db6",
     size=80_134_624,
 )
-REGISTRY = {weight_file.name: weight_file for weight_file in (COMPACT, ANYSTYLE, VGG19)}
+REGISTRY = {weight_file.name: weight_file for weight_file in (COMPACT, ANYSTYLE, VGG16, VGG19)}
 
 
 def where(name: str) -> Path:

@@ -71,7 +71,7 @@ COMPLETIONS = {
     "impasto texture ink --seamless ": {"no", "x", "y", "both"},
     "impasto sample mnist-v": {"mnist-vae", "mnist-vae2d"},
     "impasto train vae --data m": {"mnist"},
-    "impasto weights fetch v": {"vgg19"},
+    "impasto weights fetch v": {"vgg16", "vgg19"},
 }
 
 

@@ -14,10 +14,10 @@ def random_network(padding: str = "replicate") -> Compact:
     return Compact(padding).requires_grad_(False).eval()
 
 
-def test_the_taps_have_their_components_at_strides_1_2_4_4() -> None:
+def test_the_taps_have_their_components_at_strides_1_to_8() -> None:
     features = random_network()(torch.rand(2, 3, 32, 48), Compact.layers)
     shapes = [tuple(feature.shape) for feature in features.values()]
-    assert shapes == [(2, 24, 32, 48), (2, 48, 16, 24), (2, 96, 8, 12), (2, 128, 8, 12)]
+    assert shapes == [(2, 24, 32, 48), (2, 48, 16, 24), (2, 96, 8, 12), (2, 128, 8, 12), (2, 128, 4, 6), (2, 128, 4, 6)]
     assert tuple(features) == Compact.layers == tuple(TAPS)
 
 
@@ -52,15 +52,15 @@ def test_halve_keeps_a_constant_and_removes_a_checkerboard() -> None:
 
 def test_with_circular_padding_a_rolled_picture_has_rolled_features() -> None:
     network, image = random_network("circular"), torch.rand(1, 3, 32, 32)
-    rolled = network(image.roll((4, 12), (2, 3)), Compact.layers)
-    for (layer, feature), stride in zip(network(image, Compact.layers).items(), (1, 2, 4, 4), strict=True):
-        expected = feature.roll((4 // stride, 12 // stride), (2, 3))
+    rolled = network(image.roll((8, 16), (2, 3)), Compact.layers)
+    for (layer, feature), stride in zip(network(image, Compact.layers).items(), (1, 2, 4, 4, 8, 8), strict=True):
+        expected = feature.roll((8 // stride, 16 // stride), (2, 3))
         torch.testing.assert_close(rolled[layer], expected, atol=1e-5, rtol=1e-4)
 
 
 def test_with_replicate_padding_a_flat_picture_has_flat_features() -> None:
     """No border shows in the statistics."""
-    for feature in random_network()(torch.full((1, 3, 32, 32), 0.8), Compact.layers).values():
+    for feature in random_network()(torch.full((1, 3, 64, 64), 0.8), Compact.layers).values():
         torch.testing.assert_close(feature, feature[..., 4:5, 4:5].expand_as(feature), atol=1e-5, rtol=1e-4)
 
 

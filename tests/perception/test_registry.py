@@ -13,7 +13,7 @@ from impasto import weights
 from impasto.errors import SettingsError, WeightsError
 from impasto.perception.compact import Compact
 from impasto.perception.registry import load
-from impasto.perception.vgg19 import VGG19
+from impasto.perception.vgg import VGG16, VGG19
 
 bundled = pytest.mark.skipif(
     not weights.where("compact").is_file(), reason="the weights of the compact network are not made yet"
@@ -58,23 +58,25 @@ def test_vgg19_is_read_with_its_pooling_and_padding(vgg_file: Path) -> None:
 def test_without_a_file_the_one_of_the_registry_is_read(
     vgg_file: Path, compact_file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(weights, "path", {"vgg19": vgg_file, "compact": compact_file}.__getitem__)
+    monkeypatch.setattr(weights, "path", {"vgg16": vgg_file, "vgg19": vgg_file, "compact": compact_file}.__getitem__)
+    assert isinstance(load("vgg16"), VGG16)
     assert isinstance(load("vgg19"), VGG19)
     assert isinstance(load("compact"), Compact)
 
 
 @bundled
-def test_the_bundled_network_sees_edges_and_fits_in_two_megabytes() -> None:
-    assert weights.path("compact").stat().st_size <= 2_000_000
+def test_the_bundled_network_sees_edges_and_fits_in_three_megabytes() -> None:
+    assert weights.path("compact").stat().st_size <= 3_000_000
     image = torch.zeros(1, 3, 32, 32)
     image[..., 16:] = 1
-    for feature in load("compact")(image, Compact.layers).values():
+    network = load("compact")
+    for feature in network(image, network.layers).values():
         assert bool(feature.isfinite().all())
         assert feature.std() > 0
 
 
 def test_an_unknown_network_is_refused_with_those_that_exist() -> None:
-    with pytest.raises(SettingsError, match=r"compact, vgg19.*'alexnet'"):
+    with pytest.raises(SettingsError, match=r"compact, vgg16, vgg19.*'alexnet'"):
         load("alexnet")
 
 
@@ -85,6 +87,7 @@ def test_an_unknown_network_is_refused_with_those_that_exist() -> None:
         ("compact", {"pooling": "average"}),
         ("vgg19", {"padding": "mirror"}),
         ("vgg19", {"pooling": "median"}),
+        ("vgg16", {"padding": "mirror"}),
     ],
 )
 def test_a_setting_that_the_network_does_not_have_is_refused(name: str, options: dict[str, str]) -> None:

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from impasto.bundled import ASSETS
 from impasto.media.picture import Picture, fit, read
-from impasto.perception.vgg19 import BLOCKS
+from impasto.perception.vgg import VGG, VGG16, VGG19, WIDTHS
 
 
 @pytest.fixture
@@ -42,9 +42,18 @@ def style(painting: Callable[[int], Tensor]) -> Picture:
 @pytest.fixture(scope="session")
 def narrow_vgg19(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A weight file of VGG-19 with all its layers but few channels, which computes in no time."""
-    path, rng, channels = tmp_path_factory.mktemp("weights") / "narrow.h5", np.random.default_rng(0), 3
+    return _narrow(VGG19, tmp_path_factory.mktemp("weights") / "narrow19.h5")
+
+
+@pytest.fixture(scope="session")
+def narrow_vgg16(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return _narrow(VGG16, tmp_path_factory.mktemp("weights") / "narrow16.h5")
+
+
+def _narrow(network: type[VGG], path: Path) -> Path:
+    rng, channels = np.random.default_rng(0), 3
     with h5py.File(path, "w") as file:
-        for block, count, width in BLOCKS:
+        for block, (count, width) in enumerate(zip(network.counts, WIDTHS, strict=True), 1):
             for i in range(1, count + 1):
                 name, out = f"block{block}_conv{i}", width // 32
                 kernel = rng.normal(0, (2 / (9 * channels)) ** 0.5, (3, 3, channels, out))

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from impasto.gaussian import Moments
 from impasto.perception import registry
 from impasto.perception.compact import halve
-from impasto.perception.vgg19 import VGG19
+from impasto.perception.vgg import VGG19
 from impasto.style import losses
 from impasto.style.objective import Anchor, Extractor, Objective, Region
 

@@ -9,7 +9,7 @@ import pytest
 from impasto.errors import SettingsError
 from impasto.perception import registry
 from impasto.perception.compact import TAPS
-from impasto.perception.vgg19 import LAYERS
+from impasto.perception.vgg import VGG16, VGG19
 from impasto.style import optimise
 from impasto.style.settings import INITS, QUALITIES, Quality, Settings
 
@@ -20,7 +20,7 @@ def test_every_quality_is_a_possible_choice(name: str) -> None:
     assert quality == QUALITIES[name]
     assert quality.init in INITS
     if quality.steps:
-        known = {"compact": TAPS, "vgg19": LAYERS}[quality.network]
+        known = {"compact": TAPS, "vgg16": VGG16.all_layers(), "vgg19": VGG19.all_layers()}[quality.network]
         assert set(quality.style_layers) | set(quality.content_layers) <= set(known)
         assert quality.padding in registry.PADDINGS[quality.network]
     assert quality.adam.keys() <= set(optimise.adam.__kwdefaults__)
@@ -96,7 +96,7 @@ def test_every_setting_that_overrides_is_one_of_the_quality() -> None:
         ({"quality": "gatys", "network": "compact"}, r"gatys is the classic recipe"),
         ({"quality": "draft", "steps": 9}, r"draft is one pass of one network: leave out steps"),
         ({"quality": "draft", "pooling": "average"}, r"draft is one pass of one network: leave out pooling"),
-        ({"pooling": "average"}, r"pooling is VGG-19's.* leave out pooling"),
+        ({"pooling": "average"}, r"pooling is a VGG's.* leave out pooling"),
         ({"content_layers": ("block5_conv2",)}, r"compact has no layer 'block5_conv2'; it has .*block3_conv4"),
     ],
 )

@@ -14,7 +14,7 @@ from torch import Tensor
 import impasto
 from impasto.errors import ImpastoError, PictureError, SettingsError
 from impasto.media.picture import Picture, fit
-from impasto.perception.vgg19 import VGG19
+from impasto.perception.vgg import VGG19
 from impasto.style import stylize as engine
 from impasto.style.settings import QUALITIES
 from impasto.style.stylize import Job, Progress, Settings, stylize, stylizing
@@ -444,8 +444,8 @@ def test_tiles_grow_with_the_memory_that_may_be_used() -> None:
         ({"brush": 3}, SettingsError, "there is no option brush"),
         ({"quality": "best"}, SettingsError, "there is no quality"),
         ({"colour": "red"}, SettingsError, "there is no colour"),
-        ({"network": "resnet"}, SettingsError, "there is no network 'resnet'; there is compact, vgg19"),
-        ({"pooling": "average"}, SettingsError, "pooling is VGG-19"),
+        ({"network": "resnet"}, SettingsError, "there is no network 'resnet'; there is compact, vgg16, vgg19"),
+        ({"pooling": "average"}, SettingsError, "pooling is a VGG's"),
         ({"device": "tpu"}, SettingsError, "no device 'tpu'"),
         ({"style_layers": ("conv1",)}, SettingsError, "no style_layers 'conv1'"),
         ({"style_layers": ("block5_conv1",)}, ImpastoError, "block5_conv1.*block3_conv4"),
@@ -494,6 +494,15 @@ def test_gallery_looks_with_vgg19(content: Picture, style: Picture, narrow_vgg19
     result = stylize(content, style, quality="gallery", steps=2, weights=narrow_vgg19)
     assert bool(result.pixels.isfinite().all())
     assert distance(result, stylize(content, style, steps=2)) > 0.005
+
+
+@pytest.mark.parametrize("quality", ["gallery", "gatys"])
+def test_vgg16_looks_where_it_is_asked_to(
+    quality: str, content: Picture, style: Picture, narrow_vgg16: Path, narrow_vgg19: Path
+) -> None:
+    result = stylize(content, style, quality=quality, network="vgg16", steps=2, weights=narrow_vgg16)
+    assert bool(result.pixels.isfinite().all())
+    assert distance(result, stylize(content, style, quality=quality, steps=2, weights=narrow_vgg19)) > 1e-3
 
 
 def classic_recipe(network: VGG19, pixels: Tensor, content: Tensor, style: Tensor) -> tuple[Tensor, Tensor, Tensor]:

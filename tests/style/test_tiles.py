@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from impasto.perception.compact import TAPS, Compact
-from impasto.perception.vgg19 import LAYERS, VGG19
+from impasto.perception.vgg import VGG19
 from impasto.style.tiles import ALIGNMENT, REACH, block, cut, stride
 
 SIZES = [(16, 16), (97, 131), (160, 160), (203, 150), (50, 1000), (333, 47)]
@@ -72,7 +72,7 @@ def all_positive(network: nn.Module) -> nn.Module:
     ("kind", "layer"),
     [
         *(("compact", layer) for layer in TAPS),
-        *(("vgg19", max(name for name in LAYERS if block(name) == n)) for n in (1, 2, 3, 4, 5)),
+        *(("vgg19", max(name for name in VGG19.all_layers() if block(name) == n)) for n in (1, 2, 3, 4, 5)),
     ],
 )
 def test_no_pixel_beyond_the_halo_reaches_a_tile(kind: str, layer: str, narrow_vgg19: Path) -> None:

@@ -119,7 +119,7 @@ def style(
         int | None,
         setting(METHOD, "steps", "Steps at full size; those of smaller sizes keep their proportion", metavar="N"),
     ] = None,
-    pooling: Annotated[str | None, setting(METHOD, "pooling", "How VGG-19 halves its features", metavar="NAME")] = None,
+    pooling: Annotated[str | None, setting(METHOD, "pooling", "How a VGG halves its features", metavar="NAME")] = None,
     bits: Annotated[
         int | None, option(OUTPUT, "Bits per channel, 8, or 16 for PNG and TIFF (default 8)", metavar="N")
     ] = None,
@@ -147,7 +147,7 @@ def style(
         Path | None,
         option(
             MACHINE,
-            "The quality's network from this file: VGG-19, or what train anystyle made",
+            "The network from this file: a VGG of Keras or torchvision, or what train anystyle made",
             metavar="FILE",
         ),
     ] = None,

@@ -78,7 +78,8 @@ def texture(
     precision: Precision = None,
     memory: Memory = None,
     weights: Annotated[
-        Path | None, option(MACHINE, "The quality's network from this file: VGG-19 for gallery", metavar="FILE")
+        Path | None,
+        option(MACHINE, "The quality's network from this file: VGG-19 for gallery", metavar="FILE"),
     ] = None,
 ) -> None:
     """Make a texture of any size from SAMPLE, for cloth, game surfaces and backgrounds.

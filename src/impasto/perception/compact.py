@@ -1,7 +1,7 @@
-"""The compact network: a small student of VGG-19 that ships with Impasto (trained by tools/distil_compact.py).
+"""The compact network: a small student of VGG-19 and VGG-16 that ships with Impasto (tools/distil_compact.py).
 
-Each tap gives the leading principal components of one VGG-19 layer, so a Gram matrix of its features is a
-small, rotated copy of VGG-19's own. It sees what blocks 1 to 3 see, at a third of their arithmetic.
+Each tap gives the leading principal components of one layer: of VGG-19 in blocks 1 to 3, of VGG-16 in block 4. So a
+Gram matrix of its features is a small, rotated copy of the teacher's own, and a distance of two features nearly theirs.
 """
 
 from collections.abc import Sequence
@@ -11,16 +11,24 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from impasto.errors import WeightsError
-from impasto.perception.vgg19 import pad
+from impasto.perception.vgg import pad
 
-TAPS = {"block1_conv1": 24, "block2_conv1": 48, "block3_conv1": 96, "block3_conv4": 128}  # teacher layer: components
-WIDTHS = ((32, 32), (64, 64), (128, 128), (128, 128, 128))  # convolutions before each tap; a reduction before 2 and 3
+TAPS = {  # teacher layer: components
+    "block1_conv1": 24,
+    "block2_conv1": 48,
+    "block3_conv1": 96,
+    "block3_conv4": 128,
+    "block4_conv1": 128,
+    "block4_conv3": 128,
+}
+WIDTHS = ((32, 32), (64, 64), (128, 128), (128, 128, 128), (160, 160), (160,))  # convolutions before each tap
+REDUCED = (1, 2, 4)  # taps, counted from 0, with a reduction before their convolutions
 
 
 class Compact(nn.Module):
     """A trunk of 3x3 convolutions with a 1x1 head per tap.
 
-    The two reductions are low-pass filtered (binomial 1-3-3-1, Zhang 2019, arXiv:1904.11486) rather than 2x2
+    The reductions are low-pass filtered (binomial 1-3-3-1, Zhang 2019, arXiv:1904.11486) rather than 2x2
     averages: their gradient is smooth, so pixels optimised through them show no 2- or 4-pixel weave.
 
     Args:
@@ -49,13 +57,14 @@ class Compact(nn.Module):
         Raises:
             WeightsError: a layer that the network has no tap for; the message names those it has.
         """
-        missing = [layer for layer in layers if layer not in TAPS]
+        missing = [layer for layer in layers if layer not in self.layers]
         if missing:
-            raise WeightsError(f"the compact network has no layer {', '.join(missing)}; it has {', '.join(TAPS)}")
+            has = ", ".join(self.layers)
+            raise WeightsError(f"the compact network has no layer {', '.join(missing)}; it has {has}")
         x = (image * 4 - 2).contiguous(memory_format=torch.channels_last)
         features: dict[str, Tensor] = {}
         for index, (name, stage, head) in enumerate(zip(TAPS, self.stages, self.heads, strict=True)):
-            if index in (1, 2):
+            if index in REDUCED:
                 x = halve(x, self.padding)
             for convolution in stage:  # type: ignore[attr-defined]
                 x = F.relu(convolution(pad(x, self.padding)))

@@ -24,7 +24,7 @@ from impasto.gaussian import measure, monge
 from impasto.perception import registry
 from impasto.perception.compact import TAPS
 from impasto.perception.flow import inside, warp
-from impasto.perception.vgg19 import pad
+from impasto.perception.vgg import pad
 from impasto.style.losses import wasserstein
 from impasto.style.objective import Extractor, LayerMoments, Objective, Region
 from impasto.training.contract import Update

@@ -17,7 +17,8 @@ INITS = ("content", "noise", "style", "draft")
 COLOURS = ("style", "luminance", "histogram", "covariance")
 DEFAULT_MEMORY = 3.5  # GB, taken unless asked for more: larger tiles are hardly faster
 LAYERS = {  # that style and content can be measured in, by network
-    "compact": ("block1_conv1", "block2_conv1", "block3_conv1", "block3_conv4"),
+    "compact": ("block1_conv1", "block2_conv1", "block3_conv1", "block3_conv4", "block4_conv1", "block4_conv3"),
+    "vgg16": tuple(f"block{b}_conv{i}" for b, n in enumerate((2, 2, 3, 3, 3), 1) for i in range(1, n + 1)),
     "vgg19": tuple(f"block{b}_conv{i}" for b, n in enumerate((2, 2, 4, 4, 4), 1) for i in range(1, n + 1)),
 }
 BLOCKS_1_TO_3 = ("block1_conv1", "block2_conv1", "block3_conv1")
@@ -150,7 +151,7 @@ class Settings:
     variation_weight: Weight | None = None
     optimiser: Optimiser | None = None
     steps: Steps | None = None  # at full size; those of smaller ones, before it, keep their proportion to it
-    pooling: Annotated[str, OneOf(("max", "average"))] = "max"  # of VGG-19
+    pooling: Annotated[str, OneOf(("max", "average"))] = "max"  # of VGG-16 and VGG-19
     precision: Precision | None = None  # "auto": bfloat16 where the processor computes in it
     memory: Annotated[float, Within(0.1, 1e6)] | None = None  # GB; None: DEFAULT_MEMORY, or 70 % of what is free
     tile: Annotated[int, Within(256, 1_000_000)] | None = None  # side in pixels; None: as memory allows
@@ -173,15 +174,15 @@ class Settings:
             self.check_unused(f"quality {self.quality} is one pass of one network", unused)
         if self.steps is not None:
             own["steps"] = in_proportion(quality.steps, self.steps)
-        if quality.style_loss == "classic" and (self.style_loss or self.network):
-            raise SettingsError("quality gatys is the classic recipe: style_loss and network are not its to choose")
+        if quality.style_loss == "classic" and (self.style_loss or self.network == "compact"):
+            raise SettingsError("quality gatys is the classic recipe: its style_loss is fixed, its network a VGG")
         quality = dataclasses.replace(quality, **own)
         of_the_run = {f.name: getattr(self, f.name) for f in dataclasses.fields(Method) if f.name not in CHOSEN}
         method = Method(**{name: getattr(quality, name) for name in CHOSEN}, **of_the_run)
         if not quality.steps:
             return method
-        if quality.network != "vgg19":
-            self.check_unused(f"pooling is VGG-19's, not of the network {quality.network}", {"pooling"})
+        if quality.network == "compact":
+            self.check_unused("pooling is a VGG's, not of the network compact", {"pooling"})
         if not quality.style_layers:
             raise SettingsError("give at least one of style_layers")
         for layer in (*quality.style_layers, *quality.content_layers):
