@@ -8,6 +8,7 @@ from typing import Any
 from torch import Tensor
 
 from impasto import clip
+from impasto.clip.writing import VideoWriter
 from impasto.errors import ClipError
 from impasto.files import locked
 
@@ -30,6 +31,11 @@ def save(frames: Sequence[Tensor], path: Path, recipe: dict[str, Any], fps: floa
     clip.check_writable(path)
     height, width = frames[0].shape[2:]
     info = clip.Info(width, height, Fraction(fps).limit_denominator(1000))
-    with locked(path), clip.write(path, info, recipe=recipe) as out:
-        for index, frame in enumerate([*frames, *[frames[-1]] * round(HOLD * fps)]):
-            out.add(frame, index / info.rate)
+    with locked(path):
+        writer = VideoWriter(path, info, of=None, crf=None, recipe=recipe, label_cn=False, resume=False)
+        try:
+            with writer as out:
+                for index, frame in enumerate([*frames, *[frames[-1]] * round(HOLD * fps)]):
+                    out.add(frame, index / info.rate)
+        finally:
+            writer.clear()  # nobody goes on with an animation: after an error nothing of it is left
