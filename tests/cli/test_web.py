@@ -33,9 +33,10 @@ def test_the_password_may_come_from_the_environment(impasto: Impasto, monkeypatc
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="its processes get no such signal")
-def test_a_server_that_is_stopped_leaves_nothing_behind(tmp_path: Path) -> None:
+def test_a_server_starts_beside_a_proxy_and_leaves_nothing_behind(tmp_path: Path) -> None:
     words = [sys.executable, "-m", "impasto", "web", "--port", str(free_port())]
-    environment = {**os.environ, "TMPDIR": str(tmp_path)}
+    nowhere = f"http://127.0.0.1:{free_port()}"  # a proxy is for what lies elsewhere
+    environment = {**os.environ, "TMPDIR": str(tmp_path), "http_proxy": nowhere, "no_proxy": "example.org"}
     with subprocess.Popen(words, stdout=subprocess.PIPE, text=True, env=environment) as server:
         assert server.stdout is not None
         assert server.stdout.readline().startswith("Impasto paints at http://127.0.0.1:")

@@ -9,6 +9,7 @@ from PIL import Image
 from impasto import provenance
 from impasto.errors import ClipError, OutputError
 from impasto.media import animation
+from impasto.media.clip.writing import VideoWriter
 from impasto.media.inspect import inspect
 
 RECIPE = {"command": "sample", "settings": {"seed": 3}}
@@ -57,3 +58,20 @@ def test_other_extensions_are_refused_and_nothing_is_left(tmp_path):
     with pytest.raises(OutputError, match="create it first"):
         animation.save(frames(), tmp_path / "none" / "a.gif", RECIPE)
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", ["a.gif", "a.mp4"])
+@pytest.mark.parametrize("error", [OSError(28, "No space left on device"), KeyboardInterrupt()], ids=repr)
+def test_an_animation_that_fails_leaves_nothing(tmp_path, monkeypatch, name, error):
+    add = VideoWriter.add
+
+    def full(self, pixels, time):
+        add(self, pixels, time)
+        if self.done == 3:
+            raise error
+
+    monkeypatch.setattr(VideoWriter, "add", full)
+    (tmp_path / name).write_bytes(b"an earlier one")
+    with pytest.raises(type(error)):
+        animation.save(frames(), tmp_path / name, RECIPE)
+    assert [(file.name, file.read_bytes()) for file in tmp_path.iterdir()] == [(name, b"an earlier one")]

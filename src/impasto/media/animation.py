@@ -10,6 +10,7 @@ from torch import Tensor
 from impasto.errors import ClipError
 from impasto.files import locked
 from impasto.media import clip
+from impasto.media.clip.writing import VideoWriter
 
 FORMATS = (".gif", ".mp4")
 MOST = 120  # frames, without those of the last one held; of more, every second, third ... is taken
@@ -33,6 +34,11 @@ def save(frames: Sequence[Tensor], path: Path, recipe: dict[str, Any], fps: floa
     shown = [*frames[::every], frames[-1]]
     height, width = frames[0].shape[2:]
     info = clip.Info(width, height, Fraction(fps).limit_denominator(1000))
-    with locked(path), clip.write(path, info, recipe=recipe) as out:
-        for index, frame in enumerate([*shown, *[frames[-1]] * round(HOLD * fps)]):
-            out.add(frame, index / info.rate)
+    with locked(path):
+        writer = VideoWriter(path, info, of=None, crf=None, recipe=recipe, label_cn=False, resume=False)
+        try:
+            with writer as out:
+                for index, frame in enumerate([*shown, *[frames[-1]] * round(HOLD * fps)]):
+                    out.add(frame, index / info.rate)
+        finally:
+            writer.clear()  # nobody goes on with an animation: after an error nothing of it is left

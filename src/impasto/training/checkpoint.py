@@ -4,6 +4,7 @@
 file is replaced whole, so that a kill at any moment leaves the last checkpoint. No pickle is ever executed.
 """
 
+import io
 import json
 import math
 import pickle
@@ -102,14 +103,17 @@ def save(run: Path, average: nn.Module, state: dict[str, Any]) -> None:
         ModelError: the disk is full, or something else is in the way; the last checkpoint stays.
     """
     try:
+        buffer = io.BytesIO()
+        torch.save(state, buffer)  # in memory, for of a disk that is full torch would not say so
         with replacing(run / STATE) as part:
-            torch.save(state, part)
+            part.write_bytes(buffer.getbuffer())
         with replacing(run / WEIGHTS) as part:
             save_file(plain(average.state_dict()), part)
         if isinstance(average, WritesExtraFiles):
             average.extra_files(run)
     except (OSError, RuntimeError, SafetensorError) as error:  # torch and safetensors have their own words for it
-        raise ModelError(f"{run}: the checkpoint cannot be written ({error}); the last one stays") from error
+        why = getattr(error, "strerror", None) or error
+        raise ModelError(f"{run}: the checkpoint cannot be written ({why}); the last one stays") from error
 
 
 def plain(weights: dict[str, Tensor]) -> dict[str, Tensor]:

@@ -53,6 +53,9 @@ def serve(limits: Limits, **more: Any) -> "gr.Blocks":
     """
     from impasto.web import look, text
 
+    # Gradio asks its own server for a page before it returns, and no proxy leads there.
+    direct = [os.environ.get("no_proxy") or os.environ.get("NO_PROXY"), "localhost", more.get("server_name")]
+    os.environ["no_proxy"] = ",".join(filter(None, direct))
     page = build(limits)
     page.launch(
         share=False,
@@ -64,6 +67,7 @@ def serve(limits: Limits, **more: Any) -> "gr.Blocks":
         ssr_mode=False,
         mcp_server=False,
         enable_monitoring=False,
+        _frontend=False,  # it is served all the same, but a slow machine's first page need not come within 3 seconds
         i18n=text.translations(),
         theme=look.theme(),
         css=look.css(),

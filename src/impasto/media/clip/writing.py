@@ -246,6 +246,10 @@ class VideoWriter:
         if not self.done:
             raise ClipError(f"{self.path}: there was no frame to write")
         self._join(self.path, None if self.of is None else self.of.length)
+        self.clear()
+
+    def clear(self) -> None:
+        """Delete all that an interrupted run would go on from."""
         for leftover in (*parts.found(self.path), self.partial):
             leftover.unlink(missing_ok=True)
 
