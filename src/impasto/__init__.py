@@ -1,6 +1,7 @@
 """Impasto: pictures made with neural networks. This page is the table of contents.
 
-`impasto.read(path)` opens a picture, `impasto.stylize(content, style)` paints one in the manner of another.
+`impasto.read(path)` opens a picture, `impasto.stylize(content, style)` paints one in the manner of another,
+`impasto.draw(model)` draws some with a trained model. `stylizing` and `drawing` do the same step by step.
 """
 
 from importlib import import_module
@@ -11,7 +12,8 @@ from impasto.errors import ImpastoError, PictureError, SettingsError, WeightsErr
 
 if TYPE_CHECKING:
     from impasto.media.picture import Picture, read
-    from impasto.style.stylize import stylize
+    from impasto.models.drawing import draw, drawing
+    from impasto.style.stylize import stylize, stylizing
 
 __all__ = [
     "ImpastoError",
@@ -20,15 +22,21 @@ __all__ = [
     "SettingsError",
     "WeightsError",
     "__version__",
+    "draw",
+    "drawing",
     "read",
     "stylize",
+    "stylizing",
 ]
 
 # Loaded at first use (PEP 562), for they bring torch and Pillow: `import impasto` and `impasto --help` answer at once.
 _HOMES = {
     "Picture": "impasto.media.picture",
     "read": "impasto.media.picture",
+    "draw": "impasto.models.drawing",
+    "drawing": "impasto.models.drawing",
     "stylize": "impasto.style.stylize",
+    "stylizing": "impasto.style.stylize",
 }
 
 

@@ -16,8 +16,9 @@ from impasto.errors import ImpastoError, PictureError, SettingsError
 from impasto.media.picture import Picture, fit
 from impasto.perception.vgg import VGG19
 from impasto.style import stylize as engine
+from impasto.style import tiles as tiles_module
 from impasto.style.settings import QUALITIES
-from impasto.style.stylize import Job, Progress, Settings, stylize, stylizing
+from impasto.style.stylize import Job, Progress, Settings, running, stylize
 
 Make = Callable[[int], Tensor]
 
@@ -84,7 +85,7 @@ def test_without_a_size_the_content_keeps_its_own_up_to_1024(style: Picture, pho
 
 
 def test_scales_double_up_to_the_size_asked_for(content: Picture, style: Picture) -> None:
-    run = list(stylizing(Job(content, [style]), Settings(size=390, steps=1, init="style")))
+    run = list(running(Job(content, [style]), Settings(size=390, steps=1, init="style")))
     sizes = list(dict.fromkeys(step.size for step in run))
     assert [width for width, _ in sizes] == [98, 195, 390]
     assert [height / width for width, height in sizes] == pytest.approx([2 / 3] * 3, abs=0.01)
@@ -102,7 +103,7 @@ def test_the_draft_is_painted_at_the_smallest_scale(
         return painted(canvas, *args)
 
     monkeypatch.setattr(engine.draft.Canvas, "painted", watched)
-    first, *_ = stylizing(Job(content, [style]), Settings(size=390, steps=1))
+    first, *_ = running(Job(content, [style]), Settings(size=390, steps=1))
     assert first.size[0] == 98 and drawn == [first.size[::-1]]
 
 
@@ -116,7 +117,7 @@ def test_momentum_is_carried_from_scale_to_scale(
         return adam(pixels, *args, momentum=momentum, **options)
 
     monkeypatch.setattr(engine.optimise, "adam", watched)
-    run = list(stylizing(Job(content, [style]), Settings(size=200, steps=2, init="style")))
+    run = list(running(Job(content, [style]), Settings(size=200, steps=2, init="style")))
     assert seen == [(0, True, False), (run[0].steps, True, True)]
 
 
@@ -213,7 +214,7 @@ def test_the_result_takes_the_style_and_keeps_the_content(photo: Make, painting:
 
 
 def test_the_loss_goes_down(content: Picture, style: Picture) -> None:
-    losses = [step.loss for step in stylizing(Job(content, [style]), Settings(steps=20, init="content"))]
+    losses = [step.loss for step in running(Job(content, [style]), Settings(steps=20, init="content"))]
     assert losses[-1] < 0.7 * losses[0]
 
 
@@ -224,7 +225,7 @@ def test_strength_zero_gives_the_content_back(content: Picture, style: Picture) 
 
 def test_more_strength_brings_the_result_nearer_to_the_style(content: Picture, style: Picture) -> None:
     faint, strong = (
-        [*stylizing(Job(content, [style]), Settings(steps=15, strength=s, init="content"))][-1] for s in (0.02, 1.0)
+        [*running(Job(content, [style]), Settings(steps=15, strength=s, init="content"))][-1] for s in (0.02, 1.0)
     )
     assert strong.terms["style"] < faint.terms["style"] / 0.02  # terms are weighted
     assert strong.terms["content"] > faint.terms["content"]
@@ -280,7 +281,7 @@ def test_every_start_leads_to_a_picture(init: str, content: Picture, style: Pict
 
 
 def test_a_run_can_start_from_any_picture(content: Picture, style: Picture) -> None:
-    first = next(stylizing(Job(content, [style], init_from=picture((0.1, 0.9, 0.1))), Settings(steps=1)))
+    first = next(running(Job(content, [style], init_from=picture((0.1, 0.9, 0.1))), Settings(steps=1)))
     assert (first.result().pixels.mean((0, 2, 3)) - torch.tensor([0.1, 0.9, 0.1])).abs().max() < 0.1
 
 
@@ -305,7 +306,7 @@ def test_a_blank_canvas_takes_the_style(style: Picture) -> None:
 
 @pytest.mark.parametrize("optimiser", ["adam", "lbfgs"])
 def test_either_optimiser_works(optimiser: str, content: Picture, style: Picture) -> None:
-    run = list(stylizing(Job(content, [style]), Settings(steps=6, optimiser=optimiser, init="content")))
+    run = list(running(Job(content, [style]), Settings(steps=6, optimiser=optimiser, init="content")))
     assert run[-1].loss < run[0].loss
 
 
@@ -383,7 +384,7 @@ def test_what_is_in_no_mask_keeps_its_content(content: Picture, style: Picture) 
 
 
 def test_progress_counts_up_to_the_end(content: Picture, style: Picture) -> None:
-    run = list(stylizing(Job(content, [style]), Settings(steps=4, size=200, init="style")))
+    run = list(running(Job(content, [style]), Settings(steps=4, size=200, init="style")))
     assert all(isinstance(p, Progress) for p in run)
     done = [p.done for p in run]
     assert done == sorted(set(done)) and done[0] > 0 and done[-1] == pytest.approx(1)
@@ -394,7 +395,7 @@ def test_progress_counts_up_to_the_end(content: Picture, style: Picture) -> None
 
 
 def test_every_step_has_a_result_of_full_size_and_closing_early_keeps_it(content: Picture, style: Picture) -> None:
-    run = stylizing(Job(content, [style]), Settings(steps=50, size=200, init="style"))
+    run = running(Job(content, [style]), Settings(steps=50, size=200, init="style"))
     first = next(run)
     run.close()
     assert next(run, None) is None
@@ -409,7 +410,7 @@ def test_little_memory_forces_tiles_and_changes_next_to_nothing(
     content: Picture, style: Picture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Adam divides by the gradient's size, so where that is near zero rounding shows; elsewhere nothing does."""
-    monkeypatch.setattr(engine, "SMALLEST_TILE", 48)
+    monkeypatch.setattr(tiles_module, "SMALLEST_TILE", 48)
     monkeypatch.setattr("impasto.style.settings.check", lambda _: None)  # which knows no tiles of this size
     tiles = []
     features = engine.Extractor.features
@@ -431,7 +432,7 @@ def test_little_memory_forces_tiles_and_changes_next_to_nothing(
 def test_tiles_grow_with_the_memory_that_may_be_used() -> None:
     whole = torch.zeros(1, 3, 2000, 3000)
     sides = [engine.tile_for("compact", memory, whole) for memory in (0.1, 2.0, 4.0)]
-    assert sides[0] == engine.SMALLEST_TILE and sides == sorted(set(sides))
+    assert sides[0] == tiles_module.SMALLEST_TILE and sides == sorted(set(sides))
     assert engine.tile_for("vgg19", 4.0, whole) < sides[2]  # it takes more per pixel
 
 
@@ -527,7 +528,7 @@ def test_gatys_is_the_classic_recipe_step_for_step(photo: Make, painting: Make, 
     network = VGG19(narrow_vgg19)
     pixels = (start * 255).requires_grad_()
     adam = torch.optim.Adam([pixels], lr=5, betas=(0.99, 0.999), eps=0.1)
-    for step in stylizing(job, Settings(quality="gatys", steps=3)):
+    for step in running(job, Settings(quality="gatys", steps=3)):
         terms = classic_recipe(network, pixels, content, style)
         adam.zero_grad()
         torch.stack(terms).sum().backward()

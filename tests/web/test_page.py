@@ -110,7 +110,7 @@ class Endless:
 @pytest.fixture
 def endless(page: Any, monkeypatch: pytest.MonkeyPatch) -> Endless:
     run = Endless()
-    monkeypatch.setattr("impasto.web.style.stylizing", run)
+    monkeypatch.setattr("impasto.web.style.running", run)
     return run
 
 

@@ -56,7 +56,7 @@ def _recipe(tasks: Sequence[Task], contents: Sequence[Path], styles: Sequence[tu
 
 def _small(file: Path) -> Image.Image:
     """The picture within CELL x CELL pixels, on white; grey where there is none to be read, as of a saved style."""
-    from impasto import picture  # here, for it brings torch, which the main process of a batch does without
+    from impasto.media import picture  # here, for it brings torch, which the main process of a batch does without
 
     if file.suffix.lower() in CONTENT_TYPES:
         try:

@@ -21,8 +21,6 @@ def inspect(path: str | os.PathLike[str]) -> dict[str, Any]:
     Raises:
         ImpastoError: no such file, or none of these.
     """
-    from impasto import clip, picture, sound  # here, because all of them are written with `packet`
-
     path = Path(path)
     extension = path.suffix.lower()
     if extension in TENSORS:

@@ -67,23 +67,25 @@ class Quality:
         check(self)
 
 
-CHOSEN = tuple(f.name for f in dataclasses.fields(Quality))
+@dataclass(frozen=True, kw_only=True)
+class RunSettings:
+    """What a user can set of a picture whatever its quality."""
+
+    size: Annotated[int, Within(16, 100_000)] | None = None  # long side in pixels; None: the content's, at most 1024
+    strength: Strength = 1.0  # of the style; 0 gives the content back, 2 presses twice as hard
+    style_scale: Annotated[float, Within(0.05, 20)] = 1.0  # brush size: long side of the style over the result's
+    style_weights: tuple[Weight, ...] | None = None  # shares of several styles, of any sum; None: equal
+    colour: Annotated[str, OneOf(COLOURS)] = "style"  # the style's, or in one of three ways the content's
+    seed: Seed = 0
+    pooling: Annotated[str, OneOf(("max", "average"))] = "max"  # of a VGG
+    memory: Annotated[float, Within(0.1, 1e6)] | None = None  # GB; None: DEFAULT_MEMORY, or 70 % of what is free
+    tile: Annotated[int, Within(256, 1_000_000)] | None = None  # side in pixels; None: as memory allows
+    device: str = "auto"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Method(Quality):
-    """A quality with all that the user set (`Settings.resolved`); fields that both have are of the same meaning."""
-
-    size: int | None
-    strength: float
-    style_scale: float
-    style_weights: tuple[float, ...] | None
-    colour: str
-    seed: int
-    pooling: str
-    memory: float | None
-    tile: int | None
-    device: str
+class Method(Quality, RunSettings):
+    """All that the engine works by: a quality, and what the user set (`Settings.resolved`)."""
 
 
 QUALITIES = {
@@ -128,7 +130,7 @@ QUALITIES = {
 
 
 @dataclass(frozen=True, kw_only=True)
-class Settings:
+class Settings(RunSettings):
     """What a user can set of a picture. None stands for "as the quality has it".
 
     Raises:
@@ -136,13 +138,7 @@ class Settings:
     """
 
     quality: Annotated[str, OneOf(tuple(QUALITIES))] = "fine"
-    size: Annotated[int, Within(16, 100_000)] | None = None  # long side in pixels; None: the content's, at most 1024
-    strength: Strength = 1.0  # of the style; 0 gives the content back, 2 presses twice as hard
-    style_scale: Annotated[float, Within(0.05, 20)] = 1.0  # brush size: long side of the style over the result's
-    style_weights: tuple[Weight, ...] | None = None  # shares of several styles, of any sum; None: equal
-    colour: Annotated[str, OneOf(COLOURS)] = "style"  # the style's, or in one of three ways the content's
     init: Init | None = None  # "style" is the content in the style's colours, "draft" what draft gives
-    seed: Seed = 0
     network: Network | None = None
     style_layers: tuple[Layer, ...] | None = None
     content_layers: tuple[Layer, ...] | None = None
@@ -151,11 +147,7 @@ class Settings:
     variation_weight: Weight | None = None
     optimiser: Optimiser | None = None
     steps: Steps | None = None  # at full size; those of smaller ones, before it, keep their proportion to it
-    pooling: Annotated[str, OneOf(("max", "average"))] = "max"  # of VGG-16 and VGG-19
     precision: Precision | None = None  # "auto": bfloat16 where the processor computes in it
-    memory: Annotated[float, Within(0.1, 1e6)] | None = None  # GB; None: DEFAULT_MEMORY, or 70 % of what is free
-    tile: Annotated[int, Within(256, 1_000_000)] | None = None  # side in pixels; None: as memory allows
-    device: str = "auto"
 
     def __post_init__(self) -> None:
         check(self)
@@ -177,8 +169,8 @@ class Settings:
         if quality.style_loss == "classic" and (self.style_loss or self.network == "compact"):
             raise SettingsError("quality gatys is the classic recipe: its style_loss is fixed, its network a VGG")
         quality = dataclasses.replace(quality, **own)
-        of_the_run = {f.name: getattr(self, f.name) for f in dataclasses.fields(Method) if f.name not in CHOSEN}
-        method = Method(**{name: getattr(quality, name) for name in CHOSEN}, **of_the_run)
+        of_the_run = {f.name: getattr(self, f.name) for f in dataclasses.fields(RunSettings)}
+        method = Method(**{f.name: getattr(quality, f.name) for f in dataclasses.fields(Quality)}, **of_the_run)
         if not quality.steps:
             return method
         if quality.network == "compact":
