@@ -211,7 +211,7 @@ def test_a_warning_is_a_notice_to_the_visitor_whose_job_gives_it(page: Any, monk
             warn(f"{page.files}/0123abcd/a <b>.png\n is odd")
         raise SettingsError("no more")
 
-    monkeypatch.setattr("impasto.web.models.interpolations", interpolations)
+    monkeypatch.setattr("impasto.models.drawing.interpolations", interpolations)
     for visitor in ("first", "second"):
         said = messages(page.url, "interpolate", ["mnist-vae", 1, 2, "", 0], visitor)
         notices = [one for one in said if one["msg"] == "log"]

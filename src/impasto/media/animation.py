@@ -31,7 +31,7 @@ def save(frames: Sequence[Tensor], path: Path, recipe: dict[str, Any], fps: floa
         raise ClipError(f"{path}: an animation is {' or '.join(FORMATS)}")
     clip.check_writable(path)
     every = -(-len(frames) // MOST)
-    shown = [*frames[::every], frames[-1]]
+    shown = frames if every == 1 else [*frames[::every], frames[-1]]
     height, width = frames[0].shape[2:]
     info = clip.Info(width, height, Fraction(fps).limit_denominator(1000))
     with locked(path):

@@ -9,6 +9,7 @@ from typing import Any
 from safetensors import SafetensorError, safe_open
 
 from impasto.errors import ClipError, ModelError, PictureError, one_line
+from impasto.media import clip, picture, sound
 from impasto.media.formats import what_it_is
 from impasto.provenance import XMP, parse
 

@@ -19,7 +19,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from impasto.data.dataset import Batch
-from impasto.errors import ModelError, SettingsError
+from impasto.errors import SettingsError
 from impasto.gaussian import measure, monge
 from impasto.perception import registry
 from impasto.perception.compact import TAPS
@@ -100,7 +100,7 @@ class AnyStyle(nn.Module):
             raise SettingsError(f"size is {SMALLEST} or more and a multiple of {ALIGNMENT}, not {config.size}")
         self.config = config
         self._encoder = (registry.load("compact"),)  # in a tuple, so that it is no submodule
-        self.shown: Tensor | None = None  # [N, 6, S, S], what `sample` paints
+        self.shown: Tensor | None = None  # [N, 6, S, S], what `sampling` paints
         seen = [sum(TAPS[name[2:]] for name in names) for names in STAGES]
         coarser = (0, *config.widths[:-1])
         self.stages = nn.ModuleList(map(Stage, coarser, seen, config.widths))
@@ -193,17 +193,13 @@ class AnyStyle(nn.Module):
         return ((again - warp(painted, flow)).square() * inside(flow)).mean()
 
     @torch.no_grad()
-    def sample(self, n: int, **_: Any) -> Tensor:
-        """The first `n` pairs in `shown`, painted: what the trainer's reports show.
-
-        Raises:
-            ModelError: there are none.
-        """
+    def sampling(self, n: int, **_: Any) -> Iterator[Tensor]:
+        """The first `n` pairs in `shown`, painted, if there are any: what the trainer's reports show."""
         if self.shown is None:
-            raise ModelError("there are no pairs to show")
+            return
         contents, styles = self.shown[:n].to(self.device).split(3, 1)
         moments = [moments_of(self.encode(style)) for style in styles.split(1)]
-        return self(moved_onto(self.encode(contents), moments), DETAIL).clamp(0, 1)
+        yield self(moved_onto(self.encode(contents), moments), DETAIL).clamp(0, 1)
 
 
 def moments_of(features: dict[str, Tensor], mask: Tensor | None = None) -> LayerMoments:

@@ -82,6 +82,9 @@ class RunSettings:
     tile: Annotated[int, Within(256, 1_000_000)] | None = None  # side in pixels; None: as memory allows
     device: str = "auto"
 
+    def __post_init__(self) -> None:
+        check(self)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Method(Quality, RunSettings):
@@ -148,9 +151,6 @@ class Settings(RunSettings):
     optimiser: Optimiser | None = None
     steps: Steps | None = None  # at full size; those of smaller ones, before it, keep their proportion to it
     precision: Precision | None = None  # "auto": bfloat16 where the processor computes in it
-
-    def __post_init__(self) -> None:
-        check(self)
 
     def resolved(self) -> "Method":
         """The quality with all that the user set: what the engine works by.

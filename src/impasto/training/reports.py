@@ -3,6 +3,7 @@
 import json
 import math
 import time
+from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -67,8 +68,9 @@ class Reports:
         columns = min(model.config.classes, COLUMNS) or COLUMNS
         labels = torch.arange(ROWS * columns) % columns if model.config.classes else None
         generator, step = torch.Generator().manual_seed(SEED), self.lines[-1]["step"]
-        if isinstance(model, Draws):
-            samples = model.sample(ROWS * columns, labels=labels, generator=generator)
+        drawer: Any = model
+        steps = drawer.sampling(ROWS * columns, labels=labels, generator=generator) if isinstance(model, Draws) else ()
+        for samples in deque(steps, maxlen=1):  # the last, if there is any
             with _named(self.run / "samples"):
                 (self.run / "samples").mkdir(exist_ok=True)
             recipe = drawn_recipe("train", {"run": self.run.name, "step": step, "seed": SEED}, {})
