@@ -5,9 +5,10 @@ respect to the statistics are computed once, from the sums; that derivative is t
 result is the gradient of the whole picture, exact, while only one tile's activations exist at a time.
 """
 
+import math
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from os import PathLike
 from pathlib import Path
@@ -20,6 +21,7 @@ from impasto import device
 from impasto.gaussian import Moments, measure, merge, rows
 from impasto.perception import registry
 from impasto.style import losses
+from impasto.style.cloud import GRID, LARGEST, Cloud, Points, mean_of, patches_of, points_of, queries, union
 from impasto.style.settings import Method
 from impasto.style.tiles import REACH, Tile, block, cut, stride
 
@@ -37,6 +39,7 @@ class Extractor:
     network: nn.Module
     style_layers: dict[str, float]  # layer: weight of its style loss
     content_layers: tuple[str, ...]
+    match_layers: tuple[str, ...] = ()  # whose features are matched; one of them lies on the grid of places
     levels: int = 3
     content_level: int = 0  # the reduction that the content loss looks at, below `levels`
     dtype: torch.dtype | None = None  # of autocast; None computes in float32
@@ -77,6 +80,17 @@ class Extractor:
         return found
 
     @torch.no_grad()
+    def points(self, picture: Tensor, mask: Tensor | None = None) -> Points:
+        """The points of a style picture, within `mask` [1, 1, H, W] when given, evenly drawn where there are many."""
+        tiles, parts = self.tiles(picture), []
+        for tile in tiles:
+            inside = None if mask is None else tile.of(mask, 1)
+            found = points_of(self.features(picture, tile, list(self.match_layers)), inside)
+            share = (tile.bottom - tile.top) * (tile.right - tile.left) / picture[0, 0].numel()
+            parts.append(found.drawn(math.ceil(LARGEST * share)))
+        return union(parts)
+
+    @torch.no_grad()
     def contents(self, picture: Tensor) -> dict[str, Tensor]:
         """Features [1, C, h, w] of the content layers at the content level, in bfloat16 to spare memory."""
         found: dict[str, Tensor] = {}
@@ -93,7 +107,7 @@ class Extractor:
 
     @property
     def _deepest(self) -> int:
-        return max(block(layer) for layer in (*self.style_layers, *self.content_layers))
+        return max(block(layer) for layer in (*self.style_layers, *self.content_layers, *self.match_layers))
 
 
 @dataclass(frozen=True)
@@ -102,6 +116,7 @@ class Region:
 
     statistics: list[LayerMoments]
     mask: Tensor | None = None
+    cloud: Cloud | None = None  # None where the style is matched by its moments alone
 
 
 @dataclass(frozen=True)
@@ -131,11 +146,33 @@ class Objective:
     variation_power: int = 2
     anchor: Anchor | None = None
     visible: Tensor | None = None  # [1, 1, H, W] in [0, 1]: how much each pixel counts; None: all do
+    target: Tensor | None = None  # [1, 3, H, W], the content, which helps to choose points of the clouds
+    match_weight: float = 0.0
+    freedom: float = 0.5  # of the choice from the content: see cloud.queries
+    _matches: list[Tensor] = field(default_factory=list, init=False)  # by region: [1, 1, h, w], indices of points
+
+    @torch.no_grad()
+    def match(self, picture: Tensor) -> None:
+        """Choose anew which point of its region's cloud each place of `picture` [1, 3, H, W] shall become like."""
+        self._matches.clear()
+        if not self.match_weight:
+            return
+        assert self.target is not None
+        for region in self.regions:
+            assert region.cloud is not None
+            own, content = (_Columns(self.extractor, p, region.cloud) for p in (picture, self.target))
+            places = torch.zeros(1, 1, picture.shape[2] // GRID, picture.shape[3] // GRID, dtype=torch.int32)
+            for tile in self.extractor.tiles(picture):
+                wanted = queries(own.centred(tile), content.centred(tile), self.freedom)
+                here = tile.of(places, GRID)
+                here.copy_(region.cloud.nearest(wanted).view(here.shape))
+            self._matches.append(places.to(picture.device))
 
     def gradient(self, picture: Tensor) -> tuple[dict[str, float], Tensor]:
         """Weighted terms of the loss of `picture` [1, 3, H, W], and its gradient.
 
-        The terms are "style", "content", "variation", and "temporal" where there is an anchor.
+        The terms are "style", "content", "variation", and "temporal" where there is an anchor. Style is the loss of
+        the moments, and where there are clouds, that of the points which `match` chose.
         """
         picture = picture.detach().requires_grad_()
         reductions = self.extractor.reductions(picture)
@@ -177,30 +214,67 @@ class Objective:
     def _add_gradient(self, level: int, levels: int, leaf: Tensor, contents: list[str]) -> tuple[float, float]:
         """Add the gradient of one reduction's losses to `leaf.grad`; return its style and content losses."""
         tiles = self.extractor.tiles(leaf)
-        layers = list(dict.fromkeys([*self.extractor.style_layers, *contents]))
+        matched = level == 0 and bool(self._matches)
+        layers = [*self.extractor.style_layers, *contents, *(self.extractor.match_layers if matched else ())]
+        layers = list(dict.fromkeys(layers))
         masks = [within(region.mask, self.visible) for region in self.regions]
         grids = [mask_on_grids(mask, leaf, list(self.extractor.style_layers)) for mask in masks]
 
-        def measured(tile: Tile) -> tuple[dict[str, Tensor], list[LayerMoments], Tensor]:
+        def measured(tile: Tile, layers: list[str]) -> tuple[dict[str, Tensor], list[LayerMoments]]:
             features = self.extractor.features(leaf, tile, layers)
             with torch.no_grad():
-                moments = [_measure(features, tile, g) for g in grids]
-            return features, moments, self._content_loss(features, tile, contents)
+                return features, [_measure(features, tile, g) for g in grids]
 
         whole = len(tiles) == 1  # then the first pass keeps its graph, and no second is needed
-        with torch.set_grad_enabled(whole):
-            seen_tiles = [measured(tile) if whole else ({}, *measured(tile)[1:]) for tile in tiles]
-        totals = [_leaves(total([moments[i] for _, moments, _ in seen_tiles])) for i in range(len(self.regions))]
+        if whole:
+            kept, first = measured(tiles[0], layers)
+            moments = [first]
+        else:
+            with torch.no_grad():
+                moments = [measured(tile, list(self.extractor.style_layers))[1] for tile in tiles]
+        totals = [_leaves(total([found[i] for found in moments])) for i in range(len(self.regions))]
         style = self._style_loss(totals, level, levels)
         if style.requires_grad:
             style.backward()
-        for tile, seen in zip(tiles, seen_tiles, strict=True):
-            features, _, content = seen if whole else measured(tile)
+        terms = [style.item(), 0.0]
+        for tile in tiles:
+            features = kept if whole else self.extractor.features(leaf, tile, layers)
             gradients = _feature_gradients(features, totals, tile, grids)
-            roots = [features[name] for name in gradients] + [content] * content.requires_grad
+            roots: list[Tensor] = [features[name] for name in gradients]
+            local = [self._matching_loss(features, tile) if matched else None]
+            local.append(self._content_loss(features, tile, contents) if contents else None)
+            for index, loss in enumerate(local):
+                if loss is not None:
+                    terms[index] += loss.item()
+                    roots.append(loss)
             if roots:
-                torch.autograd.backward(roots, [*gradients.values()] + [None] * content.requires_grad)
-        return style.item(), sum(content.item() for *_, content in seen_tiles)
+                torch.autograd.backward(roots, [*gradients.values()] + [None] * (len(roots) - len(gradients)))
+        return terms[0], terms[1]
+
+    def _matching_loss(self, features: dict[str, Tensor], tile: Tile) -> Tensor:
+        """This tile's share of the mean distance of places from the points they shall become like."""
+        loss = next(iter(features.values())).new_zeros(())
+        for region, places, weight in zip(self.regions, self._matches, self._match_weights, strict=True):
+            assert region.cloud is not None
+            matched = {name: features[name] for name in self.extractor.match_layers}
+            far = region.cloud.distances(patches_of(matched), tile.of(places, GRID).flatten())
+            far = far if weight is None else far * tile.of(weight, GRID).flatten()
+            loss = loss + far.sum() / (places.numel() * self._covered)
+        return self.style_weight * self.match_weight * loss
+
+    @cached_property
+    def _match_weights(self) -> list[Tensor | None]:
+        """By region, how much each place belongs to it and is visible."""
+        found = []
+        for region, places in zip(self.regions, self._matches, strict=True):
+            mask = within(region.mask, self.visible)
+            found.append(None if mask is None else F.adaptive_avg_pool2d(mask, (places.shape[2], places.shape[3])))
+        return found
+
+    @cached_property
+    def _covered(self) -> float:
+        """Share of the picture that is visible."""
+        return 1.0 if self.visible is None else max(1e-9, self.visible.mean().item())
 
     def _style_loss(self, totals: list[LayerMoments], level: int, levels: int) -> Tensor:
         """Mean over layers (weighted), regions (by area) and reductions (a small style picture may have fewer)."""
@@ -227,6 +301,23 @@ class Objective:
             term = losses.content(features[name], here, self._content_powers[name], weight)
             loss = loss + share / len(contents) * term
         return self.content_weight * loss
+
+
+class _Columns:
+    """The hypercolumns of a picture, less their mean over it, tile by tile; those of a single tile are kept."""
+
+    def __init__(self, extractor: Extractor, picture: Tensor, cloud: Cloud) -> None:
+        self.extractor, self.picture, self.cloud = extractor, picture, cloud
+        tiles = extractor.tiles(picture)
+        self.kept = self._of(tiles[0]) if len(tiles) == 1 else None
+        self.mean = mean_of([self.kept] if self.kept is not None else map(self._of, tiles))
+
+    def centred(self, tile: Tile) -> Tensor:
+        return (self._of(tile) if self.kept is None else self.kept) - self.mean
+
+    def _of(self, tile: Tile) -> Tensor:
+        features = self.extractor.features(self.picture, tile, list(self.extractor.match_layers))
+        return self.cloud.columns(patches_of(features))
 
 
 def within(mask: Tensor | None, visible: Tensor | None) -> Tensor | None:
