@@ -14,6 +14,7 @@ def models() -> dict[str, Path]:
 
 
 def model_names() -> list[str]:
+    """The names of the trained models, for the shell to complete."""
     return [*models()]
 
 

@@ -15,7 +15,8 @@ from impasto.perception import registry
 from impasto.perception.compact import TAPS
 from impasto.perception.vgg import VGG16, VGG19
 from impasto.style import optimise
-from impasto.style.settings import INITS, QUALITIES, Method, Quality, Settings
+from impasto.style.music import transfer
+from impasto.style.settings import INITS, QUALITIES, Method, Quality, Settings, SoundSettings
 from impasto.style.stylize import Job
 
 
@@ -133,3 +134,9 @@ def test_the_docstring_of_stylize_says_of_each_setting_what_its_help_says() -> N
     texts = {name: found.text for name, hint in hints.items() if (found := configs.helped(hint))}
     assert texts.keys() == hints.keys()
     assert [n for n, text in texts.items() if not said[n].lower().startswith(text.lower())] == []
+
+
+def test_the_entry_for_sounds_takes_every_setting_with_its_default() -> None:
+    defaults = {field.name: field.default for field in dataclasses.fields(SoundSettings)}
+    parameters = inspect.signature(transfer).parameters.values()
+    assert {p.name: p.default for p in parameters if p.kind is p.KEYWORD_ONLY} == defaults

@@ -34,6 +34,7 @@ class Trained:
 
     @property
     def family(self) -> str:
+        """The name of the class of its family: "VAE"."""
         return type(self.model).__name__
 
     @property

@@ -1,4 +1,4 @@
-"""The networks that look at pictures, by name."""
+"""The networks whose features of pictures are compared, by name."""
 
 from pathlib import Path
 

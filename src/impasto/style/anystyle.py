@@ -122,6 +122,7 @@ class AnyStyle(nn.Module):
 
     @property
     def encoder(self) -> nn.Module:
+        """The compact network, on the device of the decoder."""
         return self._encoder[0].to(self.device)
 
     def forward(self, features: dict[str, Tensor], detail: float) -> Tensor:

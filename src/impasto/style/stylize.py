@@ -59,6 +59,7 @@ class Progress:
 
     @property
     def loss(self) -> float:
+        """The sum of the terms."""
         return sum(self.terms.values())
 
 

@@ -172,6 +172,7 @@ class Model(nn.Module):
 
     @property
     def device(self) -> torch.device:
+        """Where its parameters are."""
         return next(self.parameters()).device
 
     def classes_for(self, n: int, labels: Tensor | None, generator: torch.Generator | None = None) -> Tensor | None:
@@ -293,18 +294,26 @@ class Classifies(Protocol):
 class Decodes(Protocol):
     """A family that makes pictures from latents whose prior is N(0, 1)."""
 
-    def latents(self, n: int, generator: torch.Generator | None = None) -> Tensor: ...
+    def latents(self, n: int, generator: torch.Generator | None = None) -> Tensor:
+        """Latents [n, ...] drawn from N(0, 1)."""
+        ...
 
-    def decode(self, latents: Tensor, labels: Tensor | None = None) -> Tensor: ...
+    def decode(self, latents: Tensor, labels: Tensor | None = None) -> Tensor:
+        """Pictures [N, C, S, S] in [0, 1] of `latents` [N, ...], each of its class `labels` [N]."""
+        ...
 
-    def classes_for(self, n: int, labels: Tensor | None, generator: torch.Generator | None = None) -> Tensor | None: ...
+    def classes_for(self, n: int, labels: Tensor | None, generator: torch.Generator | None = None) -> Tensor | None:
+        """As `Model.classes_for`."""
+        ...
 
 
 @runtime_checkable
 class Encodes(Decodes, Protocol):
     """One that finds the latents of pictures, too."""
 
-    def encode(self, images: Tensor, labels: Tensor | None = None) -> Tensor: ...
+    def encode(self, images: Tensor, labels: Tensor | None = None) -> Tensor:
+        """The latents [N, ...] of `images` [N, C, S, S] in [0, 1]."""
+        ...
 
 
 @runtime_checkable
@@ -329,4 +338,6 @@ class ExportsOnnx(Protocol):
 class WritesExtraFiles(Protocol):
     """A family that writes beside each checkpoint what other tools read."""
 
-    def extra_files(self, folder: Path) -> None: ...
+    def extra_files(self, folder: Path) -> None:
+        """Write them into `folder`, which holds the checkpoint."""
+        ...

@@ -70,6 +70,7 @@ def size(limits: Limits, usual: int) -> gr.Slider:
 
 
 def seed() -> gr.Number:
+    """The field for the seed: whole numbers from 0 up that JavaScript can hold."""
     return gr.Number(0, label=t("seed"), precision=0, minimum=0, maximum=2**53)
 
 

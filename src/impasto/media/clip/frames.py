@@ -52,6 +52,7 @@ class Folder:
         return read.pixels, read.alpha
 
     def frames(self) -> Iterator[Frame]:
+        """The pictures in the order of their numbers, each at the time that the rate gives it."""
         width, height, count = self.info.width, self.info.height, 0
         if self.skipped:
             names = ", ".join(self.skipped[:3]) + (" ..." if len(self.skipped) > 3 else "")
@@ -148,6 +149,7 @@ def pattern_of(path: Path) -> Path | None:
 
 
 def nothing_in_cut(path: Path, start: Fraction, end: Fraction | None, lasts: Fraction) -> ClipError:
+    """The error for a cut, in seconds, that a clip is too short for."""
     cut = f"from {float(start):g} s on" if end is None else f"from {float(start):g} s to {float(end):g} s"
     return ClipError(f"{path} has no frame {cut}: it lasts {float(lasts):.2f} s")
 
