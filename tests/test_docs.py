@@ -1,6 +1,7 @@
 """The README and the documentation: what they link to is there, what they say to type works, both languages agree."""
 
 import ast
+import doctest
 import functools
 import re
 import shlex
@@ -11,10 +12,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 from typer.main import get_command
 
 import impasto
+from impasto import gaussian
 from impasto.__main__ import app
+from impasto.media.inspect import inspect
 
 ROOT = Path(__file__).parent.parent
 ENGLISH, CHINESE = ROOT / "README.md", ROOT / "README.zh-CN.md"
@@ -176,3 +180,51 @@ def test_packages_of_every_extra_are_pinned() -> None:
     asked = chain(project["dependencies"], *project["optional-dependencies"].values())
     names = {re.split(r"[^\w-]", line)[0].lower().replace("_", "-") for line in asked} - {"impasto"}
     assert names <= pinned
+
+
+@pytest.fixture
+def pictures(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The folder that the examples of the docs run in."""
+    monkeypatch.chdir(tmp_path)
+    for name in ("photo", "painting", "fabric"):
+        Image.effect_mandelbrot((96, 64), (-2, -1, 1, len(name) / 5), 20).convert("RGB").save(f"{name}.jpg")
+    for name, box in (("left", (0, 0, 48, 64)), ("right", (48, 0, 96, 64)), ("face", (30, 20, 60, 50))):
+        mask = Image.new("L", (96, 64))
+        mask.paste(255, box)
+        mask.save(f"{name}.png")
+
+
+def test_the_page_on_python_runs(pictures: None, capsys: pytest.CaptureFixture[str]) -> None:
+    blocks = re.findall(r"^```python\n(.*?)^```", (ROOT / "docs" / "python.md").read_text(), re.MULTILINE | re.DOTALL)
+    assert len(blocks) > 8
+    names: dict[str, Any] = {}
+    for block in blocks:
+        exec(block, names)
+        out = capsys.readouterr().out
+        for said in re.findall(r"print\(error\)  # (.+)", block):
+            assert said in out
+    assert names["frames"].shape == (8, 1, 28, 28)
+
+
+DOCUMENTED = {
+    "stylize": impasto.stylize, "draw": impasto.draw, "read": impasto.read, "Picture.save": impasto.Picture.save,
+    "inspect": inspect, "monge": gaussian.monge,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", DOCUMENTED)
+def test_examples_in_docstrings_run(name: str, pictures: None) -> None:
+    (example,) = doctest.DocTestFinder(recurse=False).find(DOCUMENTED[name], name, globs={"impasto": impasto})
+    said: list[str] = []
+    assert example.examples
+    assert doctest.DocTestRunner().run(example, out=said.append).failed == 0, "".join(said)
+
+
+def test_the_drawing_of_the_house_is_true() -> None:
+    (drawing,) = re.findall(r"^```\n(src/impasto/.*?)^```", (ROOT / "docs" / "design.md").read_text(), re.M | re.S)
+    named = set(re.findall(r"[\w-]+\.py|[\w-]+(?=/)", drawing.partition("tests/")[0])) - {"src", "impasto"}
+    package = ROOT / "src" / "impasto"
+    there = {path.name for path in package.rglob("*")}
+    assert named <= there
+    rooms = {path.name for path in package.iterdir() if not path.name.startswith("_")}
+    assert rooms <= named | {"py.typed"}

@@ -26,7 +26,7 @@ Impasto = Callable[..., Any]  # the fixture in conftest.py
 def bundle(folder: Path, name: str, data: str = "glyphs", names: tuple[str, ...] = (), **settings: Any) -> None:
     """A run folder with an untrained model that says it learned from `data`, of classes with these names."""
     torch.manual_seed(0)
-    model = family(name)(family(name).settings(**settings)).eval()
+    model = family(name)(family(name).config_class(**settings)).eval()
     config: Config = model.config
     checkpoint.write_config(
         folder,

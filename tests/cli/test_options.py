@@ -5,15 +5,17 @@ import re
 import typing
 from collections import defaultdict
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from types import NoneType
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 import pytest
 from typer.main import get_command
 
-from impasto import configs
+from impasto import configs, options
 from impasto.__main__ import app
+from impasto.configs import Help, OneOf, Within
 from impasto.style.settings import ClipSettings, Settings, SoundSettings, TextureSettings
 from impasto.training.settings import Limit
 from impasto.web.limits import Limits
@@ -156,3 +158,24 @@ def test_both_ends_of_a_range_are_in_it_and_nothing_beyond(option: Option, impas
 def test_all_numbers_have_a_range() -> None:
     """But those that depend on the format of the output, which `picture.check_writable` and others look at."""
     assert {o.name for o in NUMBERS if o.limits is None} == {"--bits", "--max-pixels"}
+
+
+def test_the_help_of_an_option_is_that_of_its_field() -> None:
+    @dataclass
+    class Brush:
+        width: Annotated[Annotated[int, Within(1, 9)] | None, Help("In bristles", "all")] = None
+        hair: Annotated[str, OneOf(("sable", "hog")), Help("Of a")] = "hog"
+
+    def text(field: str, **more: Any) -> str:
+        return options.setting(None, field, of=Brush, **more).help
+
+    assert text("width") == "In bristles, from 1 to 9 (default all)"
+    assert text("width", text="Of the big one", unset="some") == "Of the big one, from 1 to 9 (default some)"
+    assert text("hair") == "Of a: sable, hog (default hog)"
+
+
+@pytest.mark.parametrize("command", TAKEN)
+def test_no_setting_is_without_help(command: str) -> None:
+    fields = {name for kind in TAKEN[command] for name in typing.get_type_hints(kind)}
+    parameters = {p.name: p for p in COMMANDS[command].params}
+    assert [name for name in fields & parameters.keys() if len(parameters[name].help) < 10] == []

@@ -14,7 +14,7 @@ from impasto.data.levels import brightness
 from impasto.errors import SettingsError
 from impasto.models import vae
 from impasto.models.vae import VAE, VAEConfig
-from impasto.training.contract import Given
+from impasto.training.contract import KnownPixels
 
 TINY = {"size": 4, "latent": 2, "width": 16, "filters": 8, "kl_warmup": 0}
 
@@ -225,7 +225,7 @@ def test_completing_a_picture_keeps_what_is_known_and_draws_the_rest():
     made, images = model(), binary(2)
     known = torch.zeros(1, 1, 4, 4, dtype=torch.bool)
     known[..., :2, :] = True
-    drawn = list(made.sampling(2, given=Given(images, known), generator=seeded(), rounds=3))
+    drawn = list(made.sampling(2, given=KnownPixels(images, known), generator=seeded(), rounds=3))
     assert len(drawn) == 4
     for picture in drawn:
         assert torch.equal(picture[..., :2, :], images[..., :2, :])

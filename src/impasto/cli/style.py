@@ -86,40 +86,20 @@ def style(
     ] = None,
     init: Annotated[
         str | None,
-        setting(METHOD, "init", "Where the optimiser starts, a picture FILE or one of", metavar="WHAT"),
+        setting(METHOD, "init", text="Where the optimiser starts, a picture FILE or one of", metavar="WHAT"),
     ] = None,
     seed: Seed = None,
-    network: Annotated[str | None, setting(METHOD, "network", "What looks at the pictures", metavar="NAME")] = None,
-    style_layers: Annotated[
-        str | None, setting(METHOD, "style_layers", "Layers that style is measured in, with commas", metavar="A,B")
-    ] = None,
-    content_layers: Annotated[
-        str | None, setting(METHOD, "content_layers", "Layers that content is measured in, with commas", metavar="A,B")
-    ] = None,
-    style_loss: Annotated[str | None, setting(METHOD, "style_loss", "How styles are compared", metavar="NAME")] = None,
-    content_weight: Annotated[
-        float | None, setting(METHOD, "content_weight", "Weight of the content loss", metavar="W")
-    ] = None,
+    network: Annotated[str | None, setting(METHOD, "network", metavar="NAME")] = None,
+    style_layers: Annotated[str | None, setting(METHOD, "style_layers", metavar="A,B")] = None,
+    content_layers: Annotated[str | None, setting(METHOD, "content_layers", metavar="A,B")] = None,
+    style_loss: Annotated[str | None, setting(METHOD, "style_loss", metavar="NAME")] = None,
+    content_weight: Annotated[float | None, setting(METHOD, "content_weight", metavar="W")] = None,
     variation_weight: Annotated[
-        float | None,
-        setting(
-            METHOD,
-            "variation_weight",
-            "Weight of the total variation; more is smoother",
-            "--variation-weight",
-            "--tv-weight",
-            metavar="W",
-        ),
+        float | None, setting(METHOD, "variation_weight", "--variation-weight", "--tv-weight", metavar="W")
     ] = None,
-    optimiser: Annotated[
-        str | None,
-        setting(METHOD, "optimiser", "What takes the steps", "--optimiser", "--optimizer", metavar="NAME"),
-    ] = None,
-    steps: Annotated[
-        int | None,
-        setting(METHOD, "steps", "Steps at full size; those of smaller sizes keep their proportion", metavar="N"),
-    ] = None,
-    pooling: Annotated[str | None, setting(METHOD, "pooling", "How a VGG halves its features", metavar="NAME")] = None,
+    optimiser: Annotated[str | None, setting(METHOD, "optimiser", "--optimiser", "--optimizer", metavar="NAME")] = None,
+    steps: Annotated[int | None, setting(METHOD, "steps", metavar="N")] = None,
+    pooling: Annotated[str | None, setting(METHOD, "pooling", metavar="NAME")] = None,
     bits: Annotated[
         int | None, option(OUTPUT, "Bits per channel, 8, or 16 for PNG and TIFF (default 8)", metavar="N")
     ] = None,
@@ -140,9 +120,7 @@ def style(
     device: Device = None,
     precision: Precision = None,
     memory: Memory = None,
-    tile: Annotated[
-        int | None, setting(MACHINE, "tile", "Side of the tiles in pixels", unset="as memory allows", metavar="PX")
-    ] = None,
+    tile: Annotated[int | None, setting(MACHINE, "tile", metavar="PX")] = None,
     weights: Annotated[
         Path | None,
         option(

@@ -18,7 +18,7 @@ from torch.nn import functional as F
 from impasto.configs import OneOf, Within, nearest
 from impasto.data.dataset import Batch
 from impasto.errors import SettingsError
-from impasto.training.contract import Config, Given, Model, Update, drawing, finite, judging
+from impasto.training.contract import Config, KnownPixels, Model, Update, checked_images, checked_sampling, finite
 
 LEVELS = 1000  # T, of noise; time runs from 0, the picture, to LEVELS
 SCHEDULES: dict[str, dict[str, Any]] = {
@@ -78,7 +78,7 @@ class DiffusionConfig(Config):
 class Diffusion(Model):
     """A U-Net that tells noise from picture at every level of noise."""
 
-    settings = DiffusionConfig
+    config_class = DiffusionConfig
     presets: ClassVar = {
         "flow": {"batch": 32, "rate": 1e-2, "optimiser": "muon"},  # about an hour on one core
         "small": {"widths": (32, 64), "batch": 32, "rate": 1e-2, "optimiser": "muon"},  # half the time a step, or less
@@ -87,7 +87,7 @@ class Diffusion(Model):
     }
     likelihood: ClassVar[str] = "bound"
     config: DiffusionConfig
-    kept: Tensor  # [LEVELS], alpha^2 of "v" and "epsilon"
+    alphas_cumprod: Tensor  # [LEVELS], alpha^2 of "v" and "epsilon"
 
     def __init__(self, config: DiffusionConfig):
         """Raises SettingsError for sizes that no network can be built from."""
@@ -121,7 +121,7 @@ class Diffusion(Model):
         # Silent at first: the loss starts at the mean square of the target, whatever the widths.
         torch.nn.init.zeros_(self.unet.conv_out.weight)
         if config.objective != "flow":
-            self.register_buffer("kept", self.scheduler().alphas_cumprod, persistent=False)
+            self.register_buffer("alphas_cumprod", self.scheduler().alphas_cumprod, persistent=False)
 
     def rates(self, times: Tensor) -> tuple[Tensor, Tensor]:
         """alpha and sigma, the shares of picture and noise at `times` [N], as [N, 1, 1, 1].
@@ -132,8 +132,8 @@ class Diffusion(Model):
         times = times.view(-1, 1, 1, 1)
         if self.config.objective == "flow":
             return 1 - times / LEVELS, times / LEVELS
-        kept = self.kept[times]
-        return kept.sqrt(), (1 - kept).sqrt()
+        alphas = self.alphas_cumprod[times]
+        return alphas.sqrt(), (1 - alphas).sqrt()
 
     def target(self, x0: Tensor, noise: Tensor, alpha: Tensor, sigma: Tensor) -> Tensor:
         """What the network learns to predict."""
@@ -221,13 +221,13 @@ class Diffusion(Model):
             return left * LEVELS / steps
         return (2 * left * LEVELS + steps) // (2 * steps) - 1  # rounded in whole numbers, so the last is never below 0
 
-    @drawing
+    @checked_sampling
     def sampling(
         self,
         n: int,
         *,
         labels: Tensor | None = None,
-        given: Given | None = None,
+        given: KnownPixels | None = None,
         generator: torch.Generator | None = None,
         steps: Annotated[int, Within(1, LEVELS - 1)] = 20,
         sampler: str = "",
@@ -250,7 +250,7 @@ class Diffusion(Model):
         Raises:
             SettingsError: labels that the model cannot draw, given pixels of another size, or options out of range.
         """
-        given = self.checked(given, n)
+        given = self.check_known(given, n)
         labels = self.classes_for(n, labels, generator)
         sampler = sampler or ("dpm++" if given is None else "stochastic")
         yield from self._walk(self.latents(n, generator), labels, sampler, steps, guidance, eta, given, generator)
@@ -278,7 +278,7 @@ class Diffusion(Model):
         steps: int,
         guidance: float,
         eta: float = 0.0,
-        given: Given | None = None,
+        given: KnownPixels | None = None,
         generator: torch.Generator | None = None,
     ) -> Iterator[Tensor]:
         samplers = SAMPLERS[self.config.objective]
@@ -316,7 +316,7 @@ class Diffusion(Model):
         noise = torch.randn(images.shape, generator=generator).to(images.device)
         return ((alpha * (images * 2 - 1) + sigma * noise) / 2 + 0.5).clamp(0, 1)
 
-    @judging
+    @checked_images
     def log_likelihood(
         self,
         images: Tensor,

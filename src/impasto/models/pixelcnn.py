@@ -103,7 +103,7 @@ def gate(x: Tensor) -> Tensor:
 
 
 class PixelCNN(Autoregressive):
-    settings = PixelCNNConfig
+    config_class = PixelCNNConfig
     presets: ClassVar[dict[str, dict[str, Any]]] = {
         # The figures of the literature are of black and white pixels and do not know the class.
         "binary": {

@@ -268,7 +268,7 @@ BINARY = {
 
 class PixelRNN(Autoregressive):
     layers: Any  # of Layer
-    settings = PixelRNNConfig
+    config_class = PixelRNNConfig
     presets: ClassVar[dict[str, dict[str, Any]]] = {
         # The figures of the literature are of black and white pixels and do not know the class.
         "diagonal": BINARY,

@@ -89,7 +89,7 @@ class AnyStyle(nn.Module):
         SettingsError: pictures of a size that cannot be looked at.
     """
 
-    settings = AnyStyleConfig
+    config_class = AnyStyleConfig
     presets: ClassVar[dict[str, dict[str, Any]]] = {
         "fine": {"batch": 3, "rate": 2e-3, "optimiser": "muon", "clip": 0.0, "steps": 16_000, "report_every": 1000}
     }

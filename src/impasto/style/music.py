@@ -118,7 +118,7 @@ def _in_pieces(
     pieces = spans(content.shape[1], round(PIECE * rate), round(OVERLAP * rate))
     for index, (begin, end) in enumerate(pieces):
         before = result[:, begin : begin + round(OVERLAP * rate)].clone() if index else None
-        objective = _Goal(listener, content[:, begin:end], settings.strength)
+        objective = _Objective(listener, content[:, begin:end], settings.strength)
         for step, (terms, samples) in enumerate(_optimised(objective, settings.steps, before), 1):
             result[:, begin:end] = samples
             yield (index + step / settings.steps) / len(pieces), terms, result.clone
@@ -156,7 +156,7 @@ class _Listener:
         return measure(self.ears[index]((levels - mean) / deviation))
 
 
-class _Goal:
+class _Objective:
     """How near samples are to the style, and to the notes and the rhythm of `content` [channels, T]."""
 
     def __init__(self, listener: _Listener, content: Tensor, strength: float) -> None:
@@ -186,7 +186,7 @@ def _correlation(first: Tensor, second: Tensor) -> Tensor:
     return ((a * b).sum(1) / (a.norm(dim=1) * b.norm(dim=1)).clamp_min(1e-6)).mean()
 
 
-def _optimised(objective: _Goal, steps: int, before: Tensor | None) -> Iterator[tuple[dict[str, float], Tensor]]:
+def _optimised(objective: _Objective, steps: int, before: Tensor | None) -> Iterator[tuple[dict[str, float], Tensor]]:
     """Adam on the short-time Fourier coefficients of the content, in units of what is usual at their frequency.
 
     Args:

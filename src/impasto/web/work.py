@@ -55,7 +55,7 @@ def choice(label: str, kind: str, names: Iterable[str], value: str, **more: Any)
     return gr.Radio(choices, value=value, label=t(label), elem_classes="choice", **more)
 
 
-def manner() -> tuple[gr.Slider, gr.Slider]:
+def style_sliders() -> tuple[gr.Slider, gr.Slider]:
     """How hard a style presses, and how broad its brush is."""
     with gr.Row():
         strength = gr.Slider(0, 2, 1, step=0.05, label=t("strength"), info=t("strength info"))
