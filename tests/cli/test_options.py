@@ -201,7 +201,7 @@ def test_no_help_repeats_a_default() -> None:
         ('setting(METHOD, "steps", unset="39")', ["39"]),
         ('Help("Long side", "at most 1024")', ["at most 1024"]),
         ('option(OUTPUT, f"Bits per channel (default {BITS})")', []),
-        ('Help("Long side", f"at most {LONGEST}")', []),
+        ('Help("Long side", f"at most {SHARE:.0%} of {LONGEST}")', []),
         ('option(OUTPUT, "Where to draw (default the lower half)")', []),
     ],
 )
@@ -219,6 +219,6 @@ def typed_defaults(source: str) -> list[str]:
         if isinstance(node, ast.Call):  # what stands for None
             unset = [keyword.value for keyword in node.keywords if keyword.arg == "unset"]
             unset += node.args[1:2] if isinstance(node.func, ast.Name) and node.func.id == "Help" else []
-            texts = [part for part in chain(*map(ast.walk, unset)) if isinstance(part, ast.Constant)]
-            found += [part.value for part in texts if isinstance(part.value, str) and re.search(r"\d", part.value)]
+            parts = chain(*(text.values if isinstance(text, ast.JoinedStr) else [text] for text in unset))
+            found += [part.value for part in parts if isinstance(part, ast.Constant) and re.search(r"\d", part.value)]
     return found
