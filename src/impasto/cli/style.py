@@ -33,6 +33,7 @@ from impasto.cli.options import (
 from impasto.cli.places import Overwrite
 from impasto.configs import changed
 from impasto.errors import SettingsError
+from impasto.media.formats import MAX_PIXELS
 from impasto.options import option
 from impasto.style.settings import Settings
 
@@ -101,7 +102,7 @@ def style(
     steps: Annotated[int | None, setting(METHOD, "steps", metavar="N")] = None,
     pooling: Annotated[str | None, setting(METHOD, "pooling", metavar="NAME")] = None,
     bits: Annotated[
-        int | None, option(OUTPUT, "Bits per channel, 8, or 16 for PNG and TIFF (default 8)", metavar="N")
+        int | None, option(OUTPUT, "Bits per channel: 8, or if asked for 16, in PNG and TIFF", metavar="N")
     ] = None,
     label: Label = None,
     overwrite: Overwrite = False,
@@ -130,7 +131,7 @@ def style(
         ),
     ] = None,
     max_pixels: Annotated[
-        int | None, option(MACHINE, "Refuse input pictures with more pixels (default 200000000)", metavar="N")
+        int | None, option(MACHINE, f"Refuse input pictures with more pixels (default {MAX_PIXELS})", metavar="N")
     ] = None,
 ) -> None:
     """Repaint CONTENT in the manner of STYLE.

@@ -24,7 +24,7 @@ from impasto.cli.options import (
 )
 from impasto.cli.places import Overwrite
 from impasto.options import option
-from impasto.style.settings import Settings, TextureSettings
+from impasto.style.settings import TEXTURE_STEPS, Settings, TextureSettings
 
 shape = partial(setting, of=TextureSettings)
 
@@ -56,9 +56,9 @@ def texture(
         Literal["fine", "gallery"],
         typer.Option(help="fine, or gallery for VGG-19 and minutes", metavar="NAME", rich_help_panel=METHOD),
     ] = "fine",
-    steps: Annotated[int | None, setting(METHOD, "steps", unset="39", metavar="N")] = None,
+    steps: Annotated[int | None, setting(METHOD, "steps", unset=str(TEXTURE_STEPS[0]), metavar="N")] = None,
     bits: Annotated[
-        int | None, option(OUTPUT, "Bits per channel, 8, or 16 for PNG and TIFF (default 8)", metavar="N")
+        int | None, option(OUTPUT, "Bits per channel: 8, or if asked for 16, in PNG and TIFF", metavar="N")
     ] = None,
     label: Label = None,
     overwrite: Overwrite = False,

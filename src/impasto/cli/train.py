@@ -80,9 +80,7 @@ def train(
     data_changed: Annotated[
         bool, typer.Option("--data-changed", help="Go on though the pictures are not those RUN was begun with.")
     ] = False,
-    seed: Annotated[
-        int | None, typer.Option(metavar="N", min=0, max=2**32 - 1, help="Of all that is random (default 0).")
-    ] = None,
+    seed: Annotated[int | None, typer.Option(metavar="N", min=0, max=2**32 - 1, help="Of all that is random.")] = None,
     size: Annotated[
         int | None,
         typer.Option(metavar="PX", min=1, max=100_000, help="Side of the pictures in pixels (default the data's own)."),

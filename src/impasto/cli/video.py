@@ -91,14 +91,7 @@ def video(
     mask: Annotated[
         Path | None, option(REGIONS, "Where the style goes (white), a picture or a clip", metavar="FILE")
     ] = None,
-    crf: Annotated[
-        int | None,
-        option(
-            OUTPUT,
-            "How hard to compress: .mp4 and .mkv 0 to 51 (default 18), .webm 0 to 63 (default 24); lower is better",
-            metavar="N",
-        ),
-    ] = None,
+    crf: Annotated[int | None, setting(OUTPUT, "crf", of=ClipSettings, metavar="N")] = None,
     bits: Annotated[int | None, setting(OUTPUT, "bits", of=ClipSettings, metavar="N")] = None,
     label: Label = None,
     overwrite: Overwrite = False,

@@ -32,10 +32,9 @@ from torch import Tensor
 from impasto.errors import ImpastoWarning, OutputError, PictureError, warn
 from impasto.files import absent, check_place, replacing
 from impasto.media import jxl
-from impasto.media.formats import READ, what_it_is
+from impasto.media.formats import MAX_PIXELS, READ, what_it_is
 from impasto.provenance import packet
 
-MAX_PIXELS = 200_000_000
 SHOWN = 1024  # pixels: the long side of a picture in a notebook, which keeps in its own file what it shows
 SHORTEST_SIDE = 16  # pixels; what is narrower has nothing to paint, and no style
 PILLOW_READS = {  # by our names of the formats; Pillow also knows some that start other programs

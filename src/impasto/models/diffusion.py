@@ -260,12 +260,12 @@ class Diffusion(Model):
         c = self.config
         return torch.randn(n, c.channels, c.size, c.size, generator=generator).to(self.device)
 
-    def decode(self, latents: Tensor, labels: Tensor | None = None, steps: int = 20, guidance: float = 1.0) -> Tensor:
+    def decode(self, latents: Tensor, labels: Tensor | None = None) -> Tensor:
         """The pictures in [0, 1] that `latents` [N, C, S, S] become, always the same; without labels, of no class."""
         self.check_latents(latents)
         labels = None if labels is None else self.classes_for(len(latents), labels)
         pictures = latents
-        for pictures in self._walk(latents.to(self.device), labels, "dpm++", steps, guidance):  # noqa: B007
+        for pictures in self._walk(latents.to(self.device), labels, "dpm++", steps=20, guidance=1.0):  # noqa: B007
             pass
         return pictures
 

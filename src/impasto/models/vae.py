@@ -182,12 +182,6 @@ class VAE(Model):
         return self._infer(images, labels, spread=0.0).latents
 
     @checked_images
-    def elbo(self, images: Tensor, labels: Tensor | None = None, generator: torch.Generator | None = None) -> Tensor:
-        """The evidence lower bound in nats [N], from one draw of the latents and the exact KL divergence."""
-        encoding = self._infer(images, labels, generator=generator)
-        return self._reconstruction(images, encoding.state) - kl_divergence(encoding.means, encoding.log_scales)
-
-    @checked_images
     def log_likelihood(
         self,
         images: Tensor,

@@ -15,6 +15,9 @@ from impasto.errors import SettingsError
 
 INITS = ("content", "noise", "style", "draft")
 COLOURS = ("style", "luminance", "histogram", "covariance")
+TEXTURE_STEPS = (39, 60, 88)  # of a texture at full size, at half, at all smaller ones
+LONGEST_DEFAULT = 1024  # pixels; what nobody asked for should not take minutes
+DEFAULT_SHARE = 0.7  # of the free memory, at most
 DEFAULT_MEMORY = 3.5  # GB, taken unless asked for more: larger tiles are hardly faster
 LAYERS = {  # that style and content can be measured in, by network
     "compact": ("block1_conv1", "block2_conv1", "block3_conv1", "block3_conv4", "block4_conv1", "block4_conv3"),
@@ -77,7 +80,7 @@ class Quality:
 class RunSettings:
     """What a user can set of a picture whatever its quality."""
 
-    size: Annotated[Size | None, Help("Long side in pixels", "the content's own, at most 1024")] = None
+    size: Annotated[Size | None, Help("Long side in pixels", f"the content's own, at most {LONGEST_DEFAULT}")] = None
     strength: Annotated[Strength, Help("How hard the style presses; 0 gives the content back")] = 1.0
     style_scale: Annotated[float, Within(0.05, 20), Help("Brush size; 2 is twice as broad")] = (
         1.0  # long side over the result's
@@ -90,7 +93,10 @@ class RunSettings:
     pooling: Annotated[str, OneOf(("max", "average")), Help("How a VGG halves its features")] = "max"
     memory: Annotated[
         Gigabytes | None,
-        Help("GB of memory to use at most", f"{DEFAULT_MEMORY}, or 70 % of what is free where that is less"),
+        Help(
+            "GB of memory to use at most",
+            f"{DEFAULT_MEMORY}, or {DEFAULT_SHARE:.0%} of what is free where that is less",
+        ),
     ] = None
     tile: Annotated[Tile | None, Help("Side of the tiles in pixels", "as memory allows")] = None
     device: Device = "auto"

@@ -20,7 +20,7 @@ from impasto import device, provenance, weights
 from impasto.configs import check
 from impasto.errors import PictureError, SettingsError
 from impasto.gaussian import measure, monge
-from impasto.media import picture
+from impasto.media.formats import MAX_PIXELS
 from impasto.media.picture import Picture, PictureLike, fit, opened, resize
 from impasto.style import colour, draft, optimise, regions
 from impasto.style.objective import (
@@ -36,12 +36,11 @@ from impasto.style.objective import (
 )
 from impasto.style.optimise import scale_sides, steps_at
 from impasto.style.recipe import source
-from impasto.style.settings import MaxPixels, Method, Settings, shares_of
+from impasto.style.settings import LONGEST_DEFAULT, MaxPixels, Method, Settings, shares_of
 from impasto.style.source import Style, check_wide, style_of
 from impasto.style.tiles import tile_for
 
 P = ParamSpec("P")
-LONGEST_DEFAULT = 1024  # pixels; what nobody asked for should not take minutes
 
 
 @dataclass(frozen=True)
@@ -73,7 +72,7 @@ class Job:
     protect: PictureLike | None = None  # what stays as it is (white)
     init_from: PictureLike | None = None  # picture to start from, instead of what the settings say
     weights: str | PathLike[str] | None = None  # file to use instead of the quality's own network
-    max_pixels: MaxPixels = picture.MAX_PIXELS  # larger input pictures are refused
+    max_pixels: MaxPixels = MAX_PIXELS  # larger input pictures are refused
 
     def __post_init__(self) -> None:
         check(self)
@@ -87,7 +86,7 @@ def stylizing(
     protect: PictureLike | None = None,
     init_from: PictureLike | None = None,
     weights: str | PathLike[str] | None = None,
-    max_pixels: int = picture.MAX_PIXELS,
+    max_pixels: int = MAX_PIXELS,
     quality: str = Settings.quality,
     size: int | None = Settings.size,
     strength: float = Settings.strength,

@@ -80,10 +80,8 @@ def _is_frame(file: Path) -> bool:
 class FrameWriter:
     """Numbered pictures, each complete as soon as it is there. Times are not kept: frame follows frame."""
 
-    def __init__(
-        self, pattern: Path, bits: int, recipe: dict[str, Any] | None, label_cn: bool, resume: bool, first: int = 1
-    ) -> None:
-        self.pattern, self.bits, self.recipe, self.label_cn, self.first = pattern, bits, recipe, label_cn, first
+    def __init__(self, pattern: Path, bits: int, recipe: dict[str, Any] | None, label_cn: bool, resume: bool) -> None:
+        self.pattern, self.bits, self.recipe, self.label_cn = pattern, bits, recipe, label_cn
         self._laid = False  # something transparent, on white
         self.done = 0  # frames that are there
         self.last: Tensor | None = None  # [1, 3, H, W], the newest of them, if this run goes on with an earlier one
@@ -103,7 +101,7 @@ class FrameWriter:
             self.last = picture.read(newest).pixels
 
     def _file(self, index: int) -> Path:
-        return self.pattern.with_name(self.pattern.name % (self.first + index))
+        return self.pattern.with_name(self.pattern.name % (1 + index))
 
     def add(
         self,
