@@ -68,6 +68,7 @@ class DiffusionConfig(Config):
     dropout: Annotated[float, Within(0, 1, open=True)] = 0.0
     # Share of labels hidden in training, for guidance (Ho and Salimans 2022).
     label_dropout: Annotated[float, Within(0, 1)] = 0.1
+    guidance: Annotated[float, Within(0, 100)] = 1.0  # of drawing where none is asked for; training does not see it
 
     @property
     def levels(self) -> int:
@@ -97,6 +98,8 @@ class Diffusion(Model):
             raise SettingsError("widths need at least one number, the channels at the full size")
         if config.attention and max(config.attention) >= len(config.widths):
             raise SettingsError(f"attention is at positions 0 to {len(config.widths) - 1} of widths")
+        if config.guidance != 1 and not config.classes:
+            raise SettingsError("guidance is towards a class, and these pictures have none")
         unit = config.patch * 2 ** (len(config.widths) - 1)
         if config.size % unit:
             raise SettingsError(
@@ -231,7 +234,7 @@ class Diffusion(Model):
         generator: torch.Generator | None = None,
         steps: Annotated[int, Within(1, LEVELS - 1)] = 20,
         sampler: str = "",
-        guidance: Annotated[float, Within(0, 100)] = 1.0,
+        guidance: Annotated[float, Within(0, 100)] | None = None,
         eta: Annotated[float, Within(0, 1)] = 0.0,
     ) -> Iterator[Tensor]:
         """Walk from noise to `n` pictures, yielding at each step what the network takes the picture to be.
@@ -240,18 +243,21 @@ class Diffusion(Model):
         next level of noise, so that the rest is drawn in their presence (Song et al. 2021; Lugmayr et al. 2022).
 
         Args:
+            labels: None: random classes. Where pixels are given, no class, as far as training taught that: a random one
+                would seldom fit them.
             steps: evaluations of the network; twice the work where `guidance` is not 1.
             sampler: one of SAMPLERS[objective]. "dpm++", "ddim" and "euler" are deterministic, "ddpm" and "stochastic"
                 draw fresh noise after each step. "": "stochastic" where pixels are given, for the noise lets the rest
                 fit itself to them, else "dpm++".
-            guidance: see `predict`.
+            guidance: see `predict`; None: that of the settings.
             eta: noise of "ddim", from 0, none, to 1, as much as "ddpm".
 
         Raises:
             SettingsError: labels that the model cannot draw, given pixels of another size, or options out of range.
         """
         given = self.checked(given, n)
-        labels = self.classes_for(n, labels, generator)
+        if labels is not None or given is None or not self.config.label_dropout:
+            labels = self.classes_for(n, labels, generator)
         sampler = sampler or ("dpm++" if given is None else "stochastic")
         yield from self._walk(self.latents(n, generator), labels, sampler, steps, guidance, eta, given, generator)
 
@@ -260,7 +266,9 @@ class Diffusion(Model):
         c = self.config
         return torch.randn(n, c.channels, c.size, c.size, generator=generator).to(self.device)
 
-    def decode(self, latents: Tensor, labels: Tensor | None = None, steps: int = 20, guidance: float = 1.0) -> Tensor:
+    def decode(
+        self, latents: Tensor, labels: Tensor | None = None, steps: int = 20, guidance: float | None = None
+    ) -> Tensor:
         """The pictures in [0, 1] that `latents` [N, C, S, S] become, always the same; without labels, of no class."""
         self.check_latents(latents)
         labels = None if labels is None else self.classes_for(len(latents), labels)
@@ -276,7 +284,7 @@ class Diffusion(Model):
         labels: Tensor | None,
         sampler: str,
         steps: int,
-        guidance: float,
+        guidance: float | None,
         eta: float = 0.0,
         given: Given | None = None,
         generator: torch.Generator | None = None,
@@ -286,6 +294,7 @@ class Diffusion(Model):
             raise nearest(sampler, samplers, f"sampler for the objective {self.config.objective}")
         if eta and sampler != "ddim":
             raise SettingsError(f"eta is for the sampler ddim, not {sampler}")
+        guidance = self.config.guidance if guidance is None else guidance
         if guidance != 1 and not self.config.classes:
             raise SettingsError("guidance is towards a class, and this model was trained without classes")
         order, fresh = samplers[sampler]
