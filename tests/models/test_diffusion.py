@@ -395,21 +395,6 @@ def test_without_labels_a_picture_is_completed_in_the_class_that_its_known_pixel
     assert (rows_alike == (labels == 1)).float().mean() > 0.9  # of random classes, half would be
 
 
-def test_without_hidden_labels_no_class_was_learned_and_random_ones_complete() -> None:
-    images, known = torch.rand(3, 1, 8, 8, generator=seeded()), torch.ones(1, 1, 8, 8, dtype=torch.bool).tril()
-    model = tiny(classes=2, label_dropout=0.0)
-    asked: list[Tensor] = []
-    predict = model.predict
-
-    def noted(x: Tensor, times: Tensor, labels: Tensor, guidance: float) -> Tensor:
-        asked.append(labels)
-        return predict(x, times, labels, guidance)
-
-    model.predict = noted  # type: ignore[method-assign, assignment]
-    model.sample(3, given=Given(images, known), steps=1)
-    assert asked[0].shape == (3,) and asked[0].max() < 2
-
-
 @pytest.mark.parametrize("objective", OBJECTIVES)
 def test_unknown_pixels_fit_the_known_ones(objective: str) -> None:
     images, labels = stripes(16, seeded(3), shifted=1.0)  # the rarer kind, to be seen from the known pixels alone
