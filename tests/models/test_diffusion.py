@@ -356,6 +356,21 @@ def test_decoding_is_sampling_from_chosen_noise() -> None:
     assert torch.equal(model.decode(latents), model.decode(latents))
 
 
+def test_guidance_is_that_of_the_settings_unless_another_is_asked_for() -> None:
+    plain, guided = tiny(classes=2), tiny(classes=2, guidance=3.0)
+    guided.load_state_dict(plain.state_dict())
+    labels = torch.tensor([0, 1])
+
+    def drawn(model: Diffusion, **options: float) -> Tensor:
+        return model.sample(2, labels=labels, generator=seeded(), steps=2, **options)
+
+    assert torch.equal(drawn(guided), drawn(plain, guidance=3.0))
+    assert torch.equal(drawn(guided, guidance=1.0), drawn(plain))
+    assert not torch.equal(drawn(guided), drawn(plain))
+    latents = plain.latents(2, seeded())
+    assert torch.equal(guided.decode(latents, labels), plain.decode(latents, labels, guidance=3.0))
+
+
 def test_ddim_with_noise_differs_from_ddim_without() -> None:
     model = tiny(objective="v")
     plain, noisy = (model.sample(2, sampler="ddim", eta=eta, generator=seeded()) for eta in (0.0, 1.0))
@@ -369,6 +384,15 @@ def test_known_pixels_stay(objective: str, sampler: str) -> None:
     found = tiny(objective=objective).sample(3, given=KnownPixels(images, known), sampler=sampler, steps=4)
     assert torch.allclose(found[known], images[known], atol=1e-6)
     assert not torch.allclose(found[~known], images[~known], atol=0.1)
+
+
+@pytest.mark.parametrize("objective", OBJECTIVES)
+def test_without_labels_a_picture_is_completed_in_the_class_that_its_known_pixels_show(objective: str) -> None:
+    images, labels = stripes(64, seeded(3), shifted=0.0)
+    known = torch.arange(8).view(1, 1, 8, 1).expand(1, 1, 8, 8) < 4
+    found = trained(objective).sample(64, given=Given(images, known), generator=seeded())
+    rows_alike = (found[:, :, 4:].round() == found[:, :, 4:5].round()).float().mean((1, 2, 3)) > 0.9
+    assert (rows_alike == (labels == 1)).float().mean() > 0.9  # of random classes, half would be
 
 
 @pytest.mark.parametrize("objective", OBJECTIVES)
@@ -407,6 +431,7 @@ def test_options_that_make_no_sense_are_refused(
         ({"widths": ()}, "widths"),
         ({"attention": (2,)}, "positions 0 to 1"),
         ({"patch": 3}, "6 equal parts"),
+        ({"guidance": 2.0}, "guidance"),
     ],
 )
 def test_settings_that_cannot_work_together_are_refused(changes: dict[str, object], message: str) -> None:

@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+import types
 import typing
 from typing import Annotated, Any
 
@@ -44,7 +45,8 @@ def tiny(name: str, **changes: Any) -> models.Model:
 
 
 def taken_apart(hint: Any) -> tuple[Any, Any, bool]:
-    """The plain type, its range or None, and whether several are wanted."""
+    """The plain type, its range or None, and whether several are wanted; of what may be None, that of the rest."""
+    hint = typing.get_args(hint)[0] if typing.get_origin(hint) in (types.UnionType, typing.Union) else hint
     if several := typing.get_origin(hint) is tuple:
         hint = typing.get_args(hint)[0]
     if typing.get_origin(hint) is Annotated:
