@@ -21,7 +21,8 @@ lint: .venv/installed-test
 	$(BIN)/mypy src
 
 docs: .venv/installed-docs
-	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+	$(BIN)/python tools/pages.py
+	$(BIN)/zensical build --strict --clean
 
 wheel-test:
 	$(PYTHON) tools/try_wheel.py

@@ -111,9 +111,13 @@ def fields() -> Iterator[tuple[type, str, Any]]:
 FIELDS = list(fields())
 
 
+def has_tuple(hint: Any) -> bool:
+    return typing.get_origin(hint) is tuple or any(map(has_tuple, typing.get_args(hint)))
+
+
 def with_value(kind: type, name: str, hint: Any, value: Any) -> Any:
     required = {f.name for f in dataclasses.fields(kind) if f.default is f.default_factory is dataclasses.MISSING}
-    several = any(typing.get_origin(part) is tuple for part in (hint, *typing.get_args(hint)))
+    several = has_tuple(hint)
     count = 2 if name == "betas" else 1
     return kind(**{name: REQUIRED[name] for name in required}, **{name: (value,) * count if several else value})
 

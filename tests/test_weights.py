@@ -11,7 +11,7 @@ from pathlib import Path
 import pooch
 import pytest
 
-from impasto import weights
+from impasto import download, weights
 from impasto.errors import WeightsError
 
 CONTENT = bytes(range(256)) * 1024  # several chunks
@@ -146,11 +146,11 @@ def test_fetch_repairs_a_damaged_file(home: Path) -> None:
 
 @pytest.mark.usefixtures("tiny")
 def test_an_interrupted_download_leaves_nothing(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def interrupted(self: pooch.HTTPDownloader, url: str, output_file: str, pooch: pooch.Pooch) -> None:
-        Path(output_file).write_bytes(CONTENT[:100])
+    def interrupted(url: str, file: str, _: object) -> None:
+        Path(file).write_bytes(CONTENT[:100])
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(pooch.HTTPDownloader, "__call__", interrupted)
+    monkeypatch.setattr(download, "_download", interrupted)
     with pytest.raises(KeyboardInterrupt):
         weights.path("tiny")
     assert files_below(home) == []

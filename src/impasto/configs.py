@@ -1,6 +1,7 @@
 """Settings as frozen dataclasses: changed by name, read from text, written as JSON, and checked against their ranges.
 
-The range of a value stands at its field and nowhere else: `strength: Annotated[float, Within(0, 1000)] = 1.0`. A class
+The range of a value stands at its field and nowhere else: `strength: Annotated[float, Within(0, 1000)] = 1.0`. So does
+what it means, as `Help`, which the commands show. A class
 checks itself with `check` in its `__post_init__`; functions whose arguments a user can name (samplers) go through
 `arguments`.
 """
@@ -53,6 +54,19 @@ class OneOf:
 
     def __contains__(self, value: str) -> bool:
         return value in self.choices
+
+
+@dataclass(frozen=True)
+class Help:
+    """What a setting does, in a line; in `Annotated`, at its field. Range and default stand beside it, not in it."""
+
+    text: str
+    unset: str = ""  # what a default of None stands for
+
+
+def helped(kind: Any) -> Help | None:
+    """The `Help` in an `Annotated` type, if there is one."""
+    return next((part for part in getattr(kind, "__metadata__", ()) if isinstance(part, Help)), None)
 
 
 def limit(kind: Any) -> Within | OneOf | None:

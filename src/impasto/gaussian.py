@@ -95,6 +95,20 @@ def monge(found: Moments, wanted: Moments, ridge: float = 1e-3) -> Affine:
     A = C^-1/2 (C^1/2 C* C^1/2)^1/2 C^-1/2. A covariance that few positions (the weight of `found`) speak for is drawn
     towards its diagonal, C / (C + N) of the way, and what has hardly any variance is not blown up to have much:
     `ridge` is a variance, relative to the mean one of `wanted`, that both are taken to have more.
+
+    Args:
+        found, wanted: moments of C features each.
+
+    Returns:
+        An `Affine` of [C, C] and [C], float32, on the device of `found`.
+
+    Example:
+        >>> import torch
+        >>> from impasto.gaussian import measure, monge
+        >>> photo, painting = impasto.read("photo.jpg").pixels, impasto.read("painting.jpg").pixels
+        >>> moved = monge(measure(photo), measure(painting))(photo)
+        >>> torch.allclose(measure(moved).mean, measure(painting).mean, atol=1e-4)
+        True
     """
     (mean, covariance), (wanted_mean, wanted_covariance) = (_exact(s) for s in (found, wanted))
     count = len(mean)

@@ -6,7 +6,7 @@ from typing import Any
 
 import typer
 
-from impasto.configs import OneOf, Within, limit
+from impasto.configs import Help, OneOf, Within, helped, limit
 
 ENDLESS = 1e6  # the end of a range from here on is there for the machine, not for the help
 
@@ -16,14 +16,16 @@ def option(panel: str | None, text: str, *names: str, **more: Any) -> Any:
     return typer.Option(*names, help=text, rich_help_panel=panel, show_default=False, **more)
 
 
-def setting(panel: str | None, field: str, text: str, *names: str, of: type, unset: str = "", **more: Any) -> Any:
-    """An option for a field of the dataclass `of`; its help ends with the field's own range and default.
+def setting(panel: str | None, field: str, *names: str, of: type, text: str = "", unset: str = "", **more: Any) -> Any:
+    """An option for a field of the dataclass `of`; its help is the field's own `Help`, range and default.
 
     Args:
-        unset: what a default of None stands for.
+        text, unset: instead of those of its `Help`.
     """
-    allowed = limit(typing.get_type_hints(of, include_extras=True)[field])
+    hint = typing.get_type_hints(of, include_extras=True)[field]
+    said, allowed = helped(hint) or Help(""), limit(hint)
     default = {f.name: f.default for f in dataclasses.fields(of)}[field]
+    text, unset = text or said.text, unset or said.unset
     if isinstance(allowed, OneOf):
         text = f"{text}: {', '.join(allowed.choices)}"
         more["autocompletion"] = lambda: list(allowed.choices)

@@ -1,16 +1,14 @@
 """Every weight file: where it comes from, its hash and licence, and where it lies on this machine."""
 
-import os
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
+from impasto import download
 from impasto.bundled import ASSETS
 from impasto.errors import WeightsError
 
 RETRIES = 2  # of a download that breaks off or arrives damaged
-TIMEOUT = 30  # seconds without an answer
 
 
 @dataclass(frozen=True)
@@ -78,14 +76,7 @@ def where(name: str) -> Path:
     Fetched files lie in the folder `weights` of IMPASTO_HOME, or else of the user's cache folder.
     """
     weight_file = _entry(name)
-    return ASSETS / weight_file.file if weight_file.url is None else home() / "weights" / weight_file.file
-
-
-def home() -> Path:
-    """The folder of all that is fetched: IMPASTO_HOME, or else the user's cache folder."""
-    import pooch
-
-    return Path(os.environ.get("IMPASTO_HOME") or pooch.os_cache("impasto")).expanduser()
+    return ASSETS / weight_file.file if weight_file.url is None else download.home() / "weights" / weight_file.file
 
 
 def path(name: str) -> Path:
@@ -104,41 +95,17 @@ def path(name: str) -> Path:
 def fetch(name: str) -> Path:
     """Make sure that the weight file is here and has the right hash, and return it.
 
-    A download goes to a temporary name in the same folder and takes its final name only after the hash
-    check, so that an interrupted one leaves nothing behind. A bar shows it where a person is watching.
-
     Raises:
         WeightsError: the download failed, brought another file, or cannot be stored.
     """
     weight_file, target = _entry(name), where(name)
-    if weight_file.url is None:
+    if weight_file.url is None or weight_file.hash is None:
         if not target.is_file():
             raise WeightsError(f"{target} is missing from this installation; install impasto again")
         return target
 
-    import pooch
-    from requests import RequestException
-
-    pooch.get_logger().setLevel("WARNING")
-    cache = pooch.create(
-        path=target.parent,
-        base_url="",
-        registry={weight_file.file: weight_file.hash},
-        urls={weight_file.file: weight_file.url},
-        retry_if_failed=RETRIES,
-    )
-    download = pooch.HTTPDownloader(progressbar=sys.stderr.isatty(), chunk_size=2**16, timeout=TIMEOUT)
     by_hand = f"get {weight_file.url} elsewhere, then pass it as --weights PATH or put it at {target} (IMPASTO_HOME)"
-    try:
-        cache.fetch(weight_file.file, downloader=download)
-    except RequestException as error:  # an OSError too, so it comes first
-        status = None if error.response is None else error.response.status_code
-        reason = f"the server answers {status}" if status else "no connection, or it broke off"
-        raise WeightsError(f"cannot download {weight_file.file} ({reason}); {by_hand}") from error
-    except ValueError as error:  # pooch's word for a wrong hash
-        raise WeightsError(f"what came for {weight_file.file} does not have its hash; {by_hand}") from error
-    except OSError as error:
-        raise WeightsError(f"cannot store {target}: {error.strerror or error}; choose another IMPASTO_HOME") from error
+    download.fetch(target, [weight_file.url], weight_file.hash, retries=RETRIES, error=WeightsError, otherwise=by_hand)
     return target
 
 

@@ -37,21 +37,6 @@ def test_every_setting_has_an_option_and_shows_its_default(impasto: Impasto, mon
         assert default is None or f"(default {default})" in line, line
 
 
-def test_default_size_in_the_help_is_the_one_in_the_engine(impasto: Impasto) -> None:
-    from impasto.style.stylize import LONGEST_DEFAULT
-
-    assert f"at most {LONGEST_DEFAULT}" in " ".join(impasto("style", "--help").out.replace("│", " ").split())
-
-
-def test_default_limits_in_the_help_are_those_in_the_engine(impasto: Impasto, monkeypatch: pytest.MonkeyPatch) -> None:
-    from impasto.media.picture import MAX_PIXELS
-    from impasto.style.texture import STEPS
-
-    monkeypatch.setenv("COLUMNS", "200")
-    assert f"(default {MAX_PIXELS})" in impasto("style", "--help").out
-    assert f"(default {STEPS[0]})" in impasto("texture", "--help").out
-
-
 def test_what_stands_in_brackets_is_shown(impasto: Impasto, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "200")
     assert "(default runs/FAMILY-NAME)" in impasto("train", "--help").out

@@ -1,19 +1,25 @@
 """Every option of every command: one name has one meaning, and a number that makes no sense is refused by name."""
 
+import ast
+import dataclasses
 import math
 import re
 import typing
 from collections import defaultdict
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from types import NoneType
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 import pytest
 from typer.main import get_command
 
-from impasto import configs
+import impasto
+from impasto import configs, options
 from impasto.__main__ import app
+from impasto.configs import Help, OneOf, Within
 from impasto.style.settings import ClipSettings, Settings, SoundSettings, TextureSettings
 from impasto.training.settings import Limit
 from impasto.web.limits import Limits
@@ -74,6 +80,8 @@ OPTIONS = [
     for p in found.params
     if p.opts[0].startswith("-") and p.name != "help"
 ]
+SOURCE = Path(impasto.__file__).parent
+WORDS = {str(f.default) for kinds in TAKEN.values() for kind in kinds for f in dataclasses.fields(kind)}  # defaults
 NUMBERS = [option for option in OPTIONS if option.kind in (int, float)]
 
 
@@ -156,3 +164,61 @@ def test_both_ends_of_a_range_are_in_it_and_nothing_beyond(option: Option, impas
 def test_all_numbers_have_a_range() -> None:
     """But those that depend on the format of the output, which `picture.check_writable` and others look at."""
     assert {o.name for o in NUMBERS if o.limits is None} == {"--bits", "--max-pixels"}
+
+
+def test_the_help_of_an_option_is_that_of_its_field() -> None:
+    @dataclass
+    class Brush:
+        width: Annotated[Annotated[int, Within(1, 9)] | None, Help("In bristles", "all")] = None
+        hair: Annotated[str, OneOf(("sable", "hog")), Help("Of a")] = "hog"
+
+    def text(field: str, **more: Any) -> str:
+        return options.setting(None, field, of=Brush, **more).help
+
+    assert text("width") == "In bristles, from 1 to 9 (default all)"
+    assert text("width", text="Of the big one", unset="some") == "Of the big one, from 1 to 9 (default some)"
+    assert text("hair") == "Of a: sable, hog (default hog)"
+
+
+@pytest.mark.parametrize("command", TAKEN)
+def test_no_setting_is_without_help(command: str) -> None:
+    fields = {name for kind in TAKEN[command] for name in typing.get_type_hints(kind)}
+    parameters = {p.name: p for p in COMMANDS[command].params}
+    assert [name for name in fields & parameters.keys() if len(parameters[name].help) < 10] == []
+
+
+def test_no_help_repeats_a_default() -> None:
+    files = [*(SOURCE / "cli").glob("*.py"), *SOURCE.glob("*/settings.py"), *SOURCE.glob("web/*.py")]
+    assert [text for file in files for text in typed_defaults(file.read_text())] == []
+
+
+@pytest.mark.parametrize(
+    ("source", "found"),
+    [
+        ('option(OUTPUT, "Bits per channel (default 8)")', ["Bits per channel (default 8)"]),
+        ('typer.Option(help="How long, default: .5 s.")', ["How long, default: .5 s."]),
+        ('setting(METHOD, "quality", text="How much (default fine)")', ["How much (default fine)"]),
+        ('setting(METHOD, "steps", unset="39")', ["39"]),
+        ('Help("Long side", "at most 1024")', ["at most 1024"]),
+        ('option(OUTPUT, f"Bits per channel (default {BITS})")', []),
+        ('Help("Long side", f"at most {SHARE:.0%} of {LONGEST}")', []),
+        ('option(OUTPUT, "Where to draw (default the lower half)")', []),
+    ],
+)
+def test_a_default_typed_into_a_help_is_found(source: str, found: list[str]) -> None:
+    assert typed_defaults(source) == found
+
+
+def typed_defaults(source: str) -> list[str]:
+    """Strings that give the value of a default, which should come from the field or the constant that has it."""
+    found = []
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str):
+            said = re.search(r"\bdefault:? ([\w.]+)", node.value)
+            found += [node.value] if said and (said[1].strip(".") in WORDS or re.search(r"\d", said[1])) else []
+        if isinstance(node, ast.Call):  # what stands for None
+            unset = [keyword.value for keyword in node.keywords if keyword.arg == "unset"]
+            unset += node.args[1:2] if isinstance(node.func, ast.Name) and node.func.id == "Help" else []
+            parts = chain(*(text.values if isinstance(text, ast.JoinedStr) else [text] for text in unset))
+            found += [part.value for part in parts if isinstance(part, ast.Constant) and re.search(r"\d", part.value)]
+    return found

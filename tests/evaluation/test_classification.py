@@ -40,10 +40,6 @@ PIXELS = [(80, 10, 10), (10, 70, 20), (10, 60, 30), (90, 5, 5), (30, 30, 40)]
 LABELS = [0, 1, 2, 1, 2]  # right, right, wrong (0.3 left), wrong (0.05 left), right
 
 
-def test_accuracy_is_the_share_of_right_answers():
-    assert classification.accuracy(Reader(), data(PIXELS, LABELS)) == pytest.approx(0.6)
-
-
 def test_predictions_are_those_of_every_picture_in_order(monkeypatch):
     monkeypatch.setattr(classification, "CHUNK", 2)
     probabilities, labels = classification.predictions(Reader(), data(PIXELS, LABELS))
@@ -69,7 +65,7 @@ def test_a_classifier_without_mistakes_has_no_worst():
 @pytest.mark.parametrize("pets", [data([], []), data(PIXELS, LABELS, NAMES[:2]), data(PIXELS, LABELS, ())])
 def test_data_of_other_classes_or_without_pictures_are_refused(pets):
     with pytest.raises(DataError, match="pets has"):
-        classification.accuracy(Reader(), pets)
+        classification.predictions(Reader(), pets)
 
 
 @pytest.mark.parametrize("classes", [3, 30])

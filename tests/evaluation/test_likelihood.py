@@ -63,8 +63,11 @@ def test_the_fixed_draw_is_the_same_for_every_seed_and_the_dynamic_one_is_not():
     assert dynamic[0] != dynamic[1]
 
 
-def test_the_fixed_draw_does_not_depend_on_how_pictures_are_batched():
-    by_batch = [last(likelihood.measuring(Coin(), grey(), "fixed", batch=size)).nats for size in (7, 250)]
+def test_the_fixed_draw_does_not_depend_on_how_pictures_are_batched(monkeypatch):
+    by_batch = []
+    for size in (7, 250):
+        monkeypatch.setattr(likelihood, "BATCH", size)
+        by_batch.append(last(likelihood.measuring(Coin(), grey(), "fixed")).nats)
     assert by_batch[0] == pytest.approx(by_batch[1])
 
 
@@ -84,7 +87,7 @@ def test_some_pictures_are_drawn_from_all_classes_and_binarised_as_among_all():
     data = Stored("some", torch.full((90, 1, 8, 8), 128, dtype=torch.uint8), torch.arange(90) // 30, tuple("abc"))
     whole, some = Recorder(), Recorder()
     for model, pictures in ((whole, None), (some, 30)):
-        found = last(likelihood.measuring(model, data, "fixed", pictures=pictures, batch=20))
+        found = last(likelihood.measuring(model, data, "fixed", pictures=pictures))
         assert (found.pictures, found.of) == (pictures or 90, 90)
     places = torch.tensor([whole.shown.index(picture) for picture in some.shown])  # 64 random bits: no two are alike
     assert (places // 30).bincount().tolist() == [10, 10, 10]
@@ -99,8 +102,9 @@ def test_all_256_levels_alike_are_eight_bits_per_dimension():
     assert last(likelihood.measuring(Coin(256), grey(), "levels")).bits_per_dim == pytest.approx(8)
 
 
-def test_progress_counts_every_picture():
-    assert [f for f in likelihood.measuring(Coin(), grey(25), "fixed", batch=10) if isinstance(f, int)] == [10, 20, 25]
+def test_progress_counts_every_picture(monkeypatch):
+    monkeypatch.setattr(likelihood, "BATCH", 10)
+    assert [f for f in likelihood.measuring(Coin(), grey(25), "fixed") if isinstance(f, int)] == [10, 20, 25]
 
 
 def test_binarised_pictures_are_black_and_white_with_the_right_mean():

@@ -1189,3 +1189,24 @@ def test_gaps_take_the_colours_around_them() -> None:
     assert torch.equal(filled * weight, pixels * weight)
     assert filled[0, 1].abs().max() < 1e-6  # no grey of the gap
     assert filled[0, 0, 10, 6] > 0.8 and filled[0, 2, 10, 28] > 0.8
+
+
+@pytest.mark.parametrize("alpha", [False, True])
+def test_a_notebook_shows_a_small_picture_as_it_is(alpha: bool) -> None:
+    channels = torch.rand(1, 4, 5, 7, generator=torch.Generator().manual_seed(0))
+    shown = Picture(channels[:, :3], channels[:, 3:] if alpha else None, recipe={})._repr_png_()
+    found = np.asarray(Image.open(io.BytesIO(shown)))
+    assert np.array_equal(found, (channels[0, : 3 + alpha] * 255).round().byte().permute(1, 2, 0).numpy())
+
+
+def test_a_notebook_shows_a_large_picture_smaller() -> None:
+    alpha = torch.cat([torch.zeros(1, 1, 3000, 600), torch.ones(1, 1, 3000, 600)], 3)
+    shown = Image.open(io.BytesIO(Picture(torch.full((1, 3, 3000, 1200), 0.4), alpha)._repr_png_()))
+    assert (shown.format, shown.mode, shown.size) == ("PNG", "RGBA", (410, 1024))
+    assert shown.getpixel((100, 500))[3] == 0
+    assert shown.getpixel((400, 500)) == (102, 102, 102, 255)
+
+
+def test_a_picture_names_its_size_where_only_text_is_shown() -> None:
+    assert repr(Picture(torch.zeros(1, 3, 4, 6))) == "<Picture of 6 x 4 pixels>"
+    assert repr(Picture(torch.zeros(1, 3, 4, 6), torch.ones(1, 1, 4, 6))) == "<Picture of 6 x 4 pixels with alpha>"

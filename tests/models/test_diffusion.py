@@ -14,7 +14,7 @@ from impasto.data.dataset import Batch
 from impasto.data.levels import brightness
 from impasto.errors import ModelError, SettingsError
 from impasto.models.diffusion import LEVELS, SAMPLERS, SCHEDULES, Diffusion, DiffusionConfig, log_gaussian
-from impasto.training.contract import Given
+from impasto.training.contract import KnownPixels
 
 TINY = DiffusionConfig(size=8, patch=1, widths=(8, 16), layers=1)
 OBJECTIVES = list(SAMPLERS)
@@ -286,7 +286,7 @@ def test_ddim_takes_the_mean_and_the_deviation_where_its_formula_says() -> None:
 def test_pixels_beside_known_ones_have_their_own_distribution(objective: str, steps: int) -> None:
     known = torch.arange(16).expand(1, 1, 16, 16) < 8
     images = (MEAN + DEVIATION * torch.randn(64, 1, 16, 16, generator=seeded(9)) + 1) / 2
-    x = gaussian(objective).sample(64, given=Given(images, known), steps=steps, generator=seeded()) * 2 - 1
+    x = gaussian(objective).sample(64, given=KnownPixels(images, known), steps=steps, generator=seeded()) * 2 - 1
     assert x[..., 8:].mean().item() == pytest.approx(MEAN, abs=0.01)
     assert x[..., 8:].std().item() == pytest.approx(DEVIATION, abs=0.08 if steps == 20 else 0.02)
     assert torch.allclose(x[..., :8], images[..., :8] * 2 - 1, atol=1e-6)
@@ -312,7 +312,7 @@ def test_a_picture_is_completed_as_the_known_part_says(objective: str) -> None:
     known[..., :4, :] = True
     images = torch.where(torch.arange(400) % 2 == 0, 0.25, 0.75).view(-1, 1, 1, 1).expand(400, 1, 8, 8)
     by_default, without_noise = (
-        ((model.sample(400, given=Given(images, known), generator=seeded(), **way) - images).abs() > 0.05)
+        ((model.sample(400, given=KnownPixels(images, known), generator=seeded(), **way) - images).abs() > 0.05)
         .flatten(1).any(1).float().mean()
         for way in ({"steps": 33}, {"steps": 33, "sampler": "dpm++"})
     )  # fmt: skip
@@ -356,6 +356,21 @@ def test_decoding_is_sampling_from_chosen_noise() -> None:
     assert torch.equal(model.decode(latents), model.decode(latents))
 
 
+def test_guidance_is_that_of_the_settings_unless_another_is_asked_for() -> None:
+    plain, guided = tiny(classes=2), tiny(classes=2, guidance=3.0)
+    guided.load_state_dict(plain.state_dict())
+    labels = torch.tensor([0, 1])
+
+    def drawn(model: Diffusion, **options: float) -> Tensor:
+        return model.sample(2, labels=labels, generator=seeded(), steps=2, **options)
+
+    assert torch.equal(drawn(guided), drawn(plain, guidance=3.0))
+    assert torch.equal(drawn(guided, guidance=1.0), drawn(plain))
+    assert not torch.equal(drawn(guided), drawn(plain))
+    latents = plain.latents(2, seeded())
+    assert torch.equal(guided.decode(latents, labels), plain.decode(latents, labels, guidance=3.0))
+
+
 def test_ddim_with_noise_differs_from_ddim_without() -> None:
     model = tiny(objective="v")
     plain, noisy = (model.sample(2, sampler="ddim", eta=eta, generator=seeded()) for eta in (0.0, 1.0))
@@ -366,9 +381,18 @@ def test_ddim_with_noise_differs_from_ddim_without() -> None:
 def test_known_pixels_stay(objective: str, sampler: str) -> None:
     images = torch.rand(3, 1, 8, 8, generator=seeded())
     known = torch.rand(3, 1, 8, 8, generator=seeded(1)) < 0.5
-    found = tiny(objective=objective).sample(3, given=Given(images, known), sampler=sampler, steps=4)
+    found = tiny(objective=objective).sample(3, given=KnownPixels(images, known), sampler=sampler, steps=4)
     assert torch.allclose(found[known], images[known], atol=1e-6)
     assert not torch.allclose(found[~known], images[~known], atol=0.1)
+
+
+@pytest.mark.parametrize("objective", OBJECTIVES)
+def test_without_labels_a_picture_is_completed_in_the_class_that_its_known_pixels_show(objective: str) -> None:
+    images, labels = stripes(64, seeded(3), shifted=0.0)
+    known = torch.arange(8).view(1, 1, 8, 1).expand(1, 1, 8, 8) < 4
+    found = trained(objective).sample(64, given=Given(images, known), generator=seeded())
+    rows_alike = (found[:, :, 4:].round() == found[:, :, 4:5].round()).float().mean((1, 2, 3)) > 0.9
+    assert (rows_alike == (labels == 1)).float().mean() > 0.9  # of random classes, half would be
 
 
 @pytest.mark.parametrize("objective", OBJECTIVES)
@@ -376,7 +400,7 @@ def test_unknown_pixels_fit_the_known_ones(objective: str) -> None:
     images, labels = stripes(16, seeded(3), shifted=1.0)  # the rarer kind, to be seen from the known pixels alone
     known = torch.arange(8).view(1, 1, 1, 8).expand(1, 1, 8, 8) < 4
     model = trained(objective)
-    found = model.sample(16, labels=labels, given=Given(images, known), generator=seeded())
+    found = model.sample(16, labels=labels, given=KnownPixels(images, known), generator=seeded())
     alone = model.sample(16, labels=labels, generator=seeded())
     fits, by_chance = ((x.round() == images)[..., 4:].float().mean() for x in (found, alone))
     assert fits > by_chance + 0.3
@@ -407,6 +431,7 @@ def test_options_that_make_no_sense_are_refused(
         ({"widths": ()}, "widths"),
         ({"attention": (2,)}, "positions 0 to 1"),
         ({"patch": 3}, "6 equal parts"),
+        ({"guidance": 2.0}, "guidance"),
     ],
 )
 def test_settings_that_cannot_work_together_are_refused(changes: dict[str, object], message: str) -> None:

@@ -11,7 +11,7 @@ from impasto.data.dataset import Batch, Stored
 from impasto.errors import ModelError, SettingsError
 from impasto.models import FAMILIES, configure, family
 from impasto.training import trainer
-from impasto.training.contract import Given, Model
+from impasto.training.contract import KnownPixels, Model
 
 TINY: dict[str, dict[str, Any]] = {
     "cnn": {"widths": (8, 8)},
@@ -31,7 +31,7 @@ def tiny(name: str, **changes: Any) -> Model:
     """A new model of pictures of 8 pixels a side in two classes, always the same."""
     torch.manual_seed(0)
     kind = family(name)
-    return kind(kind.settings(**{"size": 8, "classes": 2, **TINY[name], **changes}))
+    return kind(kind.config_class(**{"size": 8, "classes": 2, **TINY[name], **changes}))
 
 
 def pictures(n: int = 12, channels: int = 1, size: int = 8, classes: int = 2) -> Stored:
@@ -141,10 +141,10 @@ def test_a_pixel_is_predicted_from_earlier_ones_alone(name: str, channels: int) 
     assert not seen[drawn:].any()
 
 
-def half_known(n: int) -> Given:
+def half_known(n: int) -> KnownPixels:
     known = torch.zeros(1, 1, 8, 8, dtype=torch.bool)
     known[..., :4] = True
-    return Given(torch.rand(n, 1, 8, 8, generator=seeded(3)), known)
+    return KnownPixels(torch.rand(n, 1, 8, 8, generator=seeded(3)), known)
 
 
 @pytest.mark.parametrize("name", COMPLETE)
@@ -166,11 +166,11 @@ def test_a_family_that_cannot_complete_a_picture_says_so(name: str) -> None:
 def test_known_pixels_of_another_shape_are_refused(name: str) -> None:
     images, known = torch.zeros(1, 1, 8, 8), torch.zeros(1, 1, 8, 8, dtype=torch.bool)
     wrong = [
-        Given(images.repeat(3, 1, 1, 1), known),
-        Given(images.repeat(1, 3, 1, 1), known),
-        Given(images[..., :7], known),
-        Given(images, known[0]),
-        Given(images, known.repeat(1, 2, 1, 1)),
+        KnownPixels(images.repeat(3, 1, 1, 1), known),
+        KnownPixels(images.repeat(1, 3, 1, 1), known),
+        KnownPixels(images[..., :7], known),
+        KnownPixels(images, known[0]),
+        KnownPixels(images, known.repeat(1, 2, 1, 1)),
     ]
     for given in wrong:
         with pytest.raises(SettingsError, match=r"the given (images|known) are \(.*\), not \(2, 1, 8, 8\)$"):

@@ -8,7 +8,7 @@ from torch.nn import functional as F
 from impasto.data.dataset import Batch
 from impasto.errors import ModelError, SettingsError
 from impasto.models.gan import GAN, GANConfig, discriminator_loss, generator_loss, gradient_penalty
-from impasto.training.contract import Given
+from impasto.training.contract import KnownPixels
 
 NETWORKS = ("convolutional", "dense")
 
@@ -232,7 +232,7 @@ def test_truncation_shrinks_the_latents_down_to_one_picture() -> None:
 
 def test_what_a_gan_cannot_do_is_one_clear_line() -> None:
     model = small(classes=3).eval()
-    given = Given(torch.zeros(1, 1, 8, 8), torch.zeros(1, 1, 8, 8, dtype=torch.bool))
+    given = KnownPixels(torch.zeros(1, 1, 8, 8), torch.zeros(1, 1, 8, 8, dtype=torch.bool))
     with pytest.raises(ModelError, match="cannot complete"):
         model.sample(1, given=given)
     with pytest.raises(SettingsError, match=r"\(2, 4\)"):

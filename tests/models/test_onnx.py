@@ -31,7 +31,7 @@ def test_an_exported_network_computes_the_same_for_any_number(
 ) -> None:
     runtime = pytest.importorskip("onnxruntime")
     torch.manual_seed(0)
-    model: Any = family(name)(family(name).settings(**{"size": 8, **settings})).eval()
+    model: Any = family(name)(family(name).config_class(**{"size": 8, **settings})).eval()
     for parameter in model.parameters():
         if not parameter.any():  # some layers begin silent, and would hide what comes before them
             torch.nn.init.normal_(parameter, std=0.1)

@@ -11,7 +11,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from impasto.data.dataset import Batch
 from impasto.errors import SettingsError
 from impasto.models.pixelcnn import Cache, PixelCNN, PixelCNNConfig
-from impasto.training.contract import Given
+from impasto.training.contract import KnownPixels
 
 
 def network(seed: int = 0, scale: float = 1.0, **settings: int | bool) -> PixelCNN:
@@ -88,7 +88,7 @@ def test_an_untrained_model_finds_all_levels_alike() -> None:
 def test_cached_drawing_chooses_the_pixels_of_naive_drawing(settings: dict[str, int], seed: int) -> None:
     model = network(seed=seed, scale=2, **settings).float()
     size, channels = model.config.size, model.config.channels
-    given = Given(torch.rand(1, channels, size, size), torch.rand(1, 1, size, size) < 0.2)
+    given = KnownPixels(torch.rand(1, channels, size, size), torch.rand(1, 1, size, size) < 0.2)
 
     def draw(cached: bool) -> list[Tensor]:
         generator = torch.Generator().manual_seed(seed)
@@ -123,7 +123,7 @@ def test_given_pixels_stay_and_the_others_are_drawn() -> None:
     images = torch.rand(4, 1, 6, 6)  # grey, though the model draws black and white
     known = torch.zeros(1, 1, 6, 6, dtype=torch.bool)
     known[:, :, :3] = True
-    *_, third, _, _, last = model.sampling(4, given=Given(images, known))
+    *_, third, _, _, last = model.sampling(4, given=KnownPixels(images, known))
     assert torch.equal(last[:, :, :3], images[:, :, :3])
     assert torch.equal(third[:, :, :3], images[:, :, :3])
     assert not third[:, :, 3:].any()  # still to come
@@ -143,7 +143,7 @@ def test_what_is_drawn_continues_the_given_pixels() -> None:
     images = (torch.rand(20, 1, 3, 3) < 0.5).float()
     known = torch.zeros(1, 1, 3, 3, dtype=torch.bool)
     known[:, :, 0] = True
-    drawn = model.sample(20, given=Given(images, known))
+    drawn = model.sample(20, given=KnownPixels(images, known))
     assert torch.equal(drawn, images[:, :, :1].expand(-1, -1, 3, -1))
 
 

@@ -11,7 +11,7 @@ from impasto.data.dataset import Batch
 from impasto.data.levels import brightness
 from impasto.errors import SettingsError
 from impasto.models.pixelrnn import KINDS, Layer, PixelRNN, PixelRNNConfig, Recurrence, skewing
-from impasto.training.contract import Given
+from impasto.training.contract import KnownPixels
 
 
 def network(kind: str = "diagonal", seed: int = 0, **settings: int) -> PixelRNN:
@@ -175,7 +175,7 @@ def test_given_pixels_stay_and_the_others_follow_from_them() -> None:
     images, known = torch.rand(3, 1, 5, 5), torch.zeros(1, 1, 5, 5, dtype=torch.bool)
     known[..., :3, :] = True
     seen = [
-        model.sample(3, given=Given(pictures, known), generator=torch.Generator().manual_seed(0))
+        model.sample(3, given=KnownPixels(pictures, known), generator=torch.Generator().manual_seed(0))
         for pictures in (images, 1 - images)
     ]
     for result, pictures in zip(seen, (images, 1 - images), strict=True):

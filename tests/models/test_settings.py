@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+import types
 import typing
 from typing import Annotated, Any
 
@@ -26,7 +27,7 @@ TINY: dict[str, dict[str, Any]] = {
 FIELDS = [
     (name, field, hint)
     for name in FAMILIES
-    for field, hint in typing.get_type_hints(family(name).settings, include_extras=True).items()
+    for field, hint in typing.get_type_hints(family(name).config_class, include_extras=True).items()
 ]
 OPTIONS = [
     (name, option, hint)
@@ -40,11 +41,12 @@ JUDGES = ["vae", "pixelcnn", "pixelrnn", "diffusion"]
 def tiny(name: str, **changes: Any) -> models.Model:
     torch.manual_seed(0)
     kind = family(name)
-    return kind(kind.settings(**{"size": 8, **TINY[name], **changes})).eval()
+    return kind(kind.config_class(**{"size": 8, **TINY[name], **changes})).eval()
 
 
 def taken_apart(hint: Any) -> tuple[Any, Any, bool]:
-    """The plain type, its range or None, and whether several are wanted."""
+    """The plain type, its range or None, and whether several are wanted; of what may be None, that of the rest."""
+    hint = typing.get_args(hint)[0] if typing.get_origin(hint) in (types.UnionType, typing.Union) else hint
     if several := typing.get_origin(hint) is tuple:
         hint = typing.get_args(hint)[0]
     if typing.get_origin(hint) is Annotated:
@@ -70,7 +72,7 @@ def test_every_setting_of_a_family_states_its_range(name: str, field: str, hint:
     assert kind is bool or limit is not None
     for value in wrong_values(hint):
         with pytest.raises(SettingsError, match=field):
-            family(name).settings(**{field: value})
+            family(name).config_class(**{field: value})
 
 
 @pytest.mark.parametrize(("name", "option", "hint"), OPTIONS, ids=[f"{name}-{option}" for name, option, _ in OPTIONS])
@@ -100,7 +102,7 @@ def test_what_no_user_can_write_is_no_option_of_a_sampler(name: str) -> None:
 
 @pytest.mark.parametrize("name", FAMILIES)
 def test_every_choice_of_a_setting_makes_a_model(name: str) -> None:
-    for field, hint in typing.get_type_hints(family(name).settings, include_extras=True).items():
+    for field, hint in typing.get_type_hints(family(name).config_class, include_extras=True).items():
         _, limit, _ = taken_apart(hint)
         for choice in limit.choices if isinstance(limit, OneOf) else ():
             tiny(name, size=32, **{field: choice})

@@ -1,17 +1,23 @@
 """The ladder of qualities, and the words for values that make no sense. The ladder's own numbers are not pinned."""
 
 import dataclasses
+import inspect
 import math
+import re
+import typing
 from typing import Any
 
 import pytest
 
+from impasto import configs, stylize, stylizing
 from impasto.errors import SettingsError
 from impasto.perception import registry
 from impasto.perception.compact import TAPS
 from impasto.perception.vgg import VGG16, VGG19
 from impasto.style import optimise
-from impasto.style.settings import INITS, QUALITIES, Method, Quality, Settings
+from impasto.style.music import transfer
+from impasto.style.settings import INITS, QUALITIES, Method, Quality, Settings, SoundSettings
+from impasto.style.stylize import Job
 
 
 def of_the_quality(method: Method) -> dict[str, Any]:
@@ -66,7 +72,7 @@ def test_steps_count_for_the_full_size_and_the_others_keep_their_proportion() ->
 
 def test_none_means_as_the_quality_has_it() -> None:
     nones = {f.name: None for f in dataclasses.fields(Settings) if f.default is None}
-    assert Settings(**nones).resolved() == QUALITIES["fine"]
+    assert of_the_quality(Settings(**nones).resolved()) == dataclasses.asdict(QUALITIES["fine"])
 
 
 def test_every_setting_that_overrides_is_one_of_the_quality() -> None:
@@ -110,3 +116,27 @@ def test_a_value_that_makes_no_sense_is_refused_in_one_line(options: dict[str, A
     with pytest.raises(SettingsError, match=message) as refusal:
         Settings(**options).resolved()
     assert "\n" not in str(refusal.value)
+
+
+def test_stylize_takes_every_setting_with_its_default() -> None:
+    parameters = inspect.signature(stylize).parameters
+    assert list(parameters.values()) == list(inspect.signature(stylizing).parameters.values())
+    defaults = {f.name: f.default for f in (*dataclasses.fields(Settings), *dataclasses.fields(Job))}
+    assert {f.name for f in dataclasses.fields(Settings)} <= parameters.keys()
+    keywords = [p for p in parameters.values() if p.kind is p.KEYWORD_ONLY]
+    assert {p.name: p.default for p in keywords} == {p.name: defaults[p.name] for p in keywords}
+
+
+def test_the_docstring_of_stylize_says_of_each_setting_what_its_help_says() -> None:
+    said = dict(re.findall(r"^ {8}(\w+): (.+)$", str(stylize.__doc__), re.MULTILINE))
+    assert list(said) == list(inspect.signature(stylize).parameters)
+    hints = typing.get_type_hints(Settings, include_extras=True)
+    texts = {name: found.text for name, hint in hints.items() if (found := configs.helped(hint))}
+    assert texts.keys() == hints.keys()
+    assert [n for n, text in texts.items() if not said[n].lower().startswith(text.lower())] == []
+
+
+def test_the_entry_for_sounds_takes_every_setting_with_its_default() -> None:
+    defaults = {field.name: field.default for field in dataclasses.fields(SoundSettings)}
+    parameters = inspect.signature(transfer).parameters.values()
+    assert {p.name: p.default for p in parameters if p.kind is p.KEYWORD_ONLY} == defaults

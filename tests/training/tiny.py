@@ -24,7 +24,7 @@ class TinyConfig(Config):
 class Tiny(Model):
     """Two layers that give a picture back."""
 
-    settings = TinyConfig
+    config_class = TinyConfig
     presets: ClassVar[dict[str, dict[str, Any]]] = {"plain": {"batch": 8, "steps": 10}, "wide": {"width": 6}}
     seen: Tensor
 

@@ -107,6 +107,8 @@ def test_sample_and_interpolate_and_latent(client: Any) -> None:
     assert Path(sheet).read_bytes() == Path(again).read_bytes()
     rows = client.predict(model="mnist-vae", rows=2, columns=3, api_name="/interpolate")
     assert inspect(rows)["recipe"]["command"] == "interpolate"
+    rows = client.predict(model="cifar10-diffusion", rows=1, columns=2, labels="ship", api_name="/interpolate")
+    assert Image.open(rows).convert("HSV").getextrema()[1][1] > 50  # in colours
     assert Image.open(client.predict(0.2, 0.9, api_name="/latent")).size == (308, 308)
 
 

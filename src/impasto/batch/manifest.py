@@ -30,10 +30,12 @@ class Manifest:
                 self._file.write(b"\n")
 
     def add(self, record: Record) -> None:
+        """Write a line, whole even if the process is killed after it."""
         self._file.write(json.dumps(record).encode() + b"\n")
         self._file.flush()
 
     def close(self) -> None:
+        """Close the file."""
         self._file.close()
 
 

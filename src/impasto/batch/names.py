@@ -96,13 +96,13 @@ def _parts(record: manifest.Record) -> Iterator[Known]:
     if not (isinstance(content, str) and isinstance(styles, list) and len(styles) == 1 and isinstance(styles[0], str)):
         return
     recipe = recipe if isinstance(recipe, dict) else {}
-    manners = recipe.get("styles")
+    found = recipe.get("styles")
     parts = Path(record["output"]).stem.split(BETWEEN)
     for cut in range(1, len(parts)):
         left, right = BETWEEN.join(parts[:cut]), BETWEEN.join(parts[cut:])
         if _may_be(left, content) and _may_be(right, styles[0]):
             yield Known(left, content, _hash_in(recipe.get("content")))
-            yield Known(right, styles[0], _hash_in(manners[0] if isinstance(manners, list) and manners else None))
+            yield Known(right, styles[0], _hash_in(found[0] if isinstance(found, list) and found else None))
             return
 
 

@@ -21,7 +21,7 @@ def draw(tasks: Sequence[Task], folder: Path) -> Path | None:
     """Write the sheet of the first contents and styles; None where nothing is done yet."""
     done = {(task.content, task.styles): task.output for task in tasks if task.output.is_file()}
     contents = list(dict.fromkeys(content for content, _ in done))[:ROWS]
-    styles = list(dict.fromkeys(manner for _, manner in done))[:COLUMNS]
+    styles = list(dict.fromkeys(blend for _, blend in done))[:COLUMNS]
     if not done:
         return None
     step = CELL + GAP
@@ -32,13 +32,13 @@ def draw(tasks: Sequence[Task], folder: Path) -> Path | None:
         left, top = ((CELL - side) // 2 + GAP for side in cell.size)
         sheet.paste(cell, (column * step + left, row * step + top))
 
-    for column, manner in enumerate(styles, 1):
-        put(manner[0], 0, column)
+    for column, blend in enumerate(styles, 1):
+        put(blend[0], 0, column)
     for row, content in enumerate(contents, 1):
         put(content, row, 0)
-        for column, manner in enumerate(styles, 1):
-            if (content, manner) in done:
-                put(done[content, manner], row, column)
+        for column, blend in enumerate(styles, 1):
+            if (content, blend) in done:
+                put(done[content, blend], row, column)
     label_cn = any(task.label_cn for task in tasks)
     with replacing(folder / NAME) as part:
         sheet.save(part, quality=85, xmp=provenance.packet(_recipe(tasks, contents, styles), label_cn=label_cn))
@@ -51,7 +51,7 @@ def _recipe(tasks: Sequence[Task], contents: Sequence[Path], styles: Sequence[tu
     made = {name: value for name, value in settings.items() if value is not None}
     recipe = provenance.drawn_recipe("batch", made, {})
     recipe["content"] = [provenance.source(content) for content in contents]
-    return recipe | {"styles": [provenance.source(style) for manner in styles for style in manner]}
+    return recipe | {"styles": [provenance.source(style) for blend in styles for style in blend]}
 
 
 def _small(file: Path) -> Image.Image:

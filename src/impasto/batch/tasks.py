@@ -110,9 +110,9 @@ def crossed(
     """
     settings.resolved()  # says what makes no sense
     known_contents, known_styles = names.earlier(folder)
-    called, manners = names.given(contents, known_contents), names.given(styles, known_styles)
+    called, named = names.given(contents, known_contents), names.given(styles, known_styles)
     tasks = [
-        Task(content, (style,), folder / f"{called[content]}{names.BETWEEN}{manners[style]}{suffix}", settings)
+        Task(content, (style,), folder / f"{called[content]}{names.BETWEEN}{named[style]}{suffix}", settings)
         for content in contents
         for style in styles
     ]

@@ -41,4 +41,5 @@ def paint(task: Task, memory: float) -> Record:
 
 
 def failure(why: str) -> Record:
+    """What the manifest says of a picture that could not be made."""
     return {"status": "failed", "error": why}

@@ -119,8 +119,8 @@ def batch(
         if styles is None:
             raise SettingsError("name the styles, too: impasto batch CONTENTS STYLES -o OUT")
         names = [styles] if Path(styles).exists() else styles.split(",")
-        manners = [file for name in names for file in _manners(name, output)]
-        tasks = crossed(pictures(contents, CONTENT_TYPES, output), manners, output, chosen, suffix)
+        styled = [file for name in names for file in _style_files(name, output)]
+        tasks = crossed(pictures(contents, CONTENT_TYPES, output), styled, output, chosen, suffix)
     if label:
         tasks = [replace(task, label_cn=True) for task in tasks]
 
@@ -159,7 +159,7 @@ def batch(
         raise typer.Exit(SOME_FAILED)
 
 
-def _manners(name: str, output: Path) -> list[Path]:
+def _style_files(name: str, output: Path) -> list[Path]:
     """The style pictures that a bundled name, a folder, a pattern or a file means."""
     from impasto.batch.tasks import STYLE_TYPES, pictures
 

@@ -14,7 +14,7 @@ import typer
 from impasto._version import __version__
 from impasto.errors import one_line
 
-NEIGHBOURS = ("torchvision", "torchaudio")  # made for one version of torch; diffusers and torchmetrics import them
+NEIGHBOURS = ("torchvision", "torchaudio")  # made for one version of torch; diffusers imports them
 SCARCE = 1_000_000_000  # bytes of memory or disk; with less even everyday work may fail
 
 
@@ -52,7 +52,7 @@ def _facts() -> Iterator[tuple[str, object]]:
     import torch
     from rich.filesize import decimal
 
-    from impasto import device, weights
+    from impasto import device, download, weights
 
     fastest = device.pick_device()
     found = [f"cuda:{index} ({torch.cuda.get_device_name(index)})" for index in range(torch.cuda.device_count())]
@@ -70,7 +70,7 @@ def _facts() -> Iterator[tuple[str, object]]:
     yield "threads", f"{device.usable_cpus()} of {os.cpu_count()} CPUs (fewer with OMP_NUM_THREADS)"
     yield "bf16", f"{'yes' if device.autocast_dtype(fastest) else 'no, float32'} (on {fastest.type})"
     yield "memory", f"{decimal(device.free_memory())} free"
-    yield "cache", f"{weights.home()} ({decimal(_room(weights.home()))} free; IMPASTO_HOME chooses another)"
+    yield "cache", f"{download.home()} ({decimal(_room(download.home()))} free; IMPASTO_HOME chooses another)"
     yield "data", os.environ.get("IMPASTO_DATA") or "in the cache, once fetched (IMPASTO_DATA is not set)"
     for file in weights.listing():
         yield "weights", f"{file.name}: {'here' if file.present else f'impasto weights fetch {file.name} gets it'}"
@@ -79,12 +79,12 @@ def _facts() -> Iterator[tuple[str, object]]:
 def _warnings() -> Iterator[str]:
     import torch
 
-    from impasto import device, weights
+    from impasto import device, download
 
     if device.free_memory() < SCARCE:
         yield "little memory is free; close other programs, or take a smaller --size, --quality draft or --memory 0.7"
-    if _room(weights.home()) < SCARCE:
-        yield f"the disk of {weights.home()} is nearly full; make room there, or set IMPASTO_HOME to another folder"
+    if _room(download.home()) < SCARCE:
+        yield f"the disk of {download.home()} is nearly full; make room there, or set IMPASTO_HOME to another folder"
     if shutil.which("nvidia-smi") and not torch.cuda.is_available():
         if torch.version.cuda is None:
             yield "there is an NVIDIA GPU, but this torch is for CPUs; https://pytorch.org/get-started has one for CUDA"
@@ -93,7 +93,7 @@ def _warnings() -> Iterator[str]:
 
 
 def _broken() -> Iterator[str]:
-    from impasto import weights
+    from impasto import download, weights
 
     for name, version in requirements().get("", {}).items():
         if version is None:
@@ -111,8 +111,8 @@ def _broken() -> Iterator[str]:
             yield f"{wanted.file} is missing from this installation; install impasto again"
         elif file.present and wanted.size not in (None, file.size):
             yield f"{file.where} is not whole; get it again: impasto weights fetch {file.name}"
-    if not os.access(_existing(weights.home()), os.W_OK):
-        yield f"{weights.home()} cannot be written; set IMPASTO_HOME to a folder of yours"
+    if not os.access(_existing(download.home()), os.W_OK):
+        yield f"{download.home()} cannot be written; set IMPASTO_HOME to a folder of yours"
     data = os.environ.get("IMPASTO_DATA")
     if data and not Path(data).expanduser().is_dir():
         yield f"there is no folder {data}; correct IMPASTO_DATA"

@@ -28,19 +28,13 @@ def music(
         option(EVERYDAY, "The sound to write: .wav, .flac, .ogg, .mp3 or .m4a", "-o", "--output", metavar="OUT"),
         places.SOUND,
     ],
-    strength: Annotated[
-        float | None,
-        sounding(EVERYDAY, "strength", "How hard the style presses; 0 gives the content back", metavar="X"),
-    ] = None,
+    strength: Annotated[float | None, sounding(EVERYDAY, "strength", metavar="X")] = None,
     plot: Annotated[
         bool, option(EVERYDAY, "Also draw the three spectrograms side by side, as OUT with .png", "--plot")
     ] = False,
-    method: Annotated[
-        str | None,
-        sounding(METHOD, "method", "Ours, or that of Ulyanov and Lebedev (2016) to compare with", metavar="NAME"),
-    ] = None,
-    steps: Annotated[int | None, sounding(METHOD, "steps", "Steps of the optimiser", metavar="N")] = None,
-    seed: Annotated[int | None, sounding(METHOD, "seed", "Of the random filters", metavar="N")] = None,
+    method: Annotated[str | None, sounding(METHOD, "method", metavar="NAME")] = None,
+    steps: Annotated[int | None, sounding(METHOD, "steps", metavar="N")] = None,
+    seed: Annotated[int | None, sounding(METHOD, "seed", metavar="N")] = None,
     label: Label = None,
     overwrite: Overwrite = False,
     as_json: Annotated[bool, option(OUTPUT, "A JSON object per step, and one at the end", "--json")] = False,

@@ -33,6 +33,7 @@ from impasto.cli.options import (
 from impasto.cli.places import Overwrite
 from impasto.configs import changed
 from impasto.errors import SettingsError
+from impasto.media.formats import MAX_PIXELS
 from impasto.options import option
 from impasto.style.settings import Settings
 
@@ -86,42 +87,22 @@ def style(
     ] = None,
     init: Annotated[
         str | None,
-        setting(METHOD, "init", "Where the optimiser starts, a picture FILE or one of", metavar="WHAT"),
+        setting(METHOD, "init", text="Where the optimiser starts, a picture FILE or one of", metavar="WHAT"),
     ] = None,
     seed: Seed = None,
-    network: Annotated[str | None, setting(METHOD, "network", "What looks at the pictures", metavar="NAME")] = None,
-    style_layers: Annotated[
-        str | None, setting(METHOD, "style_layers", "Layers that style is measured in, with commas", metavar="A,B")
-    ] = None,
-    content_layers: Annotated[
-        str | None, setting(METHOD, "content_layers", "Layers that content is measured in, with commas", metavar="A,B")
-    ] = None,
-    style_loss: Annotated[str | None, setting(METHOD, "style_loss", "How styles are compared", metavar="NAME")] = None,
-    content_weight: Annotated[
-        float | None, setting(METHOD, "content_weight", "Weight of the content loss", metavar="W")
-    ] = None,
+    network: Annotated[str | None, setting(METHOD, "network", metavar="NAME")] = None,
+    style_layers: Annotated[str | None, setting(METHOD, "style_layers", metavar="A,B")] = None,
+    content_layers: Annotated[str | None, setting(METHOD, "content_layers", metavar="A,B")] = None,
+    style_loss: Annotated[str | None, setting(METHOD, "style_loss", metavar="NAME")] = None,
+    content_weight: Annotated[float | None, setting(METHOD, "content_weight", metavar="W")] = None,
     variation_weight: Annotated[
-        float | None,
-        setting(
-            METHOD,
-            "variation_weight",
-            "Weight of the total variation; more is smoother",
-            "--variation-weight",
-            "--tv-weight",
-            metavar="W",
-        ),
+        float | None, setting(METHOD, "variation_weight", "--variation-weight", "--tv-weight", metavar="W")
     ] = None,
-    optimiser: Annotated[
-        str | None,
-        setting(METHOD, "optimiser", "What takes the steps", "--optimiser", "--optimizer", metavar="NAME"),
-    ] = None,
-    steps: Annotated[
-        int | None,
-        setting(METHOD, "steps", "Steps at full size; those of smaller sizes keep their proportion", metavar="N"),
-    ] = None,
-    pooling: Annotated[str | None, setting(METHOD, "pooling", "How a VGG halves its features", metavar="NAME")] = None,
+    optimiser: Annotated[str | None, setting(METHOD, "optimiser", "--optimiser", "--optimizer", metavar="NAME")] = None,
+    steps: Annotated[int | None, setting(METHOD, "steps", metavar="N")] = None,
+    pooling: Annotated[str | None, setting(METHOD, "pooling", metavar="NAME")] = None,
     bits: Annotated[
-        int | None, option(OUTPUT, "Bits per channel, 8, or 16 for PNG and TIFF (default 8)", metavar="N")
+        int | None, option(OUTPUT, "Bits per channel: 8, or if asked for 16, in PNG and TIFF", metavar="N")
     ] = None,
     label: Label = None,
     overwrite: Overwrite = False,
@@ -140,9 +121,7 @@ def style(
     device: Device = None,
     precision: Precision = None,
     memory: Memory = None,
-    tile: Annotated[
-        int | None, setting(MACHINE, "tile", "Side of the tiles in pixels", unset="as memory allows", metavar="PX")
-    ] = None,
+    tile: Annotated[int | None, setting(MACHINE, "tile", metavar="PX")] = None,
     weights: Annotated[
         Path | None,
         option(
@@ -152,7 +131,7 @@ def style(
         ),
     ] = None,
     max_pixels: Annotated[
-        int | None, option(MACHINE, "Refuse input pictures with more pixels (default 200000000)", metavar="N")
+        int | None, option(MACHINE, f"Refuse input pictures with more pixels (default {MAX_PIXELS})", metavar="N")
     ] = None,
 ) -> None:
     """Repaint CONTENT in the manner of STYLE.

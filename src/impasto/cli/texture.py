@@ -24,7 +24,7 @@ from impasto.cli.options import (
 )
 from impasto.cli.places import Overwrite
 from impasto.options import option
-from impasto.style.settings import Settings, TextureSettings
+from impasto.style.settings import TEXTURE_STEPS, Settings, TextureSettings
 
 shape = partial(setting, of=TextureSettings)
 
@@ -44,32 +44,21 @@ def texture(
         option(EVERYDAY, "The picture to write: .png, .jpg, .webp or .tif", "-o", "--output", metavar="OUT"),
         places.PICTURE,
     ],
-    width: Annotated[int | None, shape(EVERYDAY, "width", "In pixels", metavar="PX")] = None,
-    height: Annotated[int | None, shape(EVERYDAY, "height", "In pixels", metavar="PX")] = None,
-    seamless: Annotated[
-        str | None,
-        shape(EVERYDAY, "seamless", "Where it repeats without a seam; x is across, y is down", metavar="MODE"),
-    ] = None,
-    scale: Annotated[
-        float | None,
-        shape(EVERYDAY, "scale", "Size of the pattern; 0.5 is half as large as in SAMPLE", metavar="X"),
-    ] = None,
+    width: Annotated[int | None, shape(EVERYDAY, "width", metavar="PX")] = None,
+    height: Annotated[int | None, shape(EVERYDAY, "height", metavar="PX")] = None,
+    seamless: Annotated[str | None, shape(EVERYDAY, "seamless", metavar="MODE")] = None,
+    scale: Annotated[float | None, shape(EVERYDAY, "scale", metavar="X")] = None,
     style_weights: StyleWeights = None,
     seed: Annotated[
-        int | None, setting(EVERYDAY, "seed", "Another seed gives another piece of the same texture", metavar="N")
+        int | None, setting(EVERYDAY, "seed", text="Another seed gives another piece of the texture", metavar="N")
     ] = None,
     quality: Annotated[
         Literal["fine", "gallery"],
         typer.Option(help="fine, or gallery for VGG-19 and minutes", metavar="NAME", rich_help_panel=METHOD),
     ] = "fine",
-    steps: Annotated[
-        int | None,
-        setting(
-            METHOD, "steps", "Steps at full size; those of smaller sizes keep their proportion", unset="39", metavar="N"
-        ),
-    ] = None,
+    steps: Annotated[int | None, setting(METHOD, "steps", unset=str(TEXTURE_STEPS[0]), metavar="N")] = None,
     bits: Annotated[
-        int | None, option(OUTPUT, "Bits per channel, 8, or 16 for PNG and TIFF (default 8)", metavar="N")
+        int | None, option(OUTPUT, "Bits per channel: 8, or if asked for 16, in PNG and TIFF", metavar="N")
     ] = None,
     label: Label = None,
     overwrite: Overwrite = False,

@@ -80,9 +80,7 @@ def train(
     data_changed: Annotated[
         bool, typer.Option("--data-changed", help="Go on though the pictures are not those RUN was begun with.")
     ] = False,
-    seed: Annotated[
-        int | None, typer.Option(metavar="N", min=0, max=2**32 - 1, help="Of all that is random (default 0).")
-    ] = None,
+    seed: Annotated[int | None, typer.Option(metavar="N", min=0, max=2**32 - 1, help="Of all that is random.")] = None,
     size: Annotated[
         int | None,
         typer.Option(metavar="PX", min=1, max=100_000, help="Side of the pictures in pixels (default the data's own)."),
@@ -146,7 +144,7 @@ def train(
             its_own, weights = _begun(begin, family, kind)
             size, channels = its_own.size if size is None else size, its_own.channels
             values = {name: x for name, x in asdict(its_own).items() if name not in OF_THE_DATA} | values
-        rechanged(kind.settings(), Training(), values)  # what makes no sense is said before the data are fetched
+        rechanged(kind.config_class(), Training(), values)  # what makes no sense is said before the data are fetched
         shown, held_out = _data(data, content, style, size, data_dir, channels)
         config, training = configure(kind, shown, preset, values)
         preset = preset or kind.preset_for(config)
@@ -224,7 +222,7 @@ def _begun(begin: str, family: str, kind: "type[Model]") -> "tuple[Config, dict[
     if config["family"] != family:
         raise SettingsError(f"{begin} is of the family {config['family']}, not {family}")
     try:
-        return changed(kind.settings(), config["config"]), weights
+        return changed(kind.config_class(), config["config"]), weights
     except SettingsError as error:
         raise ModelError(f"{begin}: {checkpoint.CONFIG}: {error}") from error
 
@@ -258,7 +256,7 @@ def _resumed(
     its_family = checkpoint.read_config(run)["family"]
     if its_family != family:
         raise SettingsError(f"{run} is of the family {its_family}, not {family}; choose another -o")
-    then = before(run, kind.settings)
+    then = before(run, kind.config_class)
     if preset not in (None, then.preset):
         raise SettingsError(f"{run} was begun with the preset {then.preset}, not {preset}; choose another -o")
     config, training = rechanged(then.model, then.training, values)

@@ -68,27 +68,16 @@ def video(
         bool, option(EVERYDAY, "Only paint a strip of five frames, as OUT with .preview.png", "--preview")
     ] = False,
     resume: Annotated[bool, option(EVERYDAY, "Go on with what an interrupted run has left", "--resume")] = False,
-    size: Annotated[
-        int | None, setting(EVERYDAY, "size", "Long side in pixels", unset="the clip's own", metavar="PX")
-    ] = None,
+    size: Annotated[int | None, setting(EVERYDAY, "size", unset="the clip's own", metavar="PX")] = None,
     strength: Strength = None,
     style_scale: StyleScale = None,
     style_weights: StyleWeights = None,
-    steadiness: Annotated[
-        float | None,
-        moment("steadiness", "Share of the frame before in the next; 0 paints frame by frame", metavar="X"),
-    ] = None,
-    fade: Annotated[
-        float | None, moment("fade", "How long one style takes to become the next", metavar="SECONDS")
-    ] = None,
-    start: Annotated[
-        float | None, moment("start", "Where to begin", unset="the first frame", metavar="SECONDS")
-    ] = None,
-    end: Annotated[float | None, moment("end", "Where to end", unset="the last frame", metavar="SECONDS")] = None,
-    fps: Annotated[
-        float | None, moment("fps", "Frames per second of the result", unset="the clip's", metavar="N")
-    ] = None,
-    rate: Annotated[float | None, moment("rate", "Frames per second of a folder of frames", metavar="N")] = None,
+    steadiness: Annotated[float | None, moment("steadiness", metavar="X")] = None,
+    fade: Annotated[float | None, moment("fade", metavar="SECONDS")] = None,
+    start: Annotated[float | None, moment("start", metavar="SECONDS")] = None,
+    end: Annotated[float | None, moment("end", metavar="SECONDS")] = None,
+    fps: Annotated[float | None, moment("fps", metavar="N")] = None,
+    rate: Annotated[float | None, moment("rate", metavar="N")] = None,
     colour: Annotated[
         Literal["style", "luminance"],
         typer.Option(
@@ -102,18 +91,8 @@ def video(
     mask: Annotated[
         Path | None, option(REGIONS, "Where the style goes (white), a picture or a clip", metavar="FILE")
     ] = None,
-    crf: Annotated[
-        int | None,
-        option(
-            OUTPUT,
-            "How hard to compress: .mp4 and .mkv 0 to 51 (default 18), .webm 0 to 63 (default 24); lower is better",
-            metavar="N",
-        ),
-    ] = None,
-    bits: Annotated[
-        int | None,
-        setting(OUTPUT, "bits", "Bits per channel of numbered frames", of=ClipSettings, metavar="N"),
-    ] = None,
+    crf: Annotated[int | None, setting(OUTPUT, "crf", of=ClipSettings, metavar="N")] = None,
+    bits: Annotated[int | None, setting(OUTPUT, "bits", of=ClipSettings, metavar="N")] = None,
     label: Label = None,
     overwrite: Overwrite = False,
     as_json: Annotated[bool, option(OUTPUT, "A JSON object per frame, and one at the end", "--json")] = False,

@@ -22,10 +22,14 @@ class Dataset(Protocol):
     """Square pictures that can be drawn by index; `Stored` holds them in memory, `folder.Streamed` reads them."""
 
     @property
-    def name(self) -> str: ...
+    def name(self) -> str:
+        """As the recipe of a trained model has it."""
+        ...
 
     @property
-    def channels(self) -> int: ...
+    def channels(self) -> int:
+        """1 for grey, 3 for RGB."""
+        ...
 
     @property
     def size(self) -> int:
@@ -49,7 +53,9 @@ class Dataset(Protocol):
 
     def __len__(self) -> int: ...
 
-    def batch(self, indices: Tensor) -> Batch: ...
+    def batch(self, indices: Tensor) -> Batch:
+        """The pictures of `indices` [N], int64, as floats in [0, 1]."""
+        ...
 
 
 @dataclass(frozen=True)

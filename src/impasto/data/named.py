@@ -1,20 +1,18 @@
 """The data sets known by name: MNIST, Fashion-MNIST and CIFAR-10, from the user's folder or the network."""
 
 import os
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
 
+from impasto import download
 from impasto.data.dataset import Stored, fingerprint
 from impasto.data.formats import read_cifar, read_idx, read_jpegs
 from impasto.errors import DataError
-from impasto.weights import home
 
 RETRIES = 1  # of a download that breaks off or arrives damaged, before the next mirror
-TIMEOUT = 30  # seconds without an answer
 SEED = 0  # of the validation part
 MANY = 100  # pictures whose mean brightness says which data set they are of
 
@@ -193,33 +191,13 @@ def _here(name: str, data_dir: str | os.PathLike[str] | None, files: tuple[str, 
 
 
 def _fetched(name: str, file: str) -> Path:
-    """The original file in the folder `data` of IMPASTO_HOME, or else of the user's cache; fetched at first use.
-
-    It takes its name only once its checksum is right, so that an interrupted download leaves nothing behind.
-    """
-    import pooch
-    from requests import RequestException
-
-    pooch.get_logger().setLevel("WARNING")
+    """The original file in the folder `data` of IMPASTO_HOME, or else of the user's cache; fetched at first use."""
     source = SOURCES[name]
-    folder = home() / "data" / name
-    download = pooch.HTTPDownloader(progressbar=sys.stderr.isatty(), chunk_size=2**16, timeout=TIMEOUT)
-    for mirror in source.mirrors:
-        cache = pooch.create(
-            path=folder, base_url=mirror, registry={file: f"md5:{source.md5[file]}"}, retry_if_failed=RETRIES
-        )
-        try:
-            return Path(cache.fetch(file, downloader=download))
-        except RequestException as error:  # an OSError too, so it comes first
-            status = None if error.response is None else error.response.status_code
-            reason = f"the server answers {status}" if status else "no connection, or it broke off"
-        except ValueError:  # pooch's word for a wrong checksum
-            reason = "what came is another file"
-        except OSError as error:
-            why = error.strerror or error
-            raise DataError(f"cannot store {folder / file}: {why}; choose another IMPASTO_HOME") from error
-    raise DataError(
-        f"cannot download {file} of {name} from any of {len(source.mirrors)} servers ({reason}); get "
-        f"{source.mirrors[0]}{file} elsewhere and put it at {folder / file}, or name its folder with --data-dir, "
+    target = download.home() / "data" / name / file
+    by_hand = (
+        f"get {source.mirrors[0]}{file} elsewhere and put it at {target}, or name its folder with --data-dir, "
         "or train on glyphs, which needs no files"
     )
+    urls = [mirror + file for mirror in source.mirrors]
+    download.fetch(target, urls, f"md5:{source.md5[file]}", retries=RETRIES, error=DataError, otherwise=by_hand)
+    return target

@@ -63,15 +63,15 @@ def load(contents: Path, styles: Path, size: int) -> tuple[Pairs, Pairs]:
     Raises:
         DataError: a folder is missing, or has too few pictures.
     """
-    shown, manner = _files(contents), _files(styles)
+    shown, painted = _files(contents), _files(styles)
     name = f"{contents.name} x {styles.name}"
     held_out = shown[:: max(20, -(-len(shown) // 64))]  # from all over the folder
     kept = set(held_out)
     rest = tuple(file for file in shown if file not in kept)
     if not rest:
         raise DataError(f"{contents} has one picture; two are needed at least, one of them for validation")
-    known = listed(contents, shown) + listed(styles, manner)
-    return Pairs(name, rest, manner, size, fingerprint=known), Pairs(name, held_out, manner, size, fingerprint=known)
+    known = listed(contents, shown) + listed(styles, painted)
+    return Pairs(name, rest, painted, size, fingerprint=known), Pairs(name, held_out, painted, size, fingerprint=known)
 
 
 def _files(folder: Path) -> tuple[Path, ...]:

@@ -37,12 +37,6 @@ def predictions(classifier: nn.Module, data: Dataset) -> tuple[Tensor, Tensor]:
     return torch.cat(found), torch.cat(true)
 
 
-def accuracy(classifier: nn.Module, data: Dataset) -> float:
-    """Share of the pictures whose most probable class is the true one. Errors as `predictions`."""
-    probabilities, labels = predictions(classifier, data)
-    return (probabilities.argmax(1) == labels).double().mean().item()
-
-
 def confusion(probabilities: Tensor, labels: Tensor) -> Tensor:
     """How many pictures of each true class (row) were taken for which (column): [classes, classes], int64."""
     classes = probabilities.shape[1]

@@ -43,7 +43,7 @@ def evaluating(
     """Measure `model` on the test set.
 
     Args:
-        classifier: who looks at the samples; without it only likelihood is measured.
+        classifier: whose features of the samples are compared; without it only the likelihood is measured.
         train: real pictures for the floor of the Fréchet distance.
         n: number of samples, and of real pictures at most, which are drawn evenly with `seed`.
         held_out: number of test pictures for the likelihood, drawn in the same way; None: all.

@@ -16,6 +16,7 @@ from impasto.errors import DataError
 from impasto.training.contract import HasLikelihood, Model
 
 FIXED_SEED = 0  # of the one draw of the fixed protocol
+BATCH = 100  # pictures measured at a time
 
 
 @dataclass(frozen=True)
@@ -39,7 +40,6 @@ def measuring(
     *,
     seed: int = FIXED_SEED,
     pictures: int | None = None,
-    batch: int = 100,
 ) -> Iterator[int | Likelihood]:
     """Measure `model` on `pictures` of `data`, drawn evenly, or all: yield how many are done, and at last the figure.
 
@@ -57,7 +57,7 @@ def measuring(
     if len(chosen) < 2:
         raise DataError(f"{data.name} has {len(data)} pictures to measure a likelihood on; it takes 2")
     blank, turn = torch.zeros(data.channels, data.size, data.size), 0
-    for indices in chosen.split(batch):
+    for indices in chosen.split(BATCH):
         shown = data.batch(indices)
         quantised = []
         for index, image in zip(indices.tolist(), shown.images, strict=True):
@@ -89,6 +89,6 @@ def protocols(model: Model) -> tuple[str, ...]:
     return ("dynamic", "fixed") if model.config.levels == 2 else ("levels",)
 
 
-def binarised(images: Tensor, seed: int = FIXED_SEED) -> Tensor:
+def binarised(images: Tensor) -> Tensor:
     """One Bernoulli draw of `images` in [0, 1], as pictures."""
-    return brightness(quantise(images, 2, torch.Generator().manual_seed(seed)), 2)
+    return brightness(quantise(images, 2, torch.Generator().manual_seed(FIXED_SEED)), 2)

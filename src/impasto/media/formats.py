@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+MAX_PIXELS = 200_000_000  # of a picture; larger ones are refused
 PICTURES = {  # extensions of pictures that can be read; what counts is what is in the file
     **dict.fromkeys((".jpg", ".jpeg", ".jpe", ".jfif"), "JPEG"),
     ".png": "PNG",

@@ -21,6 +21,12 @@ def inspect(path: str | os.PathLike[str]) -> dict[str, Any]:
 
     Raises:
         ImpastoError: no such file, or none of these.
+
+    Example:
+        >>> impasto.stylize("photo.jpg", "painting.jpg", quality="draft", size=64).save("out.png")
+        >>> from impasto.media.inspect import inspect
+        >>> inspect("out.png")["recipe"]["settings"]["quality"]
+        'draft'
     """
     path = Path(path)
     extension = path.suffix.lower()

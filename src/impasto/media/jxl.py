@@ -7,6 +7,8 @@ RATIOS = {1: (1, 1), 2: (12, 10), 3: (4, 3), 4: (3, 2), 5: (16, 9), 6: (5, 4), 7
 
 
 class Header(NamedTuple):
+    """What the header of a JPEG XL file says; width and height in pixels."""
+
     width: int  # as shown
     height: int
     animated: bool = False

@@ -83,6 +83,7 @@ class Uniform:
         self._kind: tuple[str, int, str] | None = None
 
     def samples(self, frame: av.AudioFrame) -> np.ndarray:
+        """The samples [channels, T] float32 of `frame`, as far as the resampler gives them yet."""
         kind = (frame.layout.name, frame.sample_rate, frame.format.name)
         if self._kind is None:
             self.layout, self.rate = named(frame.layout), frame.sample_rate

@@ -32,10 +32,10 @@ from torch import Tensor
 from impasto.errors import ImpastoWarning, OutputError, PictureError, warn
 from impasto.files import absent, check_place, replacing
 from impasto.media import jxl
-from impasto.media.formats import READ, what_it_is
+from impasto.media.formats import MAX_PIXELS, READ, what_it_is
 from impasto.provenance import packet
 
-MAX_PIXELS = 200_000_000
+SHOWN = 1024  # pixels: the long side of a picture in a notebook, which keeps in its own file what it shows
 SHORTEST_SIDE = 16  # pixels; what is narrower has nothing to paint, and no style
 PILLOW_READS = {  # by our names of the formats; Pillow also knows some that start other programs
     "JPEG": "JPEG",
@@ -66,7 +66,7 @@ pi_heif.register_heif_opener()
 _pillow_limit = threading.Lock()
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Picture:
     """A picture in memory."""
 
@@ -99,6 +99,15 @@ class Picture:
         """Pixels [1, 3, H, W] of the picture laid on white."""
         return self.pixels if self.alpha is None else self.pixels * self.alpha + (1 - self.alpha)
 
+    def _repr_png_(self) -> bytes:
+        """The picture as a notebook shows it, which asks for it by this name: PNG, `SHOWN` pixels a side at most."""
+        shown = self if max(self.pixels.shape[2:]) <= SHOWN else self.fitted(SHOWN)
+        return _encode(shown, "PNG", 8, b"")
+
+    def __repr__(self) -> str:
+        height, width = self.pixels.shape[2:]
+        return f"<Picture of {width} x {height} pixels{'' if self.alpha is None else ' with alpha'}>"
+
     def save(
         self, path: str | os.PathLike[str], *, bits: int = 8, metadata: bool = True, label_cn: bool = False
     ) -> None:
@@ -114,6 +123,9 @@ class Picture:
         Raises:
             PictureError: the format cannot hold it.
             OutputError: the file cannot be written there.
+
+        Example:
+            >>> impasto.read("photo.jpg").fitted(64).save("small.png", bits=16)
         """
         path = Path(path)
         check_writable(path, bits=bits, long_side=max(self.pixels.shape[-2:]))
@@ -137,6 +149,11 @@ def read(path: str | os.PathLike[str], max_pixels: int = MAX_PIXELS) -> Picture:
 
     Raises:
         PictureError: no such file, not a picture, damaged, animated, too large.
+
+    Example:
+        >>> picture = impasto.read("photo.jpg")
+        >>> picture.pixels.shape
+        torch.Size([1, 3, 64, 96])
     """
     path = Path(path)
     with _reading(path):

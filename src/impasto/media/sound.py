@@ -48,6 +48,7 @@ class Sound:
 
     @property
     def seconds(self) -> float:
+        """How long it lasts."""
         return self.samples.shape[1] / self.rate
 
     def save(self, path: str | os.PathLike[str], *, label_cn: bool = False) -> None:

@@ -55,7 +55,7 @@ def configure(
             remedy = "take --size" if name == "size" else "leave it out"
             raise SettingsError(f"{name} follows from the data, which have {_of(data)[name]}; {remedy}")
 
-    config = kind.settings(**_of(data))
+    config = kind.config_class(**_of(data))
     preset = preset or kind.preset_for(config)
     if preset not in kind.presets:
         raise nearest(preset, kind.presets, "preset")

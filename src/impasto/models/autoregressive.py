@@ -17,7 +17,7 @@ from impasto.configs import Within
 from impasto.data.dataset import Batch
 from impasto.data.levels import brightness, quantise
 from impasto.errors import SettingsError
-from impasto.training.contract import Given, Model, Update, drawing, finite, judging
+from impasto.training.contract import KnownPixels, Model, Update, checked_images, checked_sampling, finite
 
 
 class Autoregressive(Model, ABC):
@@ -53,24 +53,24 @@ class Autoregressive(Model, ABC):
         bits = nats.detach() / batch.images[0].numel() / torch.tensor(2.0).log()
         yield Update("model", nats, {"nats": nats.detach(), "bits/dim": bits})
 
-    @judging
+    @checked_images
     def log_likelihood(
         self, images: Tensor, labels: Tensor | None = None, generator: torch.Generator | None = None
     ) -> Tensor:
         """Exact log-likelihood in nats [N] of `images` [N, C, S, S] that have the model's levels.
 
         Raises:
-            SettingsError: no labels for a conditional model, or as `judging`.
+            SettingsError: no labels for a conditional model, or as `checked_images`.
         """
         return -self.nats(images, labels)
 
-    @drawing
+    @checked_sampling
     def sampling(
         self,
         n: int,
         *,
         labels: Tensor | None = None,
-        given: Given | None = None,
+        given: KnownPixels | None = None,
         generator: torch.Generator | None = None,
         temperature: Annotated[float, Within(1e-4, 1e4)] = 1.0,
         cached: bool = True,
@@ -88,7 +88,7 @@ class Autoregressive(Model, ABC):
                 or a temperature out of range.
         """
         channels, size, levels = self.config.channels, self.config.size, self.config.levels
-        given = self.checked(given, n)
+        given = self.check_known(given, n)
         classes = self.classes_for(n, labels, generator)
         numbers = torch.rand(n, channels, size, size, generator=generator).to(self.device)
         dtype = torch.float32 if self.device.type == "mps" else torch.float64  # Apple's GPUs have no float64

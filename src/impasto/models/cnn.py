@@ -118,7 +118,7 @@ NETWORKS = {"airbench": airbench, "classic": classic}
 class CNN(Model):
     """A classifier of pictures."""
 
-    settings = CNNConfig
+    config_class = CNNConfig
     _FAST: ClassVar[dict[str, Any]] = {
         "optimiser": "muon",
         "rate": 0.005,

@@ -21,7 +21,7 @@ from impasto.media.grids import columns_for, grid
 from impasto.media.picture import Picture
 from impasto.models.latent import SIDE, interpolations, latent_map
 from impasto.models.library import Trained, trained
-from impasto.training.contract import AddsNoise, Given, sampler
+from impasto.training.contract import AddsNoise, KnownPixels, sampler
 
 Labels = str | Sequence[int] | None  # "7", "0-9", "3,1,4", "cat,dog", or numbers of classes; None: random ones
 HALVES = ("lower", "upper", "right", "left")
@@ -43,9 +43,37 @@ class Progress:
             yield Picture(pixels.expand(1, 3, -1, -1).clone(), recipe=self.recipe)
 
 
-def draw(model: str | Path | Trained, n: int = 25, **options: Any) -> Picture:
-    """Draw `n` pictures with a trained model, as one sheet. Arguments and errors are those of `drawing`."""
-    *_, last = drawing(model, n, **options)
+def draw(
+    model: str | Path | Trained,
+    n: int = 25,
+    *,
+    labels: Labels = None,
+    seed: int = 0,
+    film: int | None = None,
+    device: str = "auto",
+    **options: Any,
+) -> Picture:
+    """Draw `n` pictures with a trained model, as one sheet with its recipe.
+
+    Args:
+        model: a run folder, or the name of a bundled model (`impasto models list`).
+        n: from 1 up.
+        labels: the classes to draw, repeated as needed: "7", "0-9", "3,1,4", "cat,dog" or numbers; random ones if None.
+        seed: the same one draws the same pictures.
+        film: instead of the sheet, a row for each picture, of so many moments.
+        device: "cpu", "cuda", "cuda:1", "mps" or "auto" for the fastest; for a model that is not loaded yet.
+        options: of the family's sampler, such as `steps` of diffusion.
+
+    Raises:
+        ModelError: no such model, or it does not draw pictures.
+        SettingsError: no such device; an option that its sampler does not have, or out of range; labels that it does
+            not know.
+
+    Example:
+        >>> impasto.draw("mnist-gan", n=20, labels="0-9", seed=1)
+        <Picture of 582 x 118 pixels>
+    """
+    *_, last = drawing(model, n, labels=labels, seed=seed, film=film, device=device, **options)
     return last.result()
 
 
@@ -59,19 +87,9 @@ def drawing(
     device: str = "auto",
     **options: Any,
 ) -> Iterator[Progress]:
-    """Draw `n` pictures with a trained model, yielding them while they take shape. Closing the generator ends the work.
+    """Draw as `draw` does, yielding the pictures while they take shape. Closing the generator ends the work.
 
-    Args:
-        model: a run folder, or the name of a bundled model (`impasto models list`).
-        labels: the classes to draw, repeated as needed.
-        seed: the same one draws the same pictures.
-        film: instead of the sheet, a row for each picture, of so many moments.
-        device: as `device.pick_device` takes it, for a model that is not loaded yet.
-        options: of the family's sampler, such as `steps` of diffusion.
-
-    Raises:
-        ModelError: no such model, or it does not draw pictures.
-        SettingsError: an option that its sampler does not have, or out of range; labels that it does not know.
+    Arguments and errors are those of `draw`.
     """
     drawer = _loaded(model, device)
     wanted = _labels(drawer, labels)
@@ -109,7 +127,7 @@ def inpainting(
     where = {"part": part} if mask is None else {}
     recipe = drawer.recipe("inpaint", {"n": n, "labels": _plain(labels), "seed": seed, **where, **options})
     recipe["content"] = [provenance.source(path) for path in (*pictures, *([] if mask is None else [mask]))]
-    given = Given(images.repeat_interleave(n, 0), ~anew)
+    given = KnownPixels(images.repeat_interleave(n, 0), ~anew)
     wanted = None if wanted is None else wanted.repeat_interleave(n)
     yield from _steps(drawer, n * len(images), wanted, given, seed, n, recipe, options)
 
@@ -209,7 +227,7 @@ def _steps(
     drawer: Trained,
     n: int,
     labels: Tensor | None,
-    given: Given | None,
+    given: KnownPixels | None,
     seed: int,
     columns: int,
     recipe: dict[str, Any],

@@ -16,7 +16,7 @@ from torch.nn import functional as F
 from impasto.configs import OneOf, Within
 from impasto.data.dataset import Batch
 from impasto.errors import ModelError
-from impasto.training.contract import Config, Given, Model, Update, drawing, finite
+from impasto.training.contract import Config, KnownPixels, Model, Update, checked_sampling, finite
 
 SLOPE = 0.2  # of the leaky ReLU below zero (Radford et al. 2016, arXiv:1511.06434)
 COARSEST = 7  # side of the smallest maps, at most
@@ -207,7 +207,7 @@ class GAN(Model):
     (grouped convolutions, scaled initialisation) are not.
     """
 
-    settings = GANConfig
+    config_class = GANConfig
     presets: ClassVar[dict[str, dict[str, Any]]] = {
         "modern": {
             "steps": 15_000,  # about 9 minutes on one core for MNIST
@@ -313,13 +313,13 @@ class GAN(Model):
         inputs = {"latents": self.latents(2)}
         return self.exported(inputs, "pictures")
 
-    @drawing
+    @checked_sampling
     def sampling(
         self,
         n: int,
         *,
         labels: Tensor | None = None,
-        given: Given | None = None,
+        given: KnownPixels | None = None,
         generator: torch.Generator | None = None,
         truncation: Annotated[float, Within(0, 100)] = 1.0,
     ) -> Iterator[Tensor]:

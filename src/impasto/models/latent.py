@@ -51,7 +51,7 @@ def latent_map(model: nn.Module, side: int = SIDE, labels: Tensor | None = None)
     return decoder.decode(points, decoder.classes_for(len(points), labels))
 
 
-def encoded(model: nn.Module, data: Dataset, n: int, seed: int = 0) -> tuple[Tensor, Tensor | None]:
+def encoded(model: nn.Module, data: Dataset, n: int) -> tuple[Tensor, Tensor | None]:
     """Latents [n, latent] and labels [n] of `n` pictures of `data`, drawn evenly, or of all if it has fewer.
 
     Raises:
@@ -61,7 +61,7 @@ def encoded(model: nn.Module, data: Dataset, n: int, seed: int = 0) -> tuple[Ten
         raise ModelError(f"the family {type(model).__name__} does not encode pictures; a VAE does")
     device = model.latents(1).device
     latents, labels = [], []
-    for indices in drawn(data, n, seed).split(CHUNK):
+    for indices in drawn(data, n, 0).split(CHUNK):
         batch = data.batch(indices)
         known = None if batch.labels is None else batch.labels.to(device)
         latents.append(model.encode(batch.images.to(device), known).cpu())

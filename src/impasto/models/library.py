@@ -34,6 +34,7 @@ class Trained:
 
     @property
     def family(self) -> str:
+        """The name of the class of its family: "VAE"."""
         return type(self.model).__name__
 
     @property
@@ -149,7 +150,7 @@ def load(name: str | Path, device: str = "cpu") -> Model:
     config, weights = checkpoint.load(folder)
     try:
         kind = family(config["family"])
-        model = kind(changed(kind.settings(), config["config"]))
+        model = kind(changed(kind.config_class(), config["config"]))
     except ImpastoError as error:
         raise ModelError(f"{folder / checkpoint.CONFIG}: {error}") from error
     except Exception as error:  # the file may be anyone's, and its values anything

@@ -27,6 +27,8 @@ REACH = 3  # pixels that the first layer sees to each side; each further layer a
 
 @dataclass(frozen=True, kw_only=True)
 class PixelCNNConfig(Config):
+    """How wide and deep a PixelCNN is."""
+
     levels: Annotated[int, Within(2, 256)] = 2  # of brightness
     width: Annotated[int, Within(1, 4096)] = 32  # features of each stack
     gates: Annotated[int, Within(1, 4096)] = 16  # gated units of each layer
@@ -103,7 +105,9 @@ def gate(x: Tensor) -> Tensor:
 
 
 class PixelCNN(Autoregressive):
-    settings = PixelCNNConfig
+    """Gated PixelCNN (van den Oord et al. 2016, arXiv:1606.05328): each pixel from those above and to its left."""
+
+    config_class = PixelCNNConfig
     presets: ClassVar[dict[str, dict[str, Any]]] = {
         # The figures of the literature are of black and white pixels and do not know the class.
         "binary": {
@@ -173,6 +177,7 @@ class PixelCNN(Autoregressive):
         return logits.unflatten(1, (self.config.channels, self.config.levels))
 
     def cached(self, n: int, labels: Tensor | None) -> Callable[[Tensor, int, int], Tensor]:
+        """The logits of a pixel of `n` pictures that are being drawn, by what is known of them, row and column."""
         return Cache(self, n, labels).pixel
 
 

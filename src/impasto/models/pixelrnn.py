@@ -25,6 +25,8 @@ from impasto.training.contract import Config
 
 
 class Kind(NamedTuple):
+    """Which earlier pixels the LSTMs of a layer see."""
+
     directions: int  # 2: another LSTM goes over the mirrored picture
     inputs: int  # pixels of its row whose features an LSTM sees: 1 is its own, 2 also the one to its left
     states: tuple[
@@ -40,6 +42,8 @@ KINDS = {
 
 @dataclass(frozen=True, kw_only=True)
 class PixelRNNConfig(Config):
+    """How wide and deep a PixelRNN is."""
+
     kind: Annotated[str, OneOf(tuple(KINDS))] = "diagonal"  # sees all earlier pixels; "row": a triangle above
     levels: Annotated[int, Within(2, 256)] = 2  # of brightness
     layers: Annotated[int, Within(1, 1000)] = 2
@@ -154,6 +158,7 @@ class Masked(nn.Linear):
         self.register_buffer("mask", (inputs <= outputs[:, None]).float(), persistent=False)
 
     def masked(self) -> Tensor:
+        """The weights [outputs, inputs], 0 where an output must not see an input."""
         return self.weight * self.mask
 
     def forward(self, x: Tensor) -> Tensor:
@@ -267,8 +272,10 @@ BINARY = {
 
 
 class PixelRNN(Autoregressive):
+    """PixelRNN (van den Oord et al. 2016, arXiv:1601.06759): each pixel from earlier ones, seen by LSTMs."""
+
     layers: Any  # of Layer
-    settings = PixelRNNConfig
+    config_class = PixelRNNConfig
     presets: ClassVar[dict[str, dict[str, Any]]] = {
         # The figures of the literature are of black and white pixels and do not know the class.
         "diagonal": BINARY,
@@ -312,6 +319,7 @@ class PixelRNN(Autoregressive):
         return logits.unflatten(-1, (self.config.channels, self.config.levels))
 
     def cached(self, n: int, labels: Tensor | None) -> Callable[[Tensor, int, int], Tensor]:
+        """The logits of a pixel of `n` pictures that are being drawn, by what is known of them, row and column."""
         return Cache(self, n, labels).pixel
 
 

@@ -13,7 +13,7 @@ from impasto.configs import OneOf, Within
 from impasto.data.dataset import Batch
 from impasto.data.levels import brightness, quantise
 from impasto.errors import SettingsError
-from impasto.training.contract import Config, Given, Model, Update, drawing, finite, judging
+from impasto.training.contract import Config, KnownPixels, Model, Update, checked_images, checked_sampling, finite
 
 LOG_SCALES = (-7.0, 3.0)  # bounds of posterior and pixel log scales: beyond them exp() ruins a training
 DECODED_AT_ONCE = 1 << 22  # numbers in the pictures that `log_likelihood` decodes in one pass: 16 MB
@@ -65,7 +65,7 @@ class VAE(Model):
     with the noise of the layers' priors as the latents, so that the prior of them all is N(0, 1).
     """
 
-    settings = VAEConfig
+    config_class = VAEConfig
     presets: ClassVar[dict[str, dict[str, Any]]] = {
         # A loss summed over pixels has large gradients, so the trainer's usual clip of 1 would cut every one of them.
         "quality": {"layers": 4, "batch": 128, "rate": 2e-3, "clip": 200.0},  # better from the first minutes on
@@ -112,13 +112,13 @@ class VAE(Model):
             metrics["bits/dim"] = -elbo / (images[0].numel() * math.log(2))
         yield Update("model", -bound.mean(), metrics)
 
-    @drawing
+    @checked_sampling
     def sampling(
         self,
         n: int,
         *,
         labels: Tensor | None = None,
-        given: Given | None = None,
+        given: KnownPixels | None = None,
         generator: torch.Generator | None = None,
         binary: bool = False,
         rounds: Annotated[int, Within(1, 100_000)] = 50,
@@ -136,7 +136,7 @@ class VAE(Model):
         """
         if binary and self.config.likelihood != "bernoulli":
             raise SettingsError("only a model of binarised pixels draws binary ones; leave that option out")
-        given = self.checked(given, n)
+        given = self.check_known(given, n)
         labels = self.classes_for(n, labels, generator)
         pictures = self.decode(self.latents(n, generator), labels)
         if given is not None:
@@ -176,18 +176,12 @@ class VAE(Model):
         inputs = {"latents": self.latents(2)}
         return self.exported(inputs, "pictures")
 
-    @judging
+    @checked_images
     def encode(self, images: Tensor, labels: Tensor | None = None) -> Tensor:
         """Where pictures [N, C, S, S] in [0, 1] lie: the means of their posteriors, [N, latent]."""
         return self._infer(images, labels, spread=0.0).latents
 
-    @judging
-    def elbo(self, images: Tensor, labels: Tensor | None = None, generator: torch.Generator | None = None) -> Tensor:
-        """The evidence lower bound in nats [N], from one draw of the latents and the exact KL divergence."""
-        encoding = self._infer(images, labels, generator=generator)
-        return self._reconstruction(images, encoding.state) - kl_divergence(encoding.means, encoding.log_scales)
-
-    @judging
+    @checked_images
     def log_likelihood(
         self,
         images: Tensor,

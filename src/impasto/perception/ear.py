@@ -1,4 +1,4 @@
-"""How sounds look to the optimiser: levels of the ear's bands, random filters over them, notes and rhythm.
+"""Features of sounds: levels of the ear's bands, random filters over them, notes and rhythm.
 
 Random convolutions over the spectrogram, one dimension wide, are Ulyanov and Lebedev's (2016, "Audio texture synthesis
 and style transfer"). They looked at every frequency by itself, so that their style was made of notes, too. Here they
@@ -108,4 +108,5 @@ def hearing(frequency: Tensor) -> Tensor:
 
 
 def power_of_two(samples: float) -> int:
+    """The power of two nearest to a number of samples, on a scale of octaves."""
     return int(2 ** round(math.log2(samples)))

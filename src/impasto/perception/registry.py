@@ -1,4 +1,4 @@
-"""The networks that look at pictures, by name."""
+"""The networks whose features of pictures are compared, by name."""
 
 from pathlib import Path
 
@@ -44,11 +44,7 @@ def _check(what: str, value: str, choices: tuple[str, ...]) -> None:
 def _compact(file: Path, padding: str) -> Compact:
     network = Compact(padding)
     try:
-        state = load_file(file)
-        if "stages.3.2.weight" in state and "stages.4.0.weight" not in state:  # the first edition
-            network.layers = network.layers[:4]
-            state = network.state_dict() | state
-        network.load_state_dict(state)  # the file is float16; copying into the parameters makes it float32
+        network.load_state_dict(load_file(file))  # the file is float16; copying into the parameters makes it float32
     except (OSError, SafetensorError, RuntimeError) as error:
         reason = str(error).splitlines()[0]  # torch lists every parameter that does not fit
         raise WeightsError(f"{file} does not hold weights of the compact network: {reason}") from error

@@ -89,7 +89,7 @@ class AnyStyle(nn.Module):
         SettingsError: pictures of a size that cannot be looked at.
     """
 
-    settings = AnyStyleConfig
+    config_class = AnyStyleConfig
     presets: ClassVar[dict[str, dict[str, Any]]] = {
         "fine": {"batch": 3, "rate": 2e-3, "optimiser": "muon", "clip": 0.0, "steps": 16_000, "report_every": 1000}
     }
@@ -122,6 +122,7 @@ class AnyStyle(nn.Module):
 
     @property
     def encoder(self) -> nn.Module:
+        """The compact network, on the device of the decoder."""
         return self._encoder[0].to(self.device)
 
     def forward(self, features: dict[str, Tensor], detail: float) -> Tensor:

@@ -34,7 +34,7 @@ WINDOWS = (0.023, 0.046, 0.093)  # seconds, of the ears
 NOTES_WEIGHT, RHYTHM_WEIGHT = 0.3, 0.1
 STEP_SIZE = 0.2  # of Adam, in deviations of the coefficients
 FRAME = 0.046  # seconds, of the transform whose coefficients are optimised
-LOUDNESS = 0.1  # root mean square at which sounds are looked at
+LOUDNESS = 0.1  # root mean square at which sounds are compared
 PIECE, OVERLAP = 12.0, 1.0  # seconds: long sounds are worked on in pieces that fade into each other
 SHORTEST = 0.5  # seconds
 
@@ -49,16 +49,36 @@ class Progress:
 
     @property
     def loss(self) -> float:
+        """The sum of the terms."""
         return sum(self.terms.values())
 
 
-def transfer(content: SoundLike, style: SoundLike, **settings: Any) -> Sound:
-    """Play `content` with the sound of `style`; `settings` are fields of `SoundSettings`.
+def transfer(
+    content: SoundLike,
+    style: SoundLike,
+    *,
+    method: str = SoundSettings.method,
+    strength: float = SoundSettings.strength,
+    steps: int = SoundSettings.steps,
+    seed: int = SoundSettings.seed,
+    device: str = SoundSettings.device,
+) -> Sound:
+    """Play `content` with the sound of `style`. `SoundSettings` has the range of each setting.
+
+    Args:
+        content: a path of a sound or a video, or a `Sound`: notes and rhythm.
+        style: the same: how it shall sound.
+        method: "impasto", or "ulyanov" for that of Ulyanov and Lebedev (2016).
+        strength: how hard the style presses; 0 gives the content back.
+        steps: of the optimiser.
+        seed: of the random filters.
+        device: cpu, cuda, cuda:1, mps, or auto for the fastest.
 
     Raises:
         SoundError, SettingsError: what a user can mend; the message says how.
     """
-    *_, last = transferring(content, style, SoundSettings(**settings))
+    settings = SoundSettings(method=method, strength=strength, steps=steps, seed=seed, device=device)
+    *_, last = transferring(content, style, settings)
     return last.result()
 
 
@@ -113,12 +133,12 @@ def _in_pieces(
     content: Tensor, style: Tensor, rate: int, settings: SoundSettings
 ) -> Iterator[tuple[float, dict[str, float], Callable[[], Tensor]]]:
     """Piece after piece of `content` [channels, T]. What is not worked on yet is as it was."""
-    listener = _Listener(style, rate, settings.seed)
+    extractor = _Extractor(style, rate, settings.seed)
     result = content.clone()
     pieces = spans(content.shape[1], round(PIECE * rate), round(OVERLAP * rate))
     for index, (begin, end) in enumerate(pieces):
         before = result[:, begin : begin + round(OVERLAP * rate)].clone() if index else None
-        objective = _Goal(listener, content[:, begin:end], settings.strength)
+        objective = _Objective(extractor, content[:, begin:end], settings.strength)
         for step, (terms, samples) in enumerate(_optimised(objective, settings.steps, before), 1):
             result[:, begin:end] = samples
             yield (index + step / settings.steps) / len(pieces), terms, result.clone
@@ -131,8 +151,8 @@ def spans(length: int, piece: int, overlap: int) -> list[tuple[int, int]]:
     return [(round(i * stride), length if i == count - 1 else round((i + 1) * stride) + overlap) for i in range(count)]
 
 
-class _Listener:
-    """The ears, and what they heard in the style: the mean and deviation of each band, the statistics of features."""
+class _Extractor:
+    """The ears, and what they give of the style: mean and deviation of each band, and the moments of the features."""
 
     def __init__(self, style: Tensor, rate: int, seed: int) -> None:
         self.rate = rate
@@ -148,31 +168,31 @@ class _Listener:
             levels = [ear.levels(part) for part in parts]
             flat = torch.cat([level.transpose(0, 1).flatten(1) for level in levels], 1)
             self.scales.append((flat.mean(1)[:, None], flat.std(1).clamp_min(0.3)[:, None]))
-            self.wanted.append(merge([self.heard(len(self.wanted), level) for level in levels]))
+            self.wanted.append(merge([self.statistics(len(self.wanted), level) for level in levels]))
 
-    def heard(self, index: int, levels: Tensor) -> Moments:
+    def statistics(self, index: int, levels: Tensor) -> Moments:
         """Statistics of the features that an ear gives to `levels`, measured by what is usual in the style."""
         mean, deviation = self.scales[index]
         return measure(self.ears[index]((levels - mean) / deviation))
 
 
-class _Goal:
+class _Objective:
     """How near samples are to the style, and to the notes and the rhythm of `content` [channels, T]."""
 
-    def __init__(self, listener: _Listener, content: Tensor, strength: float) -> None:
-        self.listener, self.content, self.strength = listener, content, strength
-        self.notes = listener.notes(content)
+    def __init__(self, extractor: _Extractor, content: Tensor, strength: float) -> None:
+        self.extractor, self.content, self.strength = extractor, content, strength
+        self.notes = extractor.notes(content)
         self.power = self.notes.square().mean().clamp_min(1e-4)
-        self.rhythms = [rhythm(ear.levels(content)) for ear in listener.ears]
+        self.rhythms = [rhythm(ear.levels(content)) for ear in extractor.ears]
 
     def terms(self, samples: Tensor) -> dict[str, Tensor]:
         style = beat = samples.new_zeros(())
-        for index, ear in enumerate(self.listener.ears):
+        for index, ear in enumerate(self.extractor.ears):
             levels = ear.levels(samples)
-            style = style + losses.gram(self.listener.heard(index, levels), self.listener.wanted[index])
+            style = style + losses.gram(self.extractor.statistics(index, levels), self.extractor.wanted[index])
             beat = beat + 1 - _correlation(rhythm(levels), self.rhythms[index])
-        notes = (self.listener.notes(samples) - self.notes).square().mean() / self.power
-        count = len(self.listener.ears)
+        notes = (self.extractor.notes(samples) - self.notes).square().mean() / self.power
+        count = len(self.extractor.ears)
         return {
             "style": self.strength * style / count,
             "notes": NOTES_WEIGHT * notes,
@@ -186,16 +206,16 @@ def _correlation(first: Tensor, second: Tensor) -> Tensor:
     return ((a * b).sum(1) / (a.norm(dim=1) * b.norm(dim=1)).clamp_min(1e-6)).mean()
 
 
-def _optimised(objective: _Goal, steps: int, before: Tensor | None) -> Iterator[tuple[dict[str, float], Tensor]]:
+def _optimised(objective: _Objective, steps: int, before: Tensor | None) -> Iterator[tuple[dict[str, float], Tensor]]:
     """Adam on the short-time Fourier coefficients of the content, in units of what is usual at their frequency.
 
     Args:
         before: what the piece before ended with [channels, overlap]; it fades out while this one fades in.
     """
-    content, size = objective.content, power_of_two(FRAME * objective.listener.rate)
+    content, size = objective.content, power_of_two(FRAME * objective.extractor.rate)
     window = torch.hann_window(size, device=content.device)
     spectrum = torch.stft(content, size, window=window, return_complex=True)
-    power = objective.listener.power + spectrum.abs().square().mean((0, 2))
+    power = objective.extractor.power + spectrum.abs().square().mean((0, 2))
     deviation = power.sqrt().clamp_min(1e-3)[:, None]
     coefficients = torch.view_as_real(spectrum / deviation).clone().requires_grad_()
     length = content.shape[1]

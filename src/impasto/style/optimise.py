@@ -143,15 +143,13 @@ def adam(
         yield Step(terms, mean / (1 - average**step))
 
 
-def lbfgs(
-    picture: Tensor, objective: Objective, steps: int, *, free: Tensor | None = None, history: int = 20
-) -> Iterator[Step]:
+def lbfgs(picture: Tensor, objective: Objective, steps: int, *, free: Tensor | None = None) -> Iterator[Step]:
     """L-BFGS with a strong-Wolfe line search (Nocedal and Wright 2006, chapter 7); arguments as for `adam`.
 
     The iterates are not clipped, which would spoil the curvature estimate; the pictures yielded are.
     """
     pixels = picture.clone().requires_grad_()
-    optimiser = torch.optim.LBFGS([pixels], lr=1, max_iter=1, max_eval=10, history_size=history,
+    optimiser = torch.optim.LBFGS([pixels], lr=1, max_iter=1, max_eval=10, history_size=20,
                                   tolerance_grad=0, tolerance_change=0, line_search_fn="strong_wolfe")  # fmt: skip
     terms: dict[str, float] = {}
 

@@ -10,11 +10,14 @@ from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import Annotated, Any
 
-from impasto.configs import OneOf, Within, check
+from impasto.configs import Help, OneOf, Within, check
 from impasto.errors import SettingsError
 
 INITS = ("content", "noise", "style", "draft")
 COLOURS = ("style", "luminance", "histogram", "covariance")
+TEXTURE_STEPS = (39, 60, 88)  # of a texture at full size, at half, at all smaller ones
+LONGEST_DEFAULT = 1024  # pixels; what nobody asked for should not take minutes
+DEFAULT_SHARE = 0.7  # of the free memory, at most
 DEFAULT_MEMORY = 3.5  # GB, taken unless asked for more: larger tiles are hardly faster
 LAYERS = {  # that style and content can be measured in, by network
     "compact": ("block1_conv1", "block2_conv1", "block3_conv1", "block3_conv4", "block4_conv1", "block4_conv3"),
@@ -36,8 +39,14 @@ Steps = Annotated[int, Within(1, 1_000_000)]
 Seed = Annotated[int, Within(0, 2**63 - 1)]
 Pixels = Annotated[int, Within(32, 100_000)]
 Seconds = Annotated[float, Within(0, 1e7)]
+End = Annotated[float, Within(0.001, 1e7)]
+Crf = Annotated[int, Within(0, 63)]
 Rate = Annotated[float, Within(0.001, 1000)]  # frames per second
 MaxPixels = Annotated[int, Within(1, 10**12)]
+Size = Annotated[int, Within(16, 100_000)]
+Tile = Annotated[int, Within(256, 1_000_000)]
+Gigabytes = Annotated[float, Within(0.1, 1e6)]
+Device = Annotated[str, Help("cpu, cuda, cuda:1, mps, or auto for the fastest")]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,16 +80,26 @@ class Quality:
 class RunSettings:
     """What a user can set of a picture whatever its quality."""
 
-    size: Annotated[int, Within(16, 100_000)] | None = None  # long side in pixels; None: the content's, at most 1024
-    strength: Strength = 1.0  # of the style; 0 gives the content back, 2 presses twice as hard
-    style_scale: Annotated[float, Within(0.05, 20)] = 1.0  # brush size: long side of the style over the result's
-    style_weights: tuple[Weight, ...] | None = None  # shares of several styles, of any sum; None: equal
-    colour: Annotated[str, OneOf(COLOURS)] = "style"  # the style's, or in one of three ways the content's
-    seed: Seed = 0
-    pooling: Annotated[str, OneOf(("max", "average"))] = "max"  # of a VGG
-    memory: Annotated[float, Within(0.1, 1e6)] | None = None  # GB; None: DEFAULT_MEMORY, or 70 % of what is free
-    tile: Annotated[int, Within(256, 1_000_000)] | None = None  # side in pixels; None: as memory allows
-    device: str = "auto"
+    size: Annotated[Size | None, Help("Long side in pixels", f"the content's own, at most {LONGEST_DEFAULT}")] = None
+    strength: Annotated[Strength, Help("How hard the style presses; 0 gives the content back")] = 1.0
+    style_scale: Annotated[float, Within(0.05, 20), Help("Brush size; 2 is twice as broad")] = (
+        1.0  # long side over the result's
+    )
+    style_weights: Annotated[
+        tuple[Weight, ...] | None, Help("Share of a style where several blend, one for each", "equal")
+    ] = None
+    colour: Annotated[str, OneOf(COLOURS), Help("The style's colours, or in one of three ways the content's")] = "style"
+    seed: Annotated[Seed, Help("Of the noise that the optimiser starts with")] = 0
+    pooling: Annotated[str, OneOf(("max", "average")), Help("How a VGG halves its features")] = "max"
+    memory: Annotated[
+        Gigabytes | None,
+        Help(
+            "GB of memory to use at most",
+            f"{DEFAULT_MEMORY}, or {DEFAULT_SHARE:.0%} of what is free where that is less",
+        ),
+    ] = None
+    tile: Annotated[Tile | None, Help("Side of the tiles in pixels", "as memory allows")] = None
+    device: Device = "auto"
 
     def __post_init__(self) -> None:
         check(self)
@@ -140,17 +159,17 @@ class Settings(RunSettings):
         SettingsError: a value out of its range; the message names it.
     """
 
-    quality: Annotated[str, OneOf(tuple(QUALITIES))] = "fine"
-    init: Init | None = None  # "style" is the content in the style's colours, "draft" what draft gives
-    network: Network | None = None
-    style_layers: tuple[Layer, ...] | None = None
-    content_layers: tuple[Layer, ...] | None = None
-    style_loss: StyleLoss | None = None
-    content_weight: Weight | None = None
-    variation_weight: Weight | None = None
-    optimiser: Optimiser | None = None
-    steps: Steps | None = None  # at full size; those of smaller ones, before it, keep their proportion to it
-    precision: Precision | None = None  # "auto": bfloat16 where the processor computes in it
+    quality: Annotated[str, OneOf(tuple(QUALITIES)), Help("How much work")] = "fine"
+    init: Annotated[Init | None, Help("Where the optimiser starts")] = None
+    network: Annotated[Network | None, Help("Network that gives the features")] = None
+    style_layers: Annotated[tuple[Layer, ...] | None, Help("Layers that style is measured in")] = None
+    content_layers: Annotated[tuple[Layer, ...] | None, Help("Layers that content is measured in")] = None
+    style_loss: Annotated[StyleLoss | None, Help("How styles are compared")] = None
+    content_weight: Annotated[Weight | None, Help("Weight of the content loss")] = None
+    variation_weight: Annotated[Weight | None, Help("Weight of the total variation; more is smoother")] = None
+    optimiser: Annotated[Optimiser | None, Help("Optimiser of the pixels")] = None
+    steps: Annotated[Steps | None, Help("Steps at full size; those of smaller sizes keep their proportion")] = None
+    precision: Annotated[Precision | None, Help("auto computes in bfloat16 where the processor has it")] = None
 
     def resolved(self) -> "Method":
         """The quality with all that the user set: what the engine works by.
@@ -198,14 +217,16 @@ class Settings(RunSettings):
 class ClipSettings:
     """What a user can set of a clip."""
 
-    start: Seconds | None = None  # what of the clip is wanted; None: from the first frame
-    end: Annotated[float, Within(0.001, 1e7)] | None = None  # None: to the last frame
-    fps: Rate | None = None  # of the result, frames per second; None: every frame at its own time
-    rate: Rate = 24  # of a folder of frames, which does not say, frames per second
-    crf: Annotated[int, Within(0, 63)] | None = None  # how hard to compress; None: as the format has it
-    bits: Annotated[int, Within(8, 16)] = 8  # per channel of numbered frames
-    steadiness: Annotated[float, Within(0, 1, open=True)] = 0.8  # share of the frame before, where it can be trusted
-    fade: Seconds = 1.0  # from one style to the next
+    start: Annotated[Seconds | None, Help("Where to begin, in seconds", "the first frame")] = None
+    end: Annotated[End | None, Help("Where to end, in seconds", "the last frame")] = None
+    fps: Annotated[Rate | None, Help("Frames per second of the result", "each frame at its own time")] = None
+    rate: Annotated[Rate, Help("Frames per second of a folder of frames, which does not say")] = 24
+    crf: Annotated[Crf | None, Help("How hard to compress; lower is better", "as the format has it")] = None
+    bits: Annotated[int, Within(8, 16), Help("Bits per channel of numbered frames")] = 8
+    steadiness: Annotated[
+        float, Within(0, 1, open=True), Help("Share of the frame before in the next; 0 paints frame by frame")
+    ] = 0.8  # where the optical flow can be trusted
+    fade: Annotated[Seconds, Help("How long one style takes to become the next, in seconds")] = 1.0
 
     def __post_init__(self) -> None:
         check(self)
@@ -215,10 +236,12 @@ class ClipSettings:
 class TextureSettings:
     """What a user can set of a texture beside `Settings`."""
 
-    width: Pixels = 512
-    height: Pixels = 512
-    scale: Annotated[float, Within(0.05, 1)] = 1.0  # size of the pattern: 1 is as in the sample
-    seamless: Annotated[str, OneOf(("no", "x", "y", "both"))] = "no"  # where it goes on at the other side
+    width: Annotated[Pixels, Help("In pixels")] = 512
+    height: Annotated[Pixels, Help("In pixels")] = 512
+    scale: Annotated[float, Within(0.05, 1), Help("Size of the pattern; 0.5 is half as large as in the sample")] = 1.0
+    seamless: Annotated[
+        str, OneOf(("no", "x", "y", "both")), Help("Where it repeats without a seam; x is across, y is down")
+    ] = "no"
 
     def __post_init__(self) -> None:
         check(self)
@@ -228,11 +251,15 @@ class TextureSettings:
 class SoundSettings:
     """What a user can set of a sound."""
 
-    method: Annotated[str, OneOf(("impasto", "ulyanov"))] = "impasto"  # or the one of 2016
-    strength: Strength = 1.0  # of the style; 0 gives the content back
-    steps: Steps = 300
-    seed: Seed = 0
-    device: str = "auto"
+    method: Annotated[
+        str,
+        OneOf(("impasto", "ulyanov")),
+        Help("Ours, or that of Ulyanov and Lebedev (2016) to compare with"),
+    ] = "impasto"
+    strength: Annotated[Strength, Help("How hard the style presses; 0 gives the content back")] = 1.0
+    steps: Annotated[Steps, Help("Steps of the optimiser")] = 300
+    seed: Annotated[Seed, Help("Of the random filters")] = 0
+    device: Device = "auto"
 
     def __post_init__(self) -> None:
         check(self)

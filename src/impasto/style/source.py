@@ -14,7 +14,8 @@ from impasto import provenance, weights
 from impasto.errors import PictureError, SettingsError
 from impasto.files import absent, check_place, replacing
 from impasto.gaussian import Moments, measure
-from impasto.media.picture import MAX_PIXELS, SHORTEST_SIDE, Picture, PictureLike, fit, opened
+from impasto.media.formats import MAX_PIXELS
+from impasto.media.picture import SHORTEST_SIDE, Picture, PictureLike, fit, opened
 from impasto.perception import registry
 from impasto.perception.compact import TAPS, Compact
 from impasto.style import colour

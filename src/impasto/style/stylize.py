@@ -20,7 +20,7 @@ from impasto import device, provenance, weights
 from impasto.configs import check
 from impasto.errors import PictureError, SettingsError
 from impasto.gaussian import measure, monge
-from impasto.media import picture
+from impasto.media.formats import MAX_PIXELS
 from impasto.media.picture import Picture, PictureLike, fit, opened, resize
 from impasto.style import colour, draft, optimise, regions
 from impasto.style.objective import (
@@ -36,12 +36,11 @@ from impasto.style.objective import (
 )
 from impasto.style.optimise import scale_sides, steps_at
 from impasto.style.recipe import source
-from impasto.style.settings import MaxPixels, Method, Settings, shares_of
+from impasto.style.settings import LONGEST_DEFAULT, MaxPixels, Method, Settings, shares_of
 from impasto.style.source import Style, check_wide, style_of
 from impasto.style.tiles import tile_for
 
 P = ParamSpec("P")
-LONGEST_DEFAULT = 1024  # pixels; what nobody asked for should not take minutes
 
 
 @dataclass(frozen=True)
@@ -59,6 +58,7 @@ class Progress:
 
     @property
     def loss(self) -> float:
+        """The sum of the terms."""
         return sum(self.terms.values())
 
 
@@ -72,7 +72,7 @@ class Job:
     protect: PictureLike | None = None  # what stays as it is (white)
     init_from: PictureLike | None = None  # picture to start from, instead of what the settings say
     weights: str | PathLike[str] | None = None  # file to use instead of the quality's own network
-    max_pixels: MaxPixels = picture.MAX_PIXELS  # larger input pictures are refused
+    max_pixels: MaxPixels = MAX_PIXELS  # larger input pictures are refused
 
     def __post_init__(self) -> None:
         check(self)
@@ -86,7 +86,7 @@ def stylizing(
     protect: PictureLike | None = None,
     init_from: PictureLike | None = None,
     weights: str | PathLike[str] | None = None,
-    max_pixels: int = picture.MAX_PIXELS,
+    max_pixels: int = MAX_PIXELS,
     quality: str = Settings.quality,
     size: int | None = Settings.size,
     strength: float = Settings.strength,
@@ -121,30 +121,39 @@ def stylizing(
         init_from: the picture to start from.
         weights: a file to use instead of the network that the quality has.
         max_pixels: larger input pictures are refused.
-        quality: "draft" (one pass), "fine", "gallery" (VGG-19), or "gatys" (the classic recipe).
+        quality: how much work: "draft" (one pass), "fine", "gallery" (VGG-19), or "gatys" (the classic recipe).
         size: long side in pixels; by default the content's own, at most 1024.
-        strength: of the style; 0 gives the content back, 2 presses twice as hard.
-        style_scale: how broad the brush is; 2 is twice as broad.
-        style_weights: shares of several styles, of any sum; equal by default.
-        colour: "style", or the content's own colours by "luminance", "histogram" or "covariance".
-        init: where the optimiser starts: "content", "noise", "style" or "draft".
-        seed: of the noise there.
-        network: "compact" (bundled) or "vgg19" (fetched once).
-        style_layers: that style is measured in.
-        content_layers: that content is measured in.
-        style_loss: "gram", "moments" or "wasserstein".
-        content_weight: of the content loss.
-        variation_weight: of the total variation loss.
-        optimiser: "adam" or "lbfgs".
-        steps: at full size; those of smaller sizes keep their proportion to it.
-        pooling: of VGG-19, "max" or "average".
-        precision: "auto" (bfloat16 where the processor computes in it) or "float32".
-        memory: GB to use at most.
-        tile: side in pixels of the tiles that large pictures are cut into; as memory allows by default.
-        device: "cpu", "cuda", "cuda:1", "mps", or "auto" for the fastest.
+        strength: how hard the style presses; 0 gives the content back.
+        style_scale: brush size; 2 is twice as broad.
+        style_weights: share of a style where several blend, one for each, of any sum.
+        colour: the style's colours, or in one of three ways the content's: "luminance", "histogram", "covariance".
+        init: where the optimiser starts: "content", "noise", "style" (the content in the style's colours) or "draft".
+        seed: of the noise that the optimiser starts with.
+        network: network that gives the features: "compact" (bundled), "vgg16" or "vgg19" (fetched once).
+        style_layers: layers that style is measured in.
+        content_layers: layers that content is measured in.
+        style_loss: how styles are compared: "gram", "moments" or "wasserstein".
+        content_weight: weight of the content loss.
+        variation_weight: weight of the total variation; more is smoother.
+        optimiser: optimiser of the pixels: "adam" or "lbfgs".
+        steps: steps at full size; those of smaller sizes keep their proportion.
+        pooling: how a VGG halves its features: "max" or "average".
+        precision: auto computes in bfloat16 where the processor has it; or "float32".
+        memory: GB of memory to use at most.
+        tile: side of the tiles in pixels.
+        device: cpu, cuda, cuda:1, mps, or auto for the fastest.
 
     Raises:
         SettingsError, PictureError, WeightsError: what a user can mend; the message says how.
+
+    Example:
+        >>> impasto.stylize("photo.jpg", "painting.jpg", quality="draft", size=64)
+        <Picture of 64 x 43 pixels>
+        >>> for progress in impasto.stylizing("photo.jpg", "painting.jpg", size=32, steps=2):
+        ...     print(f"{progress.scale} of {progress.scales}, step {progress.step} of {progress.steps}")
+        1 of 1, step 1 of 2
+        1 of 1, step 2 of 2
+        >>> progress.result().save("out.png")
     """
     given = locals()
     job = {field.name: given[field.name] for field in dataclasses.fields(Job) if field.name in given}

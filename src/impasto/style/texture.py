@@ -18,13 +18,13 @@ from torch import Tensor
 
 from impasto import device, provenance, weights
 from impasto.errors import SettingsError
-from impasto.media import picture
+from impasto.media.formats import MAX_PIXELS
 from impasto.media.picture import Picture, PictureLike, resize
 from impasto.style import optimise
 from impasto.style.objective import Extractor, LayerMoments, Objective, Region, blend, extractor_for, objective_for
 from impasto.style.optimise import steps_at
 from impasto.style.recipe import source
-from impasto.style.settings import MaxPixels, Method, Settings, TextureSettings, in_proportion, shares_of
+from impasto.style.settings import TEXTURE_STEPS, MaxPixels, Method, Settings, TextureSettings, in_proportion, shares_of
 from impasto.style.source import Style, StyleImage, style_of
 from impasto.style.stylize import Progress
 from impasto.style.tiles import span, tile_for
@@ -33,7 +33,6 @@ QUALITIES = ("fine", "gallery")
 UNUSED = ("size", "style_scale", "colour", "init", "content_layers", "content_weight")  # of `Settings`
 WRAPS = {"no": (False, False), "x": (False, True), "y": (True, False), "both": (True, True)}  # down, across
 LEVELS = 4  # reductions at which a texture is measured: there is no content to give it large forms
-STEPS = (39, 60, 88)  # at full size, at half, at all smaller ones
 SMALLEST = 64  # pixels, on the short side of the smallest scale
 BORDER = 32  # pixels of an exemplar that are not measured
 MARGIN = 8  # pixels: how far resizing looks, and more
@@ -46,7 +45,7 @@ class Job(TextureSettings):
 
     exemplars: Sequence[PictureLike]  # pictures or saved styles; several blend
     weights: str | PathLike[str] | None = None  # file to use instead of the quality's own network
-    max_pixels: MaxPixels = picture.MAX_PIXELS  # larger exemplars are refused
+    max_pixels: MaxPixels = MAX_PIXELS  # larger exemplars are refused
 
 
 def synthesising(job: Job, settings: Settings) -> Iterator[Progress]:
@@ -58,7 +57,7 @@ def synthesising(job: Job, settings: Settings) -> Iterator[Progress]:
     if settings.quality not in QUALITIES:
         raise SettingsError(f"a texture is made with quality {' or '.join(QUALITIES)}, not {settings.quality!r}")
     settings.check_unused("a texture has no content", UNUSED)
-    steps = STEPS if settings.steps is None else in_proportion(STEPS, settings.steps)
+    steps = TEXTURE_STEPS if settings.steps is None else in_proportion(TEXTURE_STEPS, settings.steps)
     method = replace(settings.resolved(), levels=LEVELS, content_layers=(), steps=steps)
     shares = shares_of(len(job.exemplars), settings.style_weights)
     device.configure_threads()

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from impasto import device
-from impasto.style.settings import DEFAULT_MEMORY
+from impasto.style.settings import DEFAULT_MEMORY, DEFAULT_SHARE
 
 # Pixels on each side that can influence a feature, rounded up to the stride of the block (VGG-19 and compact).
 REACH = {1: 8, 2: 16, 3: 32, 4: 64, 5: 144}
@@ -97,7 +97,7 @@ def tile_for(network: str, memory: float | None, whole: Tensor) -> int:
     """Side in pixels of the largest tile whose activations fit into memory."""
     on_gpu = whole.device.type == "cuda"
     free = torch.cuda.mem_get_info(whole.device)[0] if on_gpu else device.free_memory()
-    budget = min(0.7 * free, DEFAULT_MEMORY * 1e9) if memory is None else min(0.9 * free, memory * 1e9)
+    budget = min(DEFAULT_SHARE * free, DEFAULT_MEMORY * 1e9) if memory is None else min(0.9 * free, memory * 1e9)
     budget -= BYTES_PER_PIXEL["picture"] * whole[0, 0].numel() + FIXED_BYTES
     side = max(SMALLEST_TILE, math.isqrt(max(0, int(budget / BYTES_PER_PIXEL[network]))))
     return min(side, max(SMALLEST_TILE, *whole.shape[2:]))  # the same on every machine that needs no tiles

@@ -52,14 +52,14 @@ class Update(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Given:
+class KnownPixels:
     """Pixels that are known, for completing a picture."""
 
     images: Tensor  # [N or 1, C, S, S], in [0, 1]
     known: Tensor  # [N or 1, 1, S, S], bool
 
 
-def drawing(sampling: Callable[..., Iterator[Tensor]]) -> Any:
+def checked_sampling(sampling: Callable[..., Iterator[Tensor]]) -> Any:
     """What every family's `sampling` promises: its options are in their ranges before it begins, and no graph is kept.
 
     Raises:
@@ -72,7 +72,7 @@ def drawing(sampling: Callable[..., Iterator[Tensor]]) -> Any:
         n: int,
         *,
         labels: Tensor | None = None,
-        given: Given | None = None,
+        given: KnownPixels | None = None,
         generator: torch.Generator | None = None,
         **options: Any,
     ) -> Iterator[Tensor]:
@@ -84,7 +84,7 @@ def drawing(sampling: Callable[..., Iterator[Tensor]]) -> Any:
     return checked
 
 
-def judging(method: Callable[..., Tensor]) -> Any:
+def checked_images(method: Callable[..., Tensor]) -> Any:
     """What every method that looks at pictures promises: they, and their labels, fit the model, and no graph is kept.
 
     Raises:
@@ -138,9 +138,9 @@ class Model(nn.Module):
     Trained weights stand alone in the `state_dict`; what else must survive a restart (a step counter) is a buffer.
     """
 
-    settings: ClassVar[type[Config]] = Config  # this family's own Config
-    presets: ClassVar[dict[str, dict[str, Any]]]  # name: values of `settings` and of the trainer's
-    config: Any  # an instance of `settings`
+    config_class: ClassVar[type[Config]] = Config
+    presets: ClassVar[dict[str, dict[str, Any]]]  # name: values of its Config and of the trainer's
+    config: Any  # an instance of `config_class`
 
     def __init__(self, config: Config):
         super().__init__()
@@ -172,6 +172,7 @@ class Model(nn.Module):
 
     @property
     def device(self) -> torch.device:
+        """Where its parameters are."""
         return next(self.parameters()).device
 
     def classes_for(self, n: int, labels: Tensor | None, generator: torch.Generator | None = None) -> Tensor | None:
@@ -208,7 +209,7 @@ class Model(nn.Module):
             inputs = {**inputs, "labels": torch.zeros(2, dtype=torch.int64, device=self.device)}
         return self, tuple(inputs.values()), list(inputs), [output]
 
-    def checked(self, given: Given | None, n: int) -> Given | None:
+    def check_known(self, given: KnownPixels | None, n: int) -> KnownPixels | None:
         """The known pixels of `n` pictures, on the model's device.
 
         Raises:
@@ -222,7 +223,7 @@ class Model(nn.Module):
                 raise SettingsError(f"the given {name} are {tuple(tensor.shape)}, not {(n, depth, size, size)}")
         if given.known.dtype != torch.bool or not given.images.isfinite().all():
             raise SettingsError("the given images are numbers in [0, 1], and known is True or False")
-        return Given(given.images.to(self.device), given.known.to(self.device))
+        return KnownPixels(given.images.to(self.device), given.known.to(self.device))
 
 
 @runtime_checkable
@@ -234,13 +235,13 @@ class Draws(Protocol):
         n: int,
         *,
         labels: Tensor | None = None,
-        given: Given | None = None,
+        given: KnownPixels | None = None,
         generator: torch.Generator | None = None,
         **options: Any,
     ) -> Iterator[Tensor]:
         """Draw `n` pictures [n, C, S, S] in [0, 1], yielding them while they take shape; the last is the result.
 
-        Families name their own options, with defaults and ranges, in place of `**options`, and are `drawing`.
+        Families name their own options, with defaults and ranges, in place of `**options`, and are `checked_sampling`.
         """
         ...
 
@@ -267,7 +268,7 @@ class HasLikelihood(Protocol):
     ) -> Tensor:
         """Log-likelihood in nats [N], or a lower bound of it, of `images` whose pixels have the model's levels.
 
-        It is `judging`.
+        It is `checked_images`.
         """
         ...
 
@@ -293,18 +294,26 @@ class Classifies(Protocol):
 class Decodes(Protocol):
     """A family that makes pictures from latents whose prior is N(0, 1)."""
 
-    def latents(self, n: int, generator: torch.Generator | None = None) -> Tensor: ...
+    def latents(self, n: int, generator: torch.Generator | None = None) -> Tensor:
+        """Latents [n, ...] drawn from N(0, 1)."""
+        ...
 
-    def decode(self, latents: Tensor, labels: Tensor | None = None) -> Tensor: ...
+    def decode(self, latents: Tensor, labels: Tensor | None = None) -> Tensor:
+        """Pictures [N, C, S, S] in [0, 1] of `latents` [N, ...], each of its class `labels` [N]."""
+        ...
 
-    def classes_for(self, n: int, labels: Tensor | None, generator: torch.Generator | None = None) -> Tensor | None: ...
+    def classes_for(self, n: int, labels: Tensor | None, generator: torch.Generator | None = None) -> Tensor | None:
+        """As `Model.classes_for`."""
+        ...
 
 
 @runtime_checkable
 class Encodes(Decodes, Protocol):
     """One that finds the latents of pictures, too."""
 
-    def encode(self, images: Tensor, labels: Tensor | None = None) -> Tensor: ...
+    def encode(self, images: Tensor, labels: Tensor | None = None) -> Tensor:
+        """The latents [N, ...] of `images` [N, C, S, S] in [0, 1]."""
+        ...
 
 
 @runtime_checkable
@@ -329,4 +338,6 @@ class ExportsOnnx(Protocol):
 class WritesExtraFiles(Protocol):
     """A family that writes beside each checkpoint what other tools read."""
 
-    def extra_files(self, folder: Path) -> None: ...
+    def extra_files(self, folder: Path) -> None:
+        """Write them into `folder`, which holds the checkpoint."""
+        ...

@@ -42,6 +42,7 @@ class Means:
         self.sums, self.counts = sums or {}, counts or {}
 
     def add(self, name: str, value: Tensor | float, weight: float = 1.0) -> None:
+        """Take in a value, scalar, that counts `weight` times."""
         value = torch.as_tensor(value, dtype=torch.float32).detach() * weight
         self.sums[name] = self.sums[name] + value if name in self.sums else value
         self.counts[name] = self.counts.get(name, 0.0) + weight

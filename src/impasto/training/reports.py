@@ -77,6 +77,7 @@ class Reports:
             Picture(grid(samples, columns), recipe=recipe).save(self.run / "samples" / f"step-{step:06}.png")
 
     def close(self) -> None:
+        """Close the files."""
         with suppress(OSError):  # a full disk has been said already
             self.metrics.close()
         with suppress(OSError):

@@ -51,7 +51,7 @@ def serve(limits: Limits, **more: Any) -> "gr.Blocks":
     Args:
         more: of Gradio's `launch`, such as server_name, server_port and auth.
     """
-    from impasto.web import look, text
+    from impasto.web import text, theme
 
     # Gradio asks its own server for a page before it returns, and no proxy leads there.
     direct = [os.environ.get("no_proxy") or os.environ.get("NO_PROXY"), "localhost", more.get("server_name")]
@@ -69,8 +69,8 @@ def serve(limits: Limits, **more: Any) -> "gr.Blocks":
         enable_monitoring=False,
         _frontend=False,  # it is served all the same, but a slow machine's first page need not come within 3 seconds
         i18n=text.translations(),
-        theme=look.theme(),
-        css=look.css(),
+        theme=theme.theme(),
+        css=theme.css(),
         **more,
     )
     return page

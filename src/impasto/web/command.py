@@ -28,12 +28,10 @@ def web(
             show_envvar=False,
         ),
     ] = None,
-    max_upload: Annotated[float | None, limit("max_upload", "MB of a file, at most", metavar="MB")] = None,
-    max_pixels: Annotated[int | None, limit("max_pixels", "Pixels of a picture, at most", metavar="N")] = None,
-    max_size: Annotated[int | None, limit("max_size", "Long side of a result, at most", metavar="PX")] = None,
-    max_seconds: Annotated[
-        float | None, limit("max_seconds", "Length of a clip or a sound, at most", metavar="SECONDS")
-    ] = None,
+    max_upload: Annotated[float | None, limit("max_upload", metavar="MB")] = None,
+    max_pixels: Annotated[int | None, limit("max_pixels", metavar="N")] = None,
+    max_size: Annotated[int | None, limit("max_size", metavar="PX")] = None,
+    max_seconds: Annotated[float | None, limit("max_seconds", metavar="SECONDS")] = None,
     device: Annotated[str, typer.Option(help="cpu, cuda, mps, or auto.", metavar="NAME")] = Limits.device,
     root_path: Annotated[
         str | None, typer.Option(help="The path that a proxy serves the page under.", metavar="/PATH")

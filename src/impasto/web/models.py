@@ -21,10 +21,12 @@ from impasto.web.style import drawn_on
 from impasto.web.text import t
 from impasto.web.work import PRIVATE, QUEUE
 
-FAMILY = {name: json.loads((folder / "config.json").read_text())["family"] for name, folder in bundled.models().items()}
+MADE = {name: json.loads((folder / "config.json").read_text()) for name, folder in bundled.models().items()}
+FAMILY = {name: made["family"] for name, made in MADE.items()}
 DRAWING = [name for name, family in FAMILY.items() if family != "cnn"]
 DECODING = [name for name in DRAWING if FAMILY[name] in ("gan", "vae", "diffusion")]
-COMPLETING = [name for name in DRAWING if FAMILY[name] != "gan"]
+# A digit is drawn here, white on black.
+COMPLETING = [name for name in DRAWING if FAMILY[name] != "gan" and MADE[name]["data"]["name"] == "mnist"]
 DIGITS, PLANE = "mnist-cnn", "mnist-vae2d"
 SHOWN = 308  # pixels of the side of a single small picture
 BUTTONS: Any = ["download", "fullscreen"]  # of a picture: not the one that sends it to a web site

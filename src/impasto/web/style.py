@@ -44,7 +44,7 @@ def tab(limits: Limits) -> None:
             photo = work.photograph(label=t("photograph"), height=280, elem_id="photo")
             styles, own_styles = style_choice()
             quality = work.choice("quality", "quality", QUALITIES, "fine", info=t("quality info"))
-            strength, brush = work.manner()
+            strength, brush = work.style_sliders()
             with gr.Accordion(t("more settings"), open=False):
                 content = gr.Slider(0, 4, 1, step=0.1, label=t("content"), info=t("content info"))
                 colour = work.choice("colour", "colour", COLOURS, "style")

@@ -27,7 +27,7 @@ def tab(limits: Limits) -> None:
             clip = gr.Video(label=t("clip"), sources=["upload"], height=280, buttons=[], elem_id="clip")
             styles, own_styles = style_choice()
             quality = work.choice("quality", "quality", QUALITIES, "draft", info=t("clip quality info"))
-            strength, brush = work.manner()
+            strength, brush = work.style_sliders()
             with gr.Accordion(t("more settings"), open=False):
                 colour = work.choice("colour", "clip colour", COLOURS, "style")
                 size = work.size(limits, 640)

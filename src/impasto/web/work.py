@@ -55,7 +55,7 @@ def choice(label: str, kind: str, names: Iterable[str], value: str, **more: Any)
     return gr.Radio(choices, value=value, label=t(label), elem_classes="choice", **more)
 
 
-def manner() -> tuple[gr.Slider, gr.Slider]:
+def style_sliders() -> tuple[gr.Slider, gr.Slider]:
     """How hard a style presses, and how broad its brush is."""
     with gr.Row():
         strength = gr.Slider(0, 2, 1, step=0.05, label=t("strength"), info=t("strength info"))
@@ -70,6 +70,7 @@ def size(limits: Limits, usual: int) -> gr.Slider:
 
 
 def seed() -> gr.Number:
+    """The field for the seed: whole numbers from 0 up that JavaScript can hold."""
     return gr.Number(0, label=t("seed"), precision=0, minimum=0, maximum=2**53)
 
 

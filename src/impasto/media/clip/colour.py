@@ -39,10 +39,12 @@ LIMITED, FULL = 1, 2  # AVColorRange
 
 
 def is_yuv(frame: VideoFrame) -> bool:
+    """Whether the frame is of luma and chroma, and has a matrix."""
     return len(frame.format.components) >= 3 and not frame.format.is_rgb
 
 
 def has_alpha(frame: VideoFrame) -> bool:
+    """Whether the frame has an alpha channel, or a palette, which may have one."""
     return frame.format.has_palette or any(component.is_alpha for component in frame.format.components)
 
 

@@ -52,6 +52,7 @@ class Folder:
         return read.pixels, read.alpha
 
     def frames(self) -> Iterator[Frame]:
+        """The pictures in the order of their numbers, each at the time that the rate gives it."""
         width, height, count = self.info.width, self.info.height, 0
         if self.skipped:
             names = ", ".join(self.skipped[:3]) + (" ..." if len(self.skipped) > 3 else "")
@@ -79,10 +80,8 @@ def _is_frame(file: Path) -> bool:
 class FrameWriter:
     """Numbered pictures, each complete as soon as it is there. Times are not kept: frame follows frame."""
 
-    def __init__(
-        self, pattern: Path, bits: int, recipe: dict[str, Any] | None, label_cn: bool, resume: bool, first: int = 1
-    ) -> None:
-        self.pattern, self.bits, self.recipe, self.label_cn, self.first = pattern, bits, recipe, label_cn, first
+    def __init__(self, pattern: Path, bits: int, recipe: dict[str, Any] | None, label_cn: bool, resume: bool) -> None:
+        self.pattern, self.bits, self.recipe, self.label_cn = pattern, bits, recipe, label_cn
         self._laid = False  # something transparent, on white
         self.done = 0  # frames that are there
         self.last: Tensor | None = None  # [1, 3, H, W], the newest of them, if this run goes on with an earlier one
@@ -102,7 +101,7 @@ class FrameWriter:
             self.last = picture.read(newest).pixels
 
     def _file(self, index: int) -> Path:
-        return self.pattern.with_name(self.pattern.name % (self.first + index))
+        return self.pattern.with_name(self.pattern.name % (1 + index))
 
     def add(
         self,
@@ -148,6 +147,7 @@ def pattern_of(path: Path) -> Path | None:
 
 
 def nothing_in_cut(path: Path, start: Fraction, end: Fraction | None, lasts: Fraction) -> ClipError:
+    """The error for a cut, in seconds, that a clip is too short for."""
     cut = f"from {float(start):g} s on" if end is None else f"from {float(start):g} s to {float(end):g} s"
     return ClipError(f"{path} has no frame {cut}: it lasts {float(lasts):.2f} s")
 

@@ -34,6 +34,7 @@ def to_xyz(primaries: int) -> Tensor:
 
 
 def is_hdr(info: Info) -> bool:
+    """Whether its transfer characteristic is PQ or HLG."""
     return info.transfer in NAMES
 
 

@@ -28,6 +28,7 @@ def found(path: Path) -> list[Path]:
 
 
 def named(path: Path, index: int, container: str) -> Path:
+    """The file of part number `index` of the clip at `path`."""
     return path.with_name(f"{path.name}.part{index}.{container}")
 
 

@@ -206,6 +206,7 @@ class _Clock:
 
 
 def opened(clip: Clip) -> InputContainer:
+    """The file of the clip, opened once more for its sound. Local files only: no playlist leads to a server."""
     return av.open(f"file:{clip.path}", "r", options=LOCAL)
 
 

@@ -58,9 +58,3 @@ def read_xmp(path: str | PathLike[str]) -> bytes:
         raise ClipError(absent(path)) from error
     except (OSError, av.FFmpegError, ValueError) as error:
         raise ClipError(f"{path} cannot be read: it is damaged, or not a video") from error
-
-
-def recipe_of(path: str | PathLike[str]) -> dict[str, Any] | None:
-    """The recipe that a clip carries, None if it has none. Raises what `read_xmp` raises."""
-    recipe: dict[str, Any] | None = provenance.parse(read_xmp(path))["recipe"]
-    return recipe
