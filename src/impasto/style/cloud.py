@@ -19,6 +19,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from impasto.device import autocast_dtype
 from impasto.style.tiles import stride
 
 GRID = 4  # pixels from one place to the next
@@ -103,9 +104,10 @@ class Cloud:
 
     @cached_property
     def _keys(self) -> Tensor:
-        """[N, D] in bfloat16, of length 1: what queries are compared with."""
+        """[N, D] of length 1: what queries are compared with; in bfloat16 where the processor computes in it."""
         columns = self.columns(self.points.patches.float())
-        return F.normalize(columns - columns.mean(0), dim=1).bfloat16()
+        dtype = autocast_dtype(columns.device) or torch.float32
+        return F.normalize(columns - columns.mean(0), dim=1).to(dtype)
 
     def columns(self, patches: Tensor) -> Tensor:
         """Hypercolumns [n, D] of `patches` [n, P]: each layer's patch averaged, and scaled to a mean square of 1."""
@@ -133,7 +135,7 @@ class Cloud:
     def nearest(self, queries: Tensor) -> Tensor:
         """The index [n] of the point with the largest cosine to each of `queries` [n, D]."""
         keys = self._keys.T
-        return torch.cat([(part.bfloat16() @ keys).argmax(1) for part in queries.split(ROWS)])
+        return torch.cat([(part.to(keys) @ keys).argmax(1) for part in queries.split(ROWS)])
 
     def distances(self, patches: Tensor, nearest: Tensor) -> Tensor:
         """1 - cosine [n] of `patches` [n, P] and the points of these indices [n], both scaled and centred."""

@@ -384,7 +384,13 @@ def extractor_for(
     network = registry.load(method.network, file, method.padding, method.pooling).to(whole.device)
     layers = dict.fromkeys(method.style_layers, 1.0)
     return Extractor(
-        network, layers, method.content_layers, levels=method.levels, dtype=dtype_for(method, whole), tile=tile
+        network,
+        layers,
+        method.content_layers,
+        method.match_layers,
+        levels=method.levels,
+        dtype=dtype_for(method, whole),
+        tile=tile,
     )
 
 
@@ -417,6 +423,9 @@ def objective_for(
         variation_weight=method.variation_weight * (1 if relative else values),  # the classic one is a sum
         variation_power=method.variation_power,
         visible=visible,
+        target=target,
+        match_weight=method.match_weight if all(region.cloud for region in regions) else 0.0,
+        freedom=method.freedom,
     )
 
 

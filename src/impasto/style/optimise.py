@@ -13,6 +13,7 @@ from impasto.media.picture import SHORTEST_SIDE, resize
 from impasto.style.objective import Objective
 from impasto.style.settings import Method
 
+REMATCH = 10  # steps until places are matched to the style anew
 SMALLEST_SCALE = 96  # pixels on the long side; below it a picture is colours, not forms
 
 
@@ -114,6 +115,7 @@ def adam(
     betas: tuple[float, float] = (0.9, 0.95),
     epsilon: float = 1e-9,
     average: float = 0.8,
+    bands: int = 1,
     momentum: Momentum | None = None,
     free: Tensor | None = None,
 ) -> Iterator[Step]:
@@ -124,23 +126,62 @@ def adam(
         decay: how much of `rate` a cosine takes off over the steps; 0 keeps it constant.
         average: decay of the running mean of iterates that is yielded (Polyak averaging with Adam's own bias
             correction); it removes the jitter of the last steps. 0 yields the iterates.
+        bands: of a Laplacian pyramid (Burt and Adelson 1983) of the pixels, which the steps are taken on: what a step
+            changes it changes at all sizes alike, and no weave of single pixels grows. 1: the pixels themselves.
         momentum: Adam's memory from an earlier, smaller scale; updated in place.
         free: [1, 1, H, W] in [0, 1]; where it is 0 pixels stay as they are.
     """
-    picture = picture.clone()
-    memory = momentum or Momentum.none(picture)
+    start = picture
+    parts = laplacian(picture, bands)
+    memories = [momentum] if momentum and bands == 1 else [Momentum.none(part) for part in parts]
     mean = torch.zeros_like(picture)
     for step in range(1, steps + 1):
+        if (step - 1) % REMATCH == 0:
+            objective.match(picture)
         terms, gradient = objective.gradient(picture)
-        memory.steps += 1
-        memory.first.lerp_(gradient, 1 - betas[0])
-        memory.second.lerp_(gradient.square_(), 1 - betas[1])
         size = rate * (1 - decay * 0.5 * (1 - math.cos(math.pi * (step - 1) / steps)))
-        scale = (memory.second / (1 - betas[1] ** memory.steps)).sqrt_().add_(epsilon)
-        move = memory.first.div(scale).mul_(size / (1 - betas[0] ** memory.steps))
-        picture.sub_(move if free is None else move.mul_(free)).clamp_(0, 1)
+        for part, memory, pull in zip(parts, memories, laplacian_gradient(gradient, bands), strict=True):
+            memory.steps += 1
+            memory.first.lerp_(pull, 1 - betas[0])
+            memory.second.lerp_(pull.square(), 1 - betas[1])
+            scale = (memory.second / (1 - betas[1] ** memory.steps)).sqrt_().add_(epsilon)
+            part.sub_(memory.first.div(scale).mul_(size / (1 - betas[0] ** memory.steps)))
+        moved = collapsed(parts)
+        picture = (moved if free is None else torch.lerp(start, moved, free)).clamp(0, 1)
+        if bands == 1:
+            parts = [picture]
         mean.lerp_(picture, 1 - average)
         yield Step(terms, mean / (1 - average**step))
+
+
+def laplacian(picture: Tensor, bands: int) -> list[Tensor]:
+    """`picture` [1, 3, H, W] as `bands` that add up to it: what each halving loses, and last the smallest picture."""
+    parts = []
+    while len(parts) < bands - 1 and min(picture.shape[2:]) >= 4:
+        height, width = picture.shape[2:]
+        half = F.interpolate(picture, (height // 2, width // 2), mode="bilinear", antialias=True)
+        parts.append(picture - _enlarged(half, height, width))
+        picture = half
+    return [*parts, picture.clone()]
+
+
+def collapsed(parts: Sequence[Tensor]) -> Tensor:
+    """The picture of these bands."""
+    picture = parts[-1]
+    for part in reversed(parts[:-1]):
+        picture = part + _enlarged(picture, part.shape[2], part.shape[3])
+    return picture
+
+
+def laplacian_gradient(gradient: Tensor, bands: int) -> list[Tensor]:
+    """The gradient with respect to each band, of a loss with this `gradient` [1, 3, H, W] with respect to the picture."""
+    with torch.enable_grad():
+        parts = [part.requires_grad_() for part in laplacian(torch.zeros_like(gradient), bands)]
+        return list(torch.autograd.grad(collapsed(parts), parts, gradient))
+
+
+def _enlarged(picture: Tensor, height: int, width: int) -> Tensor:
+    return F.interpolate(picture, (height, width), mode="bilinear")
 
 
 def lbfgs(picture: Tensor, objective: Objective, steps: int, *, free: Tensor | None = None) -> Iterator[Step]:
@@ -160,7 +201,9 @@ def lbfgs(picture: Tensor, objective: Objective, steps: int, *, free: Tensor | N
         pixels.grad = gradient if free is None else gradient * free
         return sum(found.values())
 
-    for _ in range(steps):
+    for step in range(steps):
+        if step % REMATCH == 0:
+            objective.match(pixels.detach())
         terms.clear()
         optimiser.step(closure)
         yield Step(dict(terms), pixels.detach().clamp(0, 1))

@@ -34,6 +34,7 @@ StyleLoss = Annotated[str, OneOf(("gram", "moments", "wasserstein"))]
 Optimiser = Annotated[str, OneOf(("adam", "lbfgs"))]
 Precision = Annotated[str, OneOf(("auto", "float32"))]
 Weight = Annotated[float, Within(0, 1e9)]
+Freedom = Annotated[float, Within(0, 1)]
 Strength = Annotated[float, Within(0, 1000)]
 Steps = Annotated[int, Within(1, 1_000_000)]
 Seed = Annotated[int, Within(0, 2**63 - 1)]
@@ -59,6 +60,9 @@ class Quality:
     levels: Annotated[int, Within(1, 16)] = 3  # reductions of the picture at which style is measured
     padding: str = "replicate"
     style_loss: str = "wasserstein"  # or "classic", which only gatys has
+    match_layers: tuple[Layer, ...] = ()  # whose features are matched to points of the style; none: moments alone
+    match_weight: Weight = 0.0  # of the matching loss, beside 1 for that of the moments
+    freedom: Freedom = 0.5  # of the choice of points from the content
     style_weight: Weight = 1.0
     content_weight: Weight = 0.0
     variation_weight: Weight = 0.0
@@ -115,11 +119,13 @@ QUALITIES = {
     "fine": Quality(
         network="compact",
         style_layers=BLOCKS_1_TO_3,
-        content_layers=("block3_conv4",),
-        levels=4,
-        content_weight=0.08,
-        init="draft",
-        steps=(30, 40),
+        match_layers=(*BLOCKS_1_TO_3, "block3_conv4"),
+        match_weight=4.0,
+        levels=2,
+        style_weight=0.5,
+        init="content",
+        adam={"rate": 0.015, "bands": 5, "average": 0.9},
+        steps=(20, 30, 40),
     ),
     "gallery": Quality(
         network="vgg19",
@@ -165,6 +171,7 @@ class Settings(RunSettings):
     style_layers: Annotated[tuple[Layer, ...] | None, Help("Layers that style is measured in")] = None
     content_layers: Annotated[tuple[Layer, ...] | None, Help("Layers that content is measured in")] = None
     style_loss: Annotated[StyleLoss | None, Help("How styles are compared")] = None
+    freedom: Annotated[Freedom | None, Help("From 0, true to the photograph, to 1, free")] = None
     content_weight: Annotated[Weight | None, Help("Weight of the content loss")] = None
     variation_weight: Annotated[Weight | None, Help("Weight of the total variation; more is smoother")] = None
     optimiser: Annotated[Optimiser | None, Help("Optimiser of the pixels")] = None

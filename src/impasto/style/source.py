@@ -20,6 +20,7 @@ from impasto.perception import registry
 from impasto.perception.compact import TAPS, Compact
 from impasto.style import colour
 from impasto.style.anystyle import LAYERS, LEVELS, SMALLEST, AnyStyle, flat
+from impasto.style.cloud import Points
 from impasto.style.draft import Canvas
 from impasto.style.objective import Extractor, LayerMoments
 from impasto.style.regions import opaque, visible
@@ -60,6 +61,10 @@ class StyleImage:
         """What the optimiser aims at, when it paints at `side` pixels what will have `whole` at last."""
         return extractor.statistics(*self.at(side))
 
+    def points(self, extractor: Extractor, side: int, whole: int) -> Points | None:
+        """The places that those of the result shall look like, with the same arguments as `levels`."""
+        return extractor.points(*self.at(side)) if extractor.match_layers else None
+
     def drafted(self, model: AnyStyle, side: int, whole: int, dtype: torch.dtype | None, tile: int) -> LayerMoments:
         """What the any-style network needs."""
         pixels, visible = self.at(side)
@@ -84,6 +89,10 @@ class SavedStyle:
             {name: self._octave(i, side, whole)[name] for name in extractor.style_layers}
             for i in range(extractor.levels)
         ]
+
+    def points(self, extractor: Extractor, side: int, whole: int) -> Points | None:
+        """None: the moments alone were saved."""
+        return None
 
     def drafted(self, model: AnyStyle, side: int, whole: int, dtype: torch.dtype | None, tile: int) -> LayerMoments:
         """As of a painting."""

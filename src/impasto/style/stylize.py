@@ -23,6 +23,7 @@ from impasto.gaussian import measure, monge
 from impasto.media.formats import MAX_PIXELS
 from impasto.media.picture import Picture, PictureLike, fit, opened, resize
 from impasto.style import colour, draft, optimise, regions
+from impasto.style.cloud import Cloud, Points, union
 from impasto.style.objective import (
     Extractor,
     Objective,
@@ -285,12 +286,18 @@ def _objective(
     sides = max(height, width), max(scene.whole.shape[2:])
     statistics = [style.levels(extractor, *sides) for style in scene.styles]
     areas = [resize(area, height, width) for area in scene.areas]
+    points = [style.points(extractor, *sides) for style in scene.styles]
     if len(areas) == len(statistics) > 1:
-        placed = [Region(s, area) for s, area in zip(statistics, areas, strict=True)]
+        placed = [Region(s, area, _cloud([p])) for s, area, p in zip(statistics, areas, points, strict=True)]
     else:
-        placed = [Region(blend(statistics, shares), areas[0] if areas else None)]
+        placed = [Region(blend(statistics, shares), areas[0] if areas else None, _cloud(points, shares))]
     visible = None if scene.visible is None else resize(scene.visible, height, width)
     return objective_for(extractor, placed, target, method, visible)
+
+
+def _cloud(points: Sequence[Points | None], shares: tuple[float, ...] | None = None) -> Cloud | None:
+    known = [p for p in points if p is not None]
+    return Cloud(union(known, shares)) if len(known) == len(points) else None
 
 
 def _start(
