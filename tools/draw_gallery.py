@@ -1,14 +1,16 @@
 """Draw the pictures of the README with the tool itself: `python tools/draw_gallery.py` writes docs/pictures/.
 
-Photographs: the bundled ones (public domain or CC0). Styles: the bundled ones.
+Photographs: those inside the scikit-image package (public domain or CC0). Styles: the bundled ones.
 """
 
 from pathlib import Path
 
+import skimage.data
 from PIL import Image
 
 import impasto
-from impasto.bundled import PHOTOS, STYLES
+from impasto.bundled import ASSETS
+from impasto.cli.demo import PHOTOS
 
 FOLDER = Path(__file__).parent.parent / "docs" / "pictures"
 PAIRS = (("rocket", "swirl"), ("chelsea", "mosaic"), ("coffee", "facets"))
@@ -20,8 +22,8 @@ def main() -> None:
     FOLDER.mkdir(exist_ok=True)
     rows = []
     for photo, style in PAIRS:
-        photo_file = PHOTOS[photo]
-        style_file = STYLES[style]
+        photo_file = Path(skimage.data.__file__).parent / PHOTOS[photo]
+        style_file = ASSETS / "styles" / f"{style}.jpg"
         target = FOLDER / f"{photo}-{style}.jpg"
         impasto.stylize(photo_file, style_file, size=LONG_SIDE).save(target)
         print(target)

@@ -1,4 +1,4 @@
-"""What comes with Impasto: style pictures, trained models and weights, made by this project; four free photographs."""
+"""What comes with Impasto, all of it made by this project: style pictures, trained models, weights."""
 
 from pathlib import Path
 
@@ -6,7 +6,6 @@ from impasto.errors import PictureError
 
 ASSETS = Path(__file__).parent / "assets"
 STYLES = {path.stem: path for path in sorted((ASSETS / "styles").glob("*.jpg"))}  # drawn by tools/draw_styles.py
-PHOTOS = {path.stem: path for path in sorted((ASSETS / "photos").glob("*.[jp][pn]g"))}
 
 
 def models() -> dict[str, Path]:

@@ -390,7 +390,7 @@ def test_known_pixels_stay(objective: str, sampler: str) -> None:
 def test_without_labels_a_picture_is_completed_in_the_class_that_its_known_pixels_show(objective: str) -> None:
     images, labels = stripes(64, seeded(3), shifted=0.0)
     known = torch.arange(8).view(1, 1, 8, 1).expand(1, 1, 8, 8) < 4
-    found = trained(objective).sample(64, given=Given(images, known), generator=seeded())
+    found = trained(objective).sample(64, given=KnownPixels(images, known), generator=seeded())
     rows_alike = (found[:, :, 4:].round() == found[:, :, 4:5].round()).float().mean((1, 2, 3)) > 0.9
     assert (rows_alike == (labels == 1)).float().mean() > 0.9  # of random classes, half would be
 

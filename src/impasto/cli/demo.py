@@ -5,9 +5,12 @@ from typing import Annotated
 
 import typer
 
-from impasto.bundled import PHOTOS, STYLES, style_picture
+from impasto.bundled import STYLES, style_picture
 from impasto.cli import places
 from impasto.errors import PictureError
+
+# What scikit-image carries inside its wheel; its other pictures would be downloaded.
+PHOTOS = {"astronaut": "astronaut.png", "chelsea": "chelsea.png", "coffee": "coffee.png", "rocket": "rocket.jpg"}
 
 
 def demo(
@@ -22,7 +25,7 @@ def demo(
     ] = "swirl",
     size: Annotated[int, typer.Option(metavar="PX", help="Long side in pixels.")] = 640,
 ) -> None:
-    """Repaint a bundled photograph in a bundled style. Nothing is downloaded.
+    """Repaint a photograph from scikit-image in a bundled style. Nothing is downloaded.
 
     impasto demo --photo chelsea --style mosaic -o cat.png
     """
@@ -33,8 +36,11 @@ def demo(
         raise PictureError(f"there is no photograph {photo!r}; there are {', '.join(PHOTOS)}")
     style_file = style_picture(style)
 
+    from importlib.resources import as_file, files
+
     from impasto.cli.paint import paint
     from impasto.style.stylize import Job, running
 
-    painted = paint(running(Job(PHOTOS[photo], [style_file]), settings), output)
+    with as_file(files("skimage.data") / PHOTOS[photo]) as content:
+        painted = paint(running(Job(content, [style_file]), settings), output)
     print(f"{output}: {photo} in the style of {style}, {painted}")

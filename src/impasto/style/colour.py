@@ -1,18 +1,17 @@
 """Whose colours the result wears: the style's, or the content's in one of three ways (Gatys 2016, arXiv:1606.05897)."""
 
+import warnings
+
 import numpy as np
 import torch
+from skimage.color import lab2rgb, rgb2lab
 from torch import Tensor
 
 from impasto.gaussian import measure, monge
 
-# Linear sRGB to CIE XYZ (IEC 61966-2-1) and the white point D65; their digits are those of scikit-image.
-TO_XYZ = np.array([[0.412453, 0.357580, 0.180423], [0.212671, 0.715160, 0.072169], [0.019334, 0.119193, 0.950227]])
-WHITE = np.array([0.95047, 1.0, 1.08883])
-
 
 def lightness(picture: Tensor) -> Tensor:
-    """`picture` [1, 3, H, W] without its colours: CIE L* alone, which is defined in linear light."""
+    """`picture` [1, 3, H, W] without its colours: CIE L* alone, which scikit-image computes in linear light."""
     lab = _lab(picture)
     lab[..., 1:] = 0
     return _picture(lab, picture)
@@ -62,20 +61,11 @@ def covariance_matched(
 
 
 def _lab(picture: Tensor) -> np.ndarray:
-    """CIE L*a*b* [H, W, 3] of `picture` [1, 3, H, W], sRGB in [0, 1] (CIE 15)."""
-    rgb = picture[0].permute(1, 2, 0).cpu().numpy()
-    linear = np.where(rgb > 0.04045, ((rgb + 0.055) / 1.055) ** 2.4, rgb / 12.92)
-    xyz = linear @ TO_XYZ.T.astype(np.float32) / WHITE.astype(np.float32)
-    x, y, z = np.moveaxis(np.where(xyz > 0.008856, np.cbrt(xyz), 7.787 * xyz + 16 / 116), -1, 0)
-    return np.stack([116 * y - 16, 500 * (x - y), 200 * (y - z)], -1)
+    return rgb2lab(picture[0].permute(1, 2, 0).cpu().numpy())
 
 
 def _picture(lab: np.ndarray, like: Tensor) -> Tensor:
-    """The inverse of `_lab`; colours outside sRGB are clipped."""
-    y = (lab[..., 0] + 16) / 116
-    roots = np.stack([lab[..., 1] / 500 + y, y, (y - lab[..., 2] / 200).clip(0)], -1)
-    xyz = (np.where(roots > 0.2068966, roots**3, (roots - 16 / 116) / 7.787) * WHITE).astype(np.float32)
-    linear = xyz @ np.linalg.inv(TO_XYZ).T.astype(np.float32)
-    with np.errstate(invalid="ignore"):  # a root of what is negative, which `where` leaves out
-        rgb = np.where(linear > 0.0031308, 1.055 * linear ** (1 / 2.4) - 0.055, 12.92 * linear).clip(0, 1)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of colours outside sRGB, which are clipped
+        rgb = lab2rgb(lab).astype(np.float32).clip(0, 1)
     return torch.from_numpy(rgb).permute(2, 0, 1)[None].to(like.device)
