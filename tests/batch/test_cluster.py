@@ -31,7 +31,7 @@ def test_a_worker_that_dies_is_replaced_and_nothing_is_lost_or_done_twice(
     tasks[5].content.write_bytes(b"no picture")
     folder = tasks[0].output.parent
     killed, records = 0, []
-    for at in running([replace(task, settings=Settings(steps=40)) for task in tasks], folder, cluster.run):
+    for at in running([replace(task, settings=Settings(steps=10)) for task in tasks], folder, cluster.run):
         if at.record:
             records.append(at.record)
             if not killed:

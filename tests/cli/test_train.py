@@ -221,6 +221,10 @@ def test_export_to_nowhere_is_one_line(impasto: Impasto, run: str) -> None:
 
 
 def test_torchrun_trains_one_model_with_two_processes(tmp_path: Path) -> None:
+    for index in range(40):
+        noise = np.random.default_rng(index).integers(0, 256, (28, 28), np.uint8)
+        (tmp_path / "pictures" / "ab"[index % 2]).mkdir(parents=True, exist_ok=True)
+        Image.fromarray(noise).save(tmp_path / "pictures" / "ab"[index % 2] / f"{index}.png")
     words = [
         "--nproc-per-node",
         "2",
@@ -229,13 +233,15 @@ def test_torchrun_trains_one_model_with_two_processes(tmp_path: Path) -> None:
         "train",
         "vae",
         "--data",
-        "glyphs",
+        "folder:pictures?size=28&channels=1",
         "--steps",
         "3",
         "--device",
         "cpu",
         "--set",
         "width=16",
+        "--set",
+        "batch=4",
     ]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     ran = subprocess.run(

@@ -442,7 +442,6 @@ def test_tiles_grow_with_the_memory_that_may_be_used() -> None:
 @pytest.mark.parametrize(
     ("options", "kind", "message"),
     [
-        ({"brush": 3}, SettingsError, "there is no option brush"),
         ({"quality": "best"}, SettingsError, "there is no quality"),
         ({"colour": "red"}, SettingsError, "there is no colour"),
         ({"network": "resnet"}, SettingsError, "there is no network 'resnet'; there is compact, vgg16, vgg19"),

@@ -291,7 +291,7 @@ class Diffusion(Model):
         self.check_latents(latents)
         labels = None if labels is None else self.classes_for(len(latents), labels)
         pictures = latents
-        for pictures in self._walk(latents.to(self.device), labels, "dpm++", steps=20, guidance=1.0):  # noqa: B007
+        for pictures in self._walk(latents.to(self.device), labels, "dpm++", steps=20, guidance=None):  # noqa: B007
             pass
         return pictures
 
