@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from impasto.style.objective import Objective
-from impasto.style.optimise import Momentum, adam, lbfgs
+from impasto.style.optimise import Momentum, adam, collapsed, laplacian, laplacian_gradient, lbfgs
 
 
 class Valley:
@@ -19,6 +19,9 @@ class Valley:
         self.bottom = bottom
         self.curvature = torch.logspace(0, math.log10(steepest), bottom.numel()).view_as(bottom)
 
+    def match(self, picture: Tensor) -> None:
+        """Nothing is matched."""
+
     def gradient(self, picture: Tensor) -> tuple[dict[str, float], Tensor]:
         away = picture.detach() - self.bottom
         loss = (0.5 * self.curvature * away**2).sum().item()
@@ -27,6 +30,9 @@ class Valley:
 
 class Slope:
     """The same gradient everywhere."""
+
+    def match(self, picture: Tensor) -> None:
+        """Nothing is matched."""
 
     def gradient(self, picture: Tensor) -> tuple[dict[str, float], Tensor]:
         return {"style": picture.sum().item()}, torch.ones_like(picture)
@@ -136,6 +142,9 @@ def test_closing_early_ends_the_work_and_leaves_the_pictures(optimiser: Any) -> 
     before, objective, calls = start(), valley(), 0
 
     class Counting:
+        def match(self, picture: Tensor) -> None:
+            """Nothing is matched."""
+
         def gradient(self, picture: Tensor) -> tuple[dict[str, float], Tensor]:
             nonlocal calls
             calls += 1
@@ -168,3 +177,32 @@ def test_lbfgs_finds_the_bottom_where_adam_is_still_under_way() -> None:
     assert after[1] < 0.05 * after[0]
     *_, last = lbfgs(start(), objective, 150)
     torch.testing.assert_close(last.picture, cast(Any, objective).bottom, rtol=0, atol=1e-3)
+
+
+@pytest.mark.parametrize(("height", "width"), [(64, 96), (37, 53)])
+def test_the_bands_of_a_picture_add_up_to_it(height: int, width: int) -> None:
+    picture = torch.rand(1, 3, height, width, generator=torch.Generator().manual_seed(2))
+    bands = laplacian(picture, 5)
+    assert [tuple(band.shape[2:]) for band in bands] == [(height >> i, width >> i) for i in range(5)]
+    torch.testing.assert_close(collapsed(bands), picture)
+
+
+def test_the_gradient_of_the_bands_is_that_of_finite_differences() -> None:
+    weights = torch.rand(1, 3, 20, 12, generator=torch.Generator().manual_seed(3)).double()  # of a linear loss
+    for number, gradient in enumerate(laplacian_gradient(weights, 3)):
+        for place in ((0, 0, 0, 0), (0, 2, 1, 2)):
+            bands = [torch.zeros_like(band) for band in laplacian(weights, 3)]
+            bands[number][place] = 1.0
+            assert gradient[place].item() == pytest.approx((weights * collapsed(bands)).sum().item())
+
+
+def test_steps_on_bands_reach_the_bottom_and_keep_what_is_not_free() -> None:
+    bottom = 0.2 + 0.6 * torch.rand(1, 3, 32, 32, generator=torch.Generator().manual_seed(4))
+    valley, first = cast(Objective, Valley(bottom, steepest=1.0)), torch.full((1, 3, 32, 32), 0.5)
+    free = torch.zeros(1, 1, 32, 32)
+    free[..., :16] = 1
+    *_, last = adam(first, valley, 300, rate=0.02, bands=4)
+    assert (last.picture - bottom).abs().max() < 0.02
+    *_, last = adam(first, valley, 300, rate=0.02, bands=4, free=free)
+    torch.testing.assert_close(last.picture[..., 16:], first[..., 16:])
+    assert (last.picture - bottom)[..., :16].abs().max() < 0.02

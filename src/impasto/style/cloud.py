@@ -1,4 +1,4 @@
-"""A style as a cloud of points: the features of each place of the painting, and which of them a place of a picture gets.
+"""A style as a cloud of points: the features of each place of a painting, and which of them a place of a picture gets.
 
 Every place of the result shall look like *some* place of the painting. Matching patches of features is Li and Wand's
 (2016, arXiv:1601.04589, "CNNMRF") and Chen and Schmidt's (2016, arXiv:1612.04337, "Style-Swap"); the hypercolumns, the
@@ -7,7 +7,7 @@ arXiv:2203.13215, "Neural Neighbor Style Transfer"). Points add up like moments 
 union, that of a mask is the places within it.
 
 A place is a square of GRID pixels. What it has of a layer is a patch: 4x4 features of block 1, 2x2 of block 2, one of
-block 3, and one of a deeper layer, interpolated.
+block 3.
 """
 
 import math
@@ -34,6 +34,16 @@ class Points:
 
     patches: Tensor
     channels: dict[str, int]
+
+    @property
+    def sizes(self) -> list[int]:
+        """Numbers in a patch of each layer."""
+        return [channels * _step(name) ** 2 for name, channels in self.channels.items()]
+
+    @property
+    def width(self) -> int:
+        """P, of all layers."""
+        return sum(self.sizes)
 
     def drawn(self, largest: int) -> "Points":
         """At most so many of them, drawn evenly, always the same."""
@@ -64,16 +74,12 @@ def union(parts: Sequence[Points], shares: Sequence[float] | None = None) -> Poi
 
 
 def patches_of(features: dict[str, Tensor]) -> Tensor:
-    """All that each place has of `features` [1, C, h, w], as rows [places, P]: each layer's channels, of each its patch."""
+    """All that each place has of `features` [1, C, h, w], [places, P]: each layer's channels, of each its patch."""
     height, width = _grid(features)
     parts = []
     for name, f in features.items():
         step = _step(name)
-        if step > 1:
-            f = F.pixel_unshuffle(f[..., : height * step, : width * step], step)
-        elif f.shape[2:] != (height, width):
-            f = F.interpolate(f, (height, width), mode="bilinear")
-        parts.append(f)
+        parts.append(F.pixel_unshuffle(f[..., : height * step, : width * step], step))
     return torch.cat(parts, 1).permute(0, 2, 3, 1).flatten(0, 2)
 
 
@@ -87,7 +93,7 @@ class Cloud:
     def scale(self) -> Tensor:
         """[P]: of each layer, 1 / the root of the mean square of a whole patch."""
         scales = []
-        for part in self.points.patches.split(self._sizes, 1):
+        for part in self.points.patches.split(self.points.sizes, 1):
             power = part.float().square().sum(1).mean().clamp_min(1e-12)
             scales.append(power.rsqrt().expand(part.shape[1]))
         return torch.cat(scales)
@@ -113,7 +119,7 @@ class Cloud:
         """Hypercolumns [n, D] of `patches` [n, P]: each layer's patch averaged, and scaled to a mean square of 1."""
         parts = []
         for part, (name, channels), key in zip(
-            patches.split(self._sizes, 1), self.points.channels.items(), self._column_scales, strict=True
+            patches.split(self.points.sizes, 1), self.points.channels.items(), self._column_scales, strict=True
         ):
             parts.append(key * part.view(len(part), channels, _step(name) ** 2).mean(2))
         return torch.cat(parts, 1)
@@ -121,16 +127,12 @@ class Cloud:
     @cached_property
     def _column_scales(self) -> list[float]:
         scales = []
-        for part, (name, channels) in zip(
-            self.points.patches.split(self._sizes, 1), self.points.channels.items(), strict=True
+        for part, channels in zip(
+            self.points.patches.split(self.points.sizes, 1), self.points.channels.values(), strict=True
         ):
             power = part.float().square().mean().item() * channels
             scales.append(1 / math.sqrt(max(power, 1e-12)))
         return scales
-
-    @property
-    def _sizes(self) -> list[int]:
-        return [channels * _step(name) ** 2 for name, channels in self.points.channels.items()]
 
     def nearest(self, queries: Tensor) -> Tensor:
         """The index [n] of the point with the largest cosine to each of `queries` [n, D]."""
@@ -162,8 +164,8 @@ def mean_of(parts: Iterable[Tensor]) -> Tensor:
 
 
 def _step(layer: str) -> int:
-    """Features of a layer along a side of a place; 1 also of deep layers, which have less."""
-    return max(1, GRID // stride(layer))
+    """Features of a layer along a side of a place."""
+    return GRID // stride(layer)
 
 
 def _grid(features: dict[str, Tensor]) -> tuple[int, int]:

@@ -145,18 +145,20 @@ def adam(
             memory.first.lerp_(pull, 1 - betas[0])
             memory.second.lerp_(pull.square(), 1 - betas[1])
             scale = (memory.second / (1 - betas[1] ** memory.steps)).sqrt_().add_(epsilon)
-            part.sub_(memory.first.div(scale).mul_(size / (1 - betas[0] ** memory.steps)))
-        moved = collapsed(parts)
-        picture = (moved if free is None else torch.lerp(start, moved, free)).clamp(0, 1)
+            move = memory.first.div(scale).mul_(size / (1 - betas[0] ** memory.steps))
+            part.sub_(move if free is None or bands > 1 else move.mul_(free))
         if bands == 1:
-            parts = [picture]
+            picture = parts[0].clamp_(0, 1)
+        else:
+            picture = collapsed(parts)
+            picture = (picture if free is None else torch.lerp(start, picture, free)).clamp(0, 1)
         mean.lerp_(picture, 1 - average)
         yield Step(terms, mean / (1 - average**step))
 
 
 def laplacian(picture: Tensor, bands: int) -> list[Tensor]:
     """`picture` [1, 3, H, W] as `bands` that add up to it: what each halving loses, and last the smallest picture."""
-    parts = []
+    parts: list[Tensor] = []
     while len(parts) < bands - 1 and min(picture.shape[2:]) >= 4:
         height, width = picture.shape[2:]
         half = F.interpolate(picture, (height // 2, width // 2), mode="bilinear", antialias=True)
@@ -174,7 +176,7 @@ def collapsed(parts: Sequence[Tensor]) -> Tensor:
 
 
 def laplacian_gradient(gradient: Tensor, bands: int) -> list[Tensor]:
-    """The gradient with respect to each band, of a loss with this `gradient` [1, 3, H, W] with respect to the picture."""
+    """The gradient with respect to each band, from that with respect to the picture, `gradient` [1, 3, H, W]."""
     with torch.enable_grad():
         parts = [part.requires_grad_() for part in laplacian(torch.zeros_like(gradient), bands)]
         return list(torch.autograd.grad(collapsed(parts), parts, gradient))

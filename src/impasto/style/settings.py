@@ -114,6 +114,15 @@ class Method(Quality, RunSettings):
     """All that the engine works by: a quality, and what the user set (`Settings.resolved`)."""
 
 
+BY_MOMENTS = Quality(  # `fine` where there are no points to match: saved styles, textures, and frames of clips
+    network="compact",
+    style_layers=BLOCKS_1_TO_3,
+    content_layers=("block3_conv4",),
+    levels=4,
+    content_weight=0.08,
+    init="draft",
+    steps=(30, 40),
+)
 QUALITIES = {
     "draft": Quality(network="anystyle", init="draft"),
     "fine": Quality(
@@ -121,6 +130,8 @@ QUALITIES = {
         style_layers=BLOCKS_1_TO_3,
         match_layers=(*BLOCKS_1_TO_3, "block3_conv4"),
         match_weight=4.0,
+        content_layers=("block3_conv4",),
+        content_weight=0.1,
         levels=2,
         style_weight=0.5,
         init="content",
@@ -178,13 +189,18 @@ class Settings(RunSettings):
     steps: Annotated[Steps | None, Help("Steps at full size; those of smaller sizes keep their proportion")] = None
     precision: Annotated[Precision | None, Help("auto computes in bfloat16 where the processor has it")] = None
 
-    def resolved(self) -> "Method":
+    def resolved(self, matched: bool = True) -> "Method":
         """The quality with all that the user set: what the engine works by.
+
+        Args:
+            matched: whether places are matched to points of the style, where the quality does so.
 
         Raises:
             SettingsError: settings that do not go together.
         """
         quality = QUALITIES[self.quality]
+        if quality.match_layers and not matched:
+            quality = BY_MOMENTS
         shared = {f.name for f in dataclasses.fields(Quality)} & {f.name for f in dataclasses.fields(self)}
         own = {name: getattr(self, name) for name in shared if getattr(self, name) is not None}
         if not quality.steps:
@@ -203,7 +219,7 @@ class Settings(RunSettings):
             self.check_unused("pooling is a VGG's, not of the network compact", {"pooling"})
         if not quality.style_layers:
             raise SettingsError("give at least one of style_layers")
-        for layer in (*quality.style_layers, *quality.content_layers):
+        for layer in (*quality.style_layers, *quality.content_layers, *quality.match_layers):
             if layer not in LAYERS[quality.network]:
                 has = ", ".join(LAYERS[quality.network])
                 raise SettingsError(f"the network {quality.network} has no layer {layer!r}; it has {has}")

@@ -4,6 +4,7 @@ import math
 from dataclasses import dataclass, replace
 from os import PathLike
 from pathlib import Path
+from typing import TypeGuard
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -24,10 +25,12 @@ from impasto.style.cloud import Points
 from impasto.style.draft import Canvas
 from impasto.style.objective import Extractor, LayerMoments
 from impasto.style.regions import opaque, visible
-from impasto.style.settings import Method
+from impasto.style.settings import QUALITIES, Method
 
 EXTENSION = ".style"
 FORMAT = "impasto style 1"
+KEPT = 1024  # points of a saved octave, at most
+MATCHED = QUALITIES["fine"].match_layers
 FAINT = 0.01  # mean alpha, within the frame of what can be seen, below which a picture shows no style
 LARGEST = 1024  # pixels: long side of the picture whose statistics are saved where nobody says another
 
@@ -80,6 +83,7 @@ class SavedStyle:
 
     octaves: list[LayerMoments]
     colours: Moments
+    places: list[Points] | None = None  # of each octave; None in files of version 0.2
 
     def levels(self, extractor: Extractor, side: int, whole: int) -> list[LayerMoments]:
         """As of a painting. At half the size of the whole the first reduction is the picture, and so on."""
@@ -91,8 +95,11 @@ class SavedStyle:
         ]
 
     def points(self, extractor: Extractor, side: int, whole: int) -> Points | None:
-        """None: the moments alone were saved."""
-        return None
+        """As of a painting, of fewer places."""
+        if self.places is None or not extractor.match_layers:
+            return None
+        halvings = max(0, round(math.log2(whole / side)))
+        return self.places[min(halvings, len(self.places) - 1)]
 
     def drafted(self, model: AnyStyle, side: int, whole: int, dtype: torch.dtype | None, tile: int) -> LayerMoments:
         """As of a painting."""
@@ -125,6 +132,22 @@ def painting(picture: Picture, scale: float = 1.0) -> StyleImage:
     return StyleImage(opaque(pixels, alpha), scale, alpha)
 
 
+def is_saved(style: PictureLike) -> TypeGuard[str | PathLike[str]]:
+    """Whether `style` names a file that `save` wrote."""
+    return not isinstance(style, Picture) and Path(style).suffix.lower() == EXTENSION
+
+
+def has_points(style: PictureLike) -> bool:
+    """Whether places can be matched to `style`: to any picture, and to saved styles but those of version 0.2."""
+    if not is_saved(style):
+        return True
+    try:
+        with safe_open(style, "pt") as file:
+            return "0/points" in file.keys()  # noqa: SIM118  # it is no dict
+    except (OSError, SafetensorError):
+        return True  # `load` says what is wrong with it
+
+
 def style_of(
     style: PictureLike,
     method: Method,
@@ -140,7 +163,7 @@ def style_of(
     Raises:
         PictureError, SettingsError: it cannot be read, shows too little, or is a saved style, whose colours stay.
     """
-    if not isinstance(style, Picture) and Path(style).suffix.lower() == EXTENSION:
+    if is_saved(style):
         if method.colour != "style":
             raise SettingsError(f"a saved style keeps its colours: leave out colour {method.colour}")
         return load(style, whole.device)
@@ -178,7 +201,7 @@ def save(
     scale: float = 1.0,
     source: dict[str, str] | None = None,
 ) -> None:
-    """Write the statistics of a style picture to `path`, about 300 kB.
+    """Write the statistics and some points of a style picture to `path`, about 7 MB.
 
     Args:
         size: long side in pixels of the results it is meant for; by default the picture's own, at most 1024.
@@ -199,8 +222,14 @@ def save(
     named = {
         f"{i}/{name}": s for i, octave in enumerate(extractor.statistics(sized, weight)) for name, s in octave.items()
     }
+    extractor = replace(extractor, match_layers=MATCHED)
+    places = [
+        extractor.points(reduced, None if weight is None else fit(weight, max(reduced.shape[2:]))).drawn(KEPT)
+        for reduced in extractor.reductions(sized)
+    ]
     named["colours"] = measure(sized, weight)
     tensors = {f"{name}/{part}": getattr(s, part) for name, s in named.items() for part in ("mean", "second", "weight")}
+    tensors |= {f"{i}/points": points.patches.half() for i, points in enumerate(places)}
     recipe = provenance.drawn_recipe(
         "style", {"size": size, "style_scale": scale}, {"compact": weights.sha256_of("compact")}
     )
@@ -239,11 +268,19 @@ def load(path: str | PathLike[str], device: torch.device) -> SavedStyle:
         octaves = [{layer: _statistics(tensors, f"{i}/{layer}", TAPS[layer]) for layer in LAYERS} for i in range(count)]
         if count <= max(LEVELS):
             raise KeyError("octaves")
-        return SavedStyle(octaves, _statistics(tensors, "colours", 3))
+        places = [_points(tensors[f"{i}/points"]) for i in range(count)] if "0/points" in tensors else None
+        return SavedStyle(octaves, _statistics(tensors, "colours", 3), places)
     except FileNotFoundError as error:
         raise SettingsError(absent(path)) from error
     except (OSError, SafetensorError, KeyError, ValueError) as error:
         raise SettingsError(f"{path} is no style that Impasto saved, or it is damaged") from error
+
+
+def _points(patches: Tensor) -> Points:
+    points = Points(patches.float(), {layer: TAPS[layer] for layer in MATCHED})
+    if patches.ndim != 2 or patches.shape[1] != points.width or not len(patches) or not patches.isfinite().all():
+        raise ValueError("points")
+    return points
 
 
 def _statistics(tensors: dict[str, Tensor], name: str, channels: int) -> Moments:

@@ -38,7 +38,7 @@ from impasto.style.objective import (
 from impasto.style.optimise import scale_sides, steps_at
 from impasto.style.recipe import source
 from impasto.style.settings import LONGEST_DEFAULT, MaxPixels, Method, Settings, shares_of
-from impasto.style.source import Style, check_wide, style_of
+from impasto.style.source import Style, check_wide, has_points, style_of
 from impasto.style.tiles import tile_for
 
 P = ParamSpec("P")
@@ -100,6 +100,7 @@ def stylizing(
     style_layers: Sequence[str] | None = Settings.style_layers,
     content_layers: Sequence[str] | None = Settings.content_layers,
     style_loss: str | None = Settings.style_loss,
+    freedom: float | None = Settings.freedom,
     content_weight: float | None = Settings.content_weight,
     variation_weight: float | None = Settings.variation_weight,
     optimiser: str | None = Settings.optimiser,
@@ -134,6 +135,7 @@ def stylizing(
         style_layers: layers that style is measured in.
         content_layers: layers that content is measured in.
         style_loss: how styles are compared: "gram", "moments" or "wasserstein".
+        freedom: from 0, true to the photograph, to 1, free.
         content_weight: weight of the content loss.
         variation_weight: weight of the total variation; more is smoother.
         optimiser: optimiser of the pixels: "adam" or "lbfgs".
@@ -187,7 +189,7 @@ def _several(pictures: PictureLike | Sequence[PictureLike]) -> list[PictureLike]
 
 def running(job: Job, settings: Settings) -> Iterator[Progress]:
     """Do `job`, yielding one `Progress` a step. Closing the generator ends the work; raises what `stylize` does."""
-    method = settings.resolved()
+    method = settings.resolved(matched=all(map(has_points, job.styles)))
     shares = _shares(job, method)
     device.configure_threads()
     processor = device.pick_device(method.device)

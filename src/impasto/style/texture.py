@@ -58,7 +58,7 @@ def synthesising(job: Job, settings: Settings) -> Iterator[Progress]:
         raise SettingsError(f"a texture is made with quality {' or '.join(QUALITIES)}, not {settings.quality!r}")
     settings.check_unused("a texture has no content", UNUSED)
     steps = TEXTURE_STEPS if settings.steps is None else in_proportion(TEXTURE_STEPS, settings.steps)
-    method = replace(settings.resolved(), levels=LEVELS, content_layers=(), steps=steps)
+    method = replace(settings.resolved(matched=False), levels=LEVELS, content_layers=(), steps=steps)
     shares = shares_of(len(job.exemplars), settings.style_weights)
     device.configure_threads()
 

@@ -197,7 +197,7 @@ class _Painter:
     """What is known all along a clip (the networks, the styles), and what goes from a frame to the next."""
 
     def __init__(self, job: Job, settings: Settings, clip: clips.Clip) -> None:
-        self.job, self.method = job, settings.resolved()
+        self.job, self.method = job, settings.resolved(matched=False)
         device.configure_threads()
         self.device = device.pick_device(settings.device)
         self.shares = shares_of(len(job.styles), settings.style_weights)
