@@ -97,12 +97,13 @@ def monge(found: Moments, wanted: Moments, ridge: float = 1e-3) -> Affine:
     `ridge` is a variance, relative to the mean one of `wanted`, that both are taken to have more.
 
     Args:
-        found, wanted: moments of C features each.
+        found: moments of C features.
+        wanted: the same of those that they shall have.
 
     Returns:
         An `Affine` of [C, C] and [C], float32, on the device of `found`.
 
-    Example:
+    Examples:
         >>> import torch
         >>> from impasto.gaussian import measure, monge
         >>> photo, painting = impasto.read("photo.jpg").pixels, impasto.read("painting.jpg").pixels

@@ -22,7 +22,7 @@ def inspect(path: str | os.PathLike[str]) -> dict[str, Any]:
     Raises:
         ImpastoError: no such file, or none of these.
 
-    Example:
+    Examples:
         >>> impasto.stylize("photo.jpg", "painting.jpg", quality="draft", size=64).save("out.png")
         >>> from impasto.media.inspect import inspect
         >>> inspect("out.png")["recipe"]["settings"]["quality"]

@@ -124,7 +124,7 @@ class Picture:
             PictureError: the format cannot hold it.
             OutputError: the file cannot be written there.
 
-        Example:
+        Examples:
             >>> impasto.read("photo.jpg").fitted(64).save("small.png", bits=16)
         """
         path = Path(path)
@@ -150,7 +150,7 @@ def read(path: str | os.PathLike[str], max_pixels: int = MAX_PIXELS) -> Picture:
     Raises:
         PictureError: no such file, not a picture, damaged, animated, too large.
 
-    Example:
+    Examples:
         >>> picture = impasto.read("photo.jpg")
         >>> picture.pixels.shape
         torch.Size([1, 3, 64, 96])

@@ -69,7 +69,7 @@ def draw(
         SettingsError: no such device; an option that its sampler does not have, or out of range; labels that it does
             not know.
 
-    Example:
+    Examples:
         >>> impasto.draw("mnist-gan", n=20, labels="0-9", seed=1)
         <Picture of 582 x 118 pixels>
     """

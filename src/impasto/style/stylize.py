@@ -149,7 +149,7 @@ def stylizing(
     Raises:
         SettingsError, PictureError, WeightsError: what a user can mend; the message says how.
 
-    Example:
+    Examples:
         >>> impasto.stylize("photo.jpg", "painting.jpg", quality="draft", size=64)
         <Picture of 64 x 43 pixels>
         >>> for progress in impasto.stylizing("photo.jpg", "painting.jpg", size=32, steps=2):
