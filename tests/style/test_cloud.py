@@ -86,6 +86,10 @@ def test_what_is_masked_gives_no_points() -> None:
     mask = torch.zeros(1, 1, 20, 28)
     mask[..., :12] = 1  # 3 of the 7 places across
     assert len(points_of(features(), mask).patches) == 15
+    assert len(points_of(features(), torch.zeros(1, 1, 20, 28)).patches) == 0
+    thin = torch.zeros(1, 1, 20, 28)
+    thin[..., 9] = 1  # a quarter of each place of a column
+    assert len(points_of(features(), thin).patches) == 5
 
 
 @pytest.fixture

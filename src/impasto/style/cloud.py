@@ -61,7 +61,8 @@ def points_of(features: dict[str, Tensor], visible: Tensor | None = None) -> Poi
     """
     patches = patches_of(features)
     if visible is not None:
-        patches = patches[F.adaptive_avg_pool2d(visible, _grid(features)).flatten() >= SEEN]
+        share = F.adaptive_avg_pool2d(visible, _grid(features)).flatten()
+        patches = patches[(share > 0) & (share >= share.max().clamp(max=SEEN))]  # of thin lines, the fullest places
     return Points(patches, {name: f.shape[1] for name, f in features.items()})
 
 
