@@ -35,8 +35,7 @@ class Moments:
     @cached_property
     def covariance_root(self) -> Tensor:
         """[C, C] float64 on the CPU: the symmetric square root of the covariance, computed once."""
-        mean, second = self.mean.cpu().double(), self.second.cpu().double()
-        values, vectors = torch.linalg.eigh(second - torch.outer(mean, mean))
+        values, vectors = torch.linalg.eigh(_exact(self)[1])
         return vectors * values.clamp_min(0).sqrt() @ vectors.T
 
 
@@ -78,7 +77,7 @@ class Affine(NamedTuple):
 
     def __call__(self, features: Tensor) -> Tensor:
         """The map at each position of `features` [N, C, H, W]."""
-        return torch.nn.functional.conv2d(features, self.matrix[:, :, None, None], self.offset)
+        return F.conv2d(features, self.matrix[:, :, None, None], self.offset)
 
     def weakened(self, share: float) -> "Affine":
         """A `share` of the way, from 0 (nothing moves) to 1."""

@@ -56,6 +56,7 @@ def no_work(monkeypatch: pytest.MonkeyPatch, folder: Path) -> Path:
 
     for name in ("models.library", "perception.registry", "data", "style.draft"):
         monkeypatch.setattr(f"impasto.{name}.load", fail)
+    monkeypatch.setattr("impasto.models.library.trained", fail)
     (folder / "taken").write_text("a file")
     (folder / "frames").mkdir()
     (folder / "frames" / "1.png").write_bytes((folder / "photo.png").read_bytes())

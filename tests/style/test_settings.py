@@ -109,6 +109,7 @@ def test_every_setting_that_overrides_is_one_of_the_quality() -> None:
         ({"quality": "draft", "steps": 9}, r"draft is one pass of one network: leave out steps"),
         ({"quality": "draft", "pooling": "average"}, r"draft is one pass of one network: leave out pooling"),
         ({"pooling": "average"}, r"pooling is a VGG's.* leave out pooling"),
+        ({"quality": "gallery", "freedom": 0.3}, r"nothing is matched: leave out freedom"),
         ({"content_layers": ("block5_conv2",)}, r"compact has no layer 'block5_conv2'; it has .*block3_conv4"),
     ],
 )

@@ -222,7 +222,6 @@ def _plain(labels: Labels) -> str | list[int] | None:
     return labels if labels is None or isinstance(labels, str) else [int(label) for label in labels]
 
 
-@torch.no_grad()
 def _steps(
     drawer: Trained,
     n: int,

@@ -131,12 +131,7 @@ class Trained:
 
 
 def trained(name: str | Path, device: str = "cpu") -> Trained:
-    """The model of that name, as `load` finds it, with what its run says. Raises what `load` raises."""
-    return Trained(str(name), load(name, device), checkpoint.read_config(find(name)))
-
-
-def load(name: str | Path, device: str = "cpu") -> Model:
-    """A trained model, ready to draw: of a run folder, or a bundled one by its name.
+    """A trained model, ready to draw, with what its run says: of a run folder, or a bundled one by its name.
 
     Args:
         device: as `device.pick_device` takes it.
@@ -156,7 +151,12 @@ def load(name: str | Path, device: str = "cpu") -> Model:
     except Exception as error:  # the file may be anyone's, and its values anything
         raise ModelError(f"{folder / checkpoint.CONFIG} does not describe a model: {error}") from error
     fill(model, weights, f"{folder / checkpoint.WEIGHTS} is not of the model in {checkpoint.CONFIG}")
-    return model.to(place).eval()
+    return Trained(str(name), model.to(place).eval(), config)
+
+
+def load(name: str | Path, device: str = "cpu") -> Model:
+    """The model alone, as `trained` finds it; raises what that raises."""
+    return trained(name, device).model
 
 
 def fill(model: nn.Module, weights: Mapping[str, Tensor], complaint: str) -> None:

@@ -10,7 +10,6 @@ A place is a square of GRID pixels. What it has of a layer is a patch: 4x4 featu
 block 3.
 """
 
-import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -119,21 +118,11 @@ class Cloud:
     def columns(self, patches: Tensor) -> Tensor:
         """Hypercolumns [n, D] of `patches` [n, P]: each layer's patch averaged, and scaled to a mean square of 1."""
         parts = []
-        for part, (name, channels), key in zip(
-            patches.split(self.points.sizes, 1), self.points.channels.items(), self._column_scales, strict=True
-        ):
-            parts.append(key * part.view(len(part), channels, _step(name) ** 2).mean(2))
+        scaled = (patches * self.scale).split(self.points.sizes, 1)
+        for part, (name, channels) in zip(scaled, self.points.channels.items(), strict=True):
+            step = _step(name)  # `scale` is for a whole patch of step x step features; an average of them is one
+            parts.append(step * part.view(len(part), channels, step**2).mean(2))
         return torch.cat(parts, 1)
-
-    @cached_property
-    def _column_scales(self) -> list[float]:
-        scales = []
-        for part, channels in zip(
-            self.points.patches.split(self.points.sizes, 1), self.points.channels.values(), strict=True
-        ):
-            power = part.float().square().mean().item() * channels
-            scales.append(1 / math.sqrt(max(power, 1e-12)))
-        return scales
 
     def nearest(self, queries: Tensor) -> Tensor:
         """The index [n] of the point with the largest cosine to each of `queries` [n, D]."""

@@ -157,10 +157,9 @@ class Objective:
         self._matches.clear()
         if not self.match_weight:
             return
-        assert self.target is not None
-        for region in self.regions:
+        for region, content in zip(self.regions, self._content_columns, strict=True):
             assert region.cloud is not None
-            own, content = (_Columns(self.extractor, p, region.cloud) for p in (picture, self.target))
+            own = _Columns(self.extractor, picture, region.cloud)
             places = torch.zeros(1, 1, picture.shape[2] // GRID, picture.shape[3] // GRID, dtype=torch.int32)
             for tile in self.extractor.tiles(picture):
                 wanted = queries(own.centred(tile), content.centred(tile), self.freedom)
@@ -236,20 +235,19 @@ class Objective:
         style = self._style_loss(totals, level, levels)
         if style.requires_grad:
             style.backward()
-        terms = [style.item(), 0.0]
+        terms = {"style": style.item(), "content": 0.0}
         for tile in tiles:
             features = kept if whole else self.extractor.features(leaf, tile, layers)
             gradients = _feature_gradients(features, totals, tile, grids)
-            roots: list[Tensor] = [features[name] for name in gradients]
-            local = [self._matching_loss(features, tile) if matched else None]
-            local.append(self._content_loss(features, tile, contents) if contents else None)
-            for index, loss in enumerate(local):
-                if loss is not None:
-                    terms[index] += loss.item()
-                    roots.append(loss)
+            local = {"style": self._matching_loss(features, tile)} if matched else {}
+            if contents:
+                local["content"] = self._content_loss(features, tile, contents)
+            for name, loss in local.items():
+                terms[name] += loss.item()
+            roots = [*(features[name] for name in gradients), *local.values()]
             if roots:
-                torch.autograd.backward(roots, [*gradients.values()] + [None] * (len(roots) - len(gradients)))
-        return terms[0], terms[1]
+                torch.autograd.backward(roots, [*gradients.values(), *[None] * len(local)])
+        return terms["style"], terms["content"]
 
     def _matching_loss(self, features: dict[str, Tensor], tile: Tile) -> Tensor:
         """This tile's share of the mean distance of places from the points they shall become like."""
@@ -261,6 +259,12 @@ class Objective:
             far = far if weight is None else far * tile.of(weight, GRID).flatten()
             loss = loss + far.sum() / (places.numel() * self._covered)
         return self.style_weight * self.match_weight * loss
+
+    @cached_property
+    def _content_columns(self) -> list["_Columns"]:
+        """Those of `target`, by region, which stay the same."""
+        assert self.target is not None
+        return [_Columns(self.extractor, self.target, region.cloud) for region in self.regions if region.cloud]
 
     @cached_property
     def _match_weights(self) -> list[Tensor | None]:

@@ -217,6 +217,8 @@ class Settings(RunSettings):
             return method
         if quality.network == "compact":
             self.check_unused("pooling is a VGG's, not of the network compact", {"pooling"})
+        if not quality.match_layers:
+            self.check_unused("freedom is of matching, and here nothing is matched", {"freedom"})
         if not quality.style_layers:
             raise SettingsError("give at least one of style_layers")
         for layer in (*quality.style_layers, *quality.content_layers, *quality.match_layers):

@@ -4,7 +4,7 @@ import math
 from dataclasses import dataclass, replace
 from os import PathLike
 from pathlib import Path
-from typing import TypeGuard
+from typing import ClassVar
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -42,6 +42,8 @@ class StyleImage:
     pixels: Tensor
     scale: float = 1.0  # long side of the style picture over that of the result
     visible: Tensor | None = None  # [1, 1, H, W] in [0, 1]; None: all pixels count
+
+    has_points: ClassVar[bool] = True  # to match places to
 
     @property
     def colours(self) -> Moments:
@@ -85,6 +87,11 @@ class SavedStyle:
     colours: Moments
     places: list[Points] | None = None  # of each octave; None in files of version 0.2
 
+    @property
+    def has_points(self) -> bool:
+        """Whether there are points to match places to."""
+        return self.places is not None
+
     def levels(self, extractor: Extractor, side: int, whole: int) -> list[LayerMoments]:
         """As of a painting. At half the size of the whole the first reduction is the picture, and so on."""
         if not isinstance(extractor.network, Compact) or not set(extractor.style_layers) <= set(LAYERS):
@@ -98,8 +105,7 @@ class SavedStyle:
         """As of a painting, of fewer places."""
         if self.places is None or not extractor.match_layers:
             return None
-        halvings = max(0, round(math.log2(whole / side)))
-        return self.places[min(halvings, len(self.places) - 1)]
+        return self.places[self._index(0, side, whole)]
 
     def drafted(self, model: AnyStyle, side: int, whole: int, dtype: torch.dtype | None, tile: int) -> LayerMoments:
         """As of a painting."""
@@ -107,8 +113,11 @@ class SavedStyle:
         return {"pixels": self.colours, **flat(levels)}
 
     def _octave(self, level: int, side: int, whole: int) -> LayerMoments:
+        return self.octaves[self._index(level, side, whole)]
+
+    def _index(self, level: int, side: int, whole: int) -> int:
         halvings = max(0, round(math.log2(whole / side)))
-        return self.octaves[min(halvings + level, len(self.octaves) - 1)]
+        return min(halvings + level, len(self.octaves) - 1)
 
 
 Style = StyleImage | SavedStyle
@@ -132,22 +141,6 @@ def painting(picture: Picture, scale: float = 1.0) -> StyleImage:
     return StyleImage(opaque(pixels, alpha), scale, alpha)
 
 
-def is_saved(style: PictureLike) -> TypeGuard[str | PathLike[str]]:
-    """Whether `style` names a file that `save` wrote."""
-    return not isinstance(style, Picture) and Path(style).suffix.lower() == EXTENSION
-
-
-def has_points(style: PictureLike) -> bool:
-    """Whether places can be matched to `style`: to any picture, and to saved styles but those of version 0.2."""
-    if not is_saved(style):
-        return True
-    try:
-        with safe_open(style, "pt") as file:
-            return "0/points" in file.keys()  # noqa: SIM118  # it is no dict
-    except (OSError, SafetensorError):
-        return True  # `load` says what is wrong with it
-
-
 def style_of(
     style: PictureLike,
     method: Method,
@@ -163,7 +156,7 @@ def style_of(
     Raises:
         PictureError, SettingsError: it cannot be read, shows too little, or is a saved style, whose colours stay.
     """
-    if is_saved(style):
+    if not isinstance(style, Picture) and Path(style).suffix.lower() == EXTENSION:
         if method.colour != "style":
             raise SettingsError(f"a saved style keeps its colours: leave out colour {method.colour}")
         return load(style, whole.device)
@@ -213,8 +206,8 @@ def save(
         PictureError: too little of the picture can be seen.
     """
     check_writable(path)
-    sample = painting(style, scale)
-    sized, weight = sample.at(size or min(max(sample.pixels.shape[2:]), LARGEST))
+    image = painting(style, scale)
+    sized, weight = image.at(size or min(max(image.pixels.shape[2:]), LARGEST))
     if min(sized.shape[2:]) < SMALLEST:  # all octaves that the any-style network looks at must be there
         side = math.ceil(SMALLEST * max(sized.shape[2:]) / min(sized.shape[2:]))
         sized, weight = StyleImage(sized, visible=weight).fitted(side)

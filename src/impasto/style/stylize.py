@@ -38,7 +38,7 @@ from impasto.style.objective import (
 from impasto.style.optimise import scale_sides, steps_at
 from impasto.style.recipe import source
 from impasto.style.settings import LONGEST_DEFAULT, MaxPixels, Method, Settings, shares_of
-from impasto.style.source import Style, check_wide, has_points, style_of
+from impasto.style.source import Style, check_wide, style_of
 from impasto.style.tiles import tile_for
 
 P = ParamSpec("P")
@@ -189,11 +189,13 @@ def _several(pictures: PictureLike | Sequence[PictureLike]) -> list[PictureLike]
 
 def running(job: Job, settings: Settings) -> Iterator[Progress]:
     """Do `job`, yielding one `Progress` a step. Closing the generator ends the work; raises what `stylize` does."""
-    method = settings.resolved(matched=all(map(has_points, job.styles)))
+    method = settings.resolved()
     shares = _shares(job, method)
     device.configure_threads()
     processor = device.pick_device(method.device)
     scene = _scene(job, method, processor)
+    if not all(style.has_points for style in scene.styles):
+        method = settings.resolved(matched=False)
     tile = method.tile or tile_for(method.network, method.memory, scene.whole)
     recipe = _recipe(job, replace(settings, memory=None, tile=tile), method)
     start = partial(_start, method, scene, shares, tile, None if method.steps else job.weights)
