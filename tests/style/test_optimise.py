@@ -189,7 +189,7 @@ def test_the_bands_of_a_picture_add_up_to_it(height: int, width: int) -> None:
 
 def test_the_gradient_of_the_bands_is_that_of_finite_differences() -> None:
     weights = torch.rand(1, 3, 20, 12, generator=torch.Generator().manual_seed(3)).double()  # of a linear loss
-    for number, gradient in enumerate(laplacian_gradient(weights, 3)):
+    for number, gradient in enumerate(laplacian_gradient(weights, laplacian(weights, 3))):
         for place in ((0, 0, 0, 0), (0, 2, 1, 2)):
             bands = [torch.zeros_like(band) for band in laplacian(weights, 3)]
             bands[number][place] = 1.0

@@ -140,10 +140,10 @@ def adam(
             objective.match(picture)
         terms, gradient = objective.gradient(picture)
         size = rate * (1 - decay * 0.5 * (1 - math.cos(math.pi * (step - 1) / steps)))
-        for part, memory, pull in zip(parts, memories, laplacian_gradient(gradient, bands), strict=True):
+        for part, memory, slope in zip(parts, memories, laplacian_gradient(gradient, parts), strict=True):
             memory.steps += 1
-            memory.first.lerp_(pull, 1 - betas[0])
-            memory.second.lerp_(pull.square(), 1 - betas[1])
+            memory.first.lerp_(slope, 1 - betas[0])
+            memory.second.lerp_(slope.square(), 1 - betas[1])
             scale = (memory.second / (1 - betas[1] ** memory.steps)).sqrt_().add_(epsilon)
             move = memory.first.div(scale).mul_(size / (1 - betas[0] ** memory.steps))
             part.sub_(move if free is None or bands > 1 else move.mul_(free))
@@ -175,11 +175,11 @@ def collapsed(parts: Sequence[Tensor]) -> Tensor:
     return picture
 
 
-def laplacian_gradient(gradient: Tensor, bands: int) -> list[Tensor]:
-    """The gradient with respect to each band, from that with respect to the picture, `gradient` [1, 3, H, W]."""
+def laplacian_gradient(gradient: Tensor, parts: Sequence[Tensor]) -> list[Tensor]:
+    """The gradient with respect to each of the bands `parts`, from that with respect to their picture [1, 3, H, W]."""
     with torch.enable_grad():
-        parts = [part.requires_grad_() for part in laplacian(torch.zeros_like(gradient), bands)]
-        return list(torch.autograd.grad(collapsed(parts), parts, gradient))
+        leaves = [part.detach().requires_grad_() for part in parts]
+        return list(torch.autograd.grad(collapsed(leaves), leaves, gradient))
 
 
 def _enlarged(picture: Tensor, height: int, width: int) -> Tensor:
