@@ -46,6 +46,22 @@ def test_a_server_starts_beside_a_proxy_and_leaves_nothing_behind(tmp_path: Path
     assert not list(tmp_path.iterdir())
 
 
+def test_ctrl_c_before_gradio_waits_for_it_ends_as_well(impasto: Impasto, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Page:
+        local_url, closed = "http://127.0.0.1:1/", False
+
+        def block_thread(self) -> None:
+            raise KeyboardInterrupt
+
+        def close(self, verbose: bool) -> None:
+            self.closed = True
+
+    page = Page()
+    monkeypatch.setattr("impasto.web.app.serve", lambda *_, **__: page)
+    assert impasto("web") == (0, "Impasto paints at http://127.0.0.1:1/ until Ctrl-C\n", "")
+    assert page.closed
+
+
 def free_port() -> int:
     with socket.socket() as one:
         one.bind(("127.0.0.1", 0))

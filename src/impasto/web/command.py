@@ -64,8 +64,11 @@ def web(
             auth=(user, password) if auth else None,
             root_path=root_path,
         )
-        print(f"Impasto paints at {page.local_url} until Ctrl-C", flush=True)
-        page.block_thread()
+        try:
+            print(f"Impasto paints at {page.local_url} until Ctrl-C", flush=True)
+            page.block_thread()
+        except KeyboardInterrupt:  # which Gradio takes for the usual end, too, but only once it waits for it
+            page.close(verbose=False)
 
 
 def _own(host: str) -> bool:
