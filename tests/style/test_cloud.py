@@ -9,86 +9,166 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from impasto.perception import registry
-from impasto.style.cloud import Cloud, Points, patches_of, points_of, queries, union
+from impasto.style.cloud import AROUND, Cloud, Points, on_grid, patches_of, points_of, queries_of, union
 from impasto.style.objective import Extractor, Objective, Region
 
-LAYERS = ("block1_conv1", "block2_conv1", "block3_conv1", "block3_conv4")
+LAYERS = ("block1_conv1", "block2_conv1", "block3_conv1", "block3_conv4", "block4_conv1")
+STEPS = {"block1_conv1": 8, "block3_conv1": 2, "block4_conv1": 1}  # features along a side of a place
+CHANNELS = {"block1_conv1": 3, "block3_conv1": 2, "block4_conv1": 5}
 
 
 def features(height: int = 5, width: int = 7, seed: int = 0) -> dict[str, Tensor]:
     """Made-up features of a picture of `height` by `width` places."""
-    draw, made = torch.Generator().manual_seed(seed), {}
-    for name, channels, step in (("block1_conv1", 3, 4), ("block2_conv1", 2, 2), ("block3_conv4", 5, 1)):
-        made[name] = torch.randn(1, channels, height * step, width * step, generator=draw) + 0.3
-    return made
+    draw = torch.Generator().manual_seed(seed)
+    return {
+        name: torch.randn(1, CHANNELS[name], height * step, width * step, generator=draw) + 0.3
+        for name, step in STEPS.items()
+    }
 
 
 def test_a_place_has_the_features_within_its_square() -> None:
     f = features()
     found = patches_of(f)
-    assert found.shape == (35, 3 * 16 + 2 * 4 + 5)
+    assert found.shape == (35, 3 * 64 + 2 * 4 + 5)
     row, column = 2, 4
     place = found[row * 7 + column]
     wanted = [
-        f["block1_conv1"][0, :, 4 * row : 4 * row + 4, 4 * column : 4 * column + 4].flatten(),
-        f["block2_conv1"][0, :, 2 * row : 2 * row + 2, 2 * column : 2 * column + 2].flatten(),
-        f["block3_conv4"][0, :, row, column],
+        f["block1_conv1"][0, :, 8 * row : 8 * row + 8, 8 * column : 8 * column + 8].flatten(),
+        f["block3_conv1"][0, :, 2 * row : 2 * row + 2, 2 * column : 2 * column + 2].flatten(),
+        f["block4_conv1"][0, :, row, column],
     ]
     assert torch.equal(place, torch.cat(wanted))
 
 
-def test_columns_are_the_means_of_patches_scaled_to_count_alike() -> None:
-    points = points_of(features())
-    columns = Cloud(points).columns(points.patches)
+def test_a_place_that_reaches_beyond_the_picture_has_its_border_there() -> None:
     f = features()
-    for start, (name, step) in zip(
-        (0, 3, 5), (("block1_conv1", 4), ("block2_conv1", 2), ("block3_conv4", 1)), strict=True
-    ):
+    cropped = {name: value[..., : value.shape[2] - STEPS[name] + 1, :] for name, value in f.items()}
+    last = patches_of(cropped)[-1]
+    assert torch.equal(last[: 3 * 64].view(3, 8, 8), f["block1_conv1"][0, :, 32:33, 48:].expand(3, 8, 8))
+    assert last[-5:].equal(f["block4_conv1"][0, :, 4, 6])
+
+
+def test_columns_are_the_means_of_patches_scaled_to_count_alike() -> None:
+    points, f = points_of(features()), features()
+    columns, start = Cloud(points).columns(points.patches), 0
+    for name, step in STEPS.items():
         pooled = F.avg_pool2d(f[name], step)
         wanted = pooled / (f[name].square().mean() * f[name].shape[1]).sqrt()
-        torch.testing.assert_close(columns[:, start : start + wanted.shape[1]], wanted[0].flatten(1).T)
+        torch.testing.assert_close(columns[:, start : start + CHANNELS[name]], wanted[0].flatten(1).T)
+        start += CHANNELS[name]
 
 
-def test_the_nearest_point_is_that_of_brute_force() -> None:
-    cloud, asked = Cloud(points_of(features(9, 9))), torch.randn(50, 10, generator=torch.Generator().manual_seed(1))
+def test_neighbours_lie_around_a_point_and_survive_a_drawing() -> None:
+    points = points_of(features(40, 40))
+    row, column = 7, 11
+    for number, (down, across) in enumerate(AROUND):
+        assert points.neighbours[row * 40 + column, number] == (row + down) * 40 + column + across
+    assert points.neighbours[0].tolist() == [-1, -1, -1, -1, 0, 1, -1, 40, 41]
+    drawn, places = points.drawn(300), points.patches
+    assert len(drawn.patches) == 300
+    for i in range(0, 300, 7):
+        here = int((places == drawn.patches[i]).all(1).nonzero()[0])
+        for number, index in enumerate(drawn.neighbours[i].tolist()):
+            if index >= 0:
+                assert torch.equal(drawn.patches[index], places[points.neighbours[here, number]])
+    assert (drawn.neighbours >= 0).float().mean() > 0.7  # squares of 8x8: (22 / 24)^2 within one
+
+
+def brute_force(cloud: Cloud, queries: Tensor) -> Tensor:
+    """Corrected cosines [places, points] by loops over the neighbourhood, float64."""
     columns = cloud.columns(cloud.points.patches).double()
-    centred = columns - columns.mean(0)
-    cosines = torch.stack([F.cosine_similarity(query[None], centred) for query in asked.double()])
-    found = cosines[torch.arange(50), cloud.nearest(asked)]
-    torch.testing.assert_close(found, cosines.amax(1), atol=1e-2, rtol=0)  # bfloat16 may take one nearly as near
+    unit = F.normalize(columns - columns.mean(0), dim=1)
+    height, width = queries.shape[2:]
+    asked = queries[0].double()
+    cosines = torch.zeros(height * width, len(unit), dtype=torch.float64)
+    for y in range(height):
+        for x in range(width):
+            for number, (down, across) in enumerate(AROUND):
+                query = asked[:, min(max(y + down, 0), height - 1), min(max(x + across, 0), width - 1)]
+                for point, index in enumerate(cloud.points.neighbours[:, number].tolist()):
+                    cosines[y * width + x, point] += query @ unit[point if index < 0 else index] / 9
+    return cosines - 0.5 * cosines.topk(10, 0).values.mean(0)
 
 
-def test_a_painting_is_nearest_to_itself() -> None:
+def test_the_match_is_that_of_brute_force() -> None:
+    cloud = Cloud(points_of(features(6, 5)))
+    queries = F.normalize(torch.randn(1, 10, 4, 6, generator=torch.Generator().manual_seed(1)), dim=1)
+    wanted = brute_force(cloud, queries)
+    found = wanted[torch.arange(24), cloud.match(queries).flatten()]
+    torch.testing.assert_close(found, wanted.amax(1), atol=5e-3, rtol=0)  # bfloat16 may take one nearly as near
+
+
+def test_a_painting_is_matched_to_itself() -> None:
     points = points_of(features(12, 10))
     cloud = Cloud(points)
-    own = cloud.columns(points.patches)
-    own = own - own.mean(0)
+    own = cloud.columns(points.patches).T.view(1, -1, 12, 10)
     for freedom in (0.0, 0.5, 1.0):
-        assert torch.equal(cloud.nearest(queries(own, own, freedom)), torch.arange(120))
-    distances = cloud.distances(points.patches, torch.arange(120))
-    torch.testing.assert_close(distances, torch.zeros(120), atol=1e-5, rtol=0)
+        matched = cloud.match(queries_of(own, own, freedom))
+        assert torch.equal(matched.flatten(), torch.arange(120))
+    targets = cloud.targets(cloud.votes(matched)[0].flatten(1).T)
+    torch.testing.assert_close(cloud.distances(points.patches, targets), torch.zeros(120), atol=1e-5, rtol=0)
+
+
+def test_places_that_nobody_asks_for_do_not_crowd() -> None:
+    cloud = Cloud(points_of(features(12, 10)))
+    own = cloud.columns(cloud.points.patches).T.view(1, -1, 12, 10)
+    queries = queries_of(own, own, 1.0)
+    inside = torch.zeros(1, 1, 12, 10)
+    inside[..., :5] = 1
+    noise = F.normalize(torch.randn(queries.shape, generator=torch.Generator().manual_seed(0)), dim=1)
+    half = torch.where(inside > 0, queries, noise)
+    same = torch.where(inside > 0, queries, queries.flip(3))
+    seen = inside[0, 0, :, :4] > 0  # away from the border, whose neighbours differ
+    assert torch.equal(cloud.match(half, inside)[:, :4][seen], cloud.match(same, inside)[:, :4][seen])
+    assert cloud.match(queries, torch.zeros_like(inside)).shape == (12, 10)
+
+
+def test_a_target_is_the_mean_of_what_neighbours_say() -> None:
+    cloud = Cloud(points_of(features(4, 4)))
+    matched = torch.tensor([[5, 6], [9, 0]])
+    votes = cloud.votes(matched)[0, :, 0, 0].tolist()  # of the place at the top left
+    # From itself: 5. The place right of it has 6: what lies left of that is 5. Below is 9: above that is 5.
+    # Diagonally it is 0, above and left of which there is nothing.
+    assert sorted(votes) == [-1] * 6 + [5, 5, 5]
+    votes = cloud.votes(torch.tensor([[5, 3], [9, 0]]))[0, :, 0, 0]
+    assert sorted(votes.tolist()) == [-1] * 6 + [2, 5, 5]
+    scaled = cloud.points.patches * cloud.scale - cloud.mean
+    torch.testing.assert_close(cloud.targets(votes[None])[0], (2 * scaled[5] + scaled[2]) / 3)
 
 
 def test_freedom_goes_from_the_content_to_the_pictures_own() -> None:
-    own, content = torch.randn(2, 6, 4, generator=torch.Generator().manual_seed(2))
-    assert torch.equal(queries(own, content, 0.0), F.normalize(content, dim=1))
-    assert torch.equal(queries(own, content, 1.0), F.normalize(own, dim=1))
+    own, content = torch.randn(2, 1, 6, 3, 4, generator=torch.Generator().manual_seed(2))
+
+    def centred(columns: Tensor) -> Tensor:
+        return F.normalize(columns - columns.mean((2, 3), keepdim=True), dim=1)
+
+    torch.testing.assert_close(queries_of(own, content, 0.0), centred(content))
+    torch.testing.assert_close(queries_of(own, content, 1.0), centred(own))
+
+
+def made_up(count: int, value: float) -> Points:
+    neighbours = torch.stack([torch.arange(count)] * 9, 1)
+    return Points(torch.full((count, 5), value), neighbours, torch.arange(count) // 64, {"block4_conv1": 5})
 
 
 def test_a_blend_has_points_of_each_style_by_its_share() -> None:
-    parts = [Points(torch.full((n, 5), float(i)), {"block3_conv4": 5}) for i, n in enumerate((400, 200, 300))]
-    assert union(parts).patches[:, 0].long().bincount().tolist() == [400, 200, 300]
+    parts = [made_up(n, float(i)) for i, n in enumerate((400, 200, 300))]
+    whole = union(parts)
+    assert whole.patches[:, 0].long().bincount().tolist() == [400, 200, 300]
+    assert torch.equal(whole.neighbours[:, 4], torch.arange(900))
     assert union(parts, (1.0, 0.5, 0.0)).patches[:, 0].long().bincount().tolist() == [400, 100]
     assert len(parts[0].drawn(64).patches) == 64
 
 
 def test_what_is_masked_gives_no_points() -> None:
-    mask = torch.zeros(1, 1, 20, 28)
-    mask[..., :12] = 1  # 3 of the 7 places across
-    assert len(points_of(features(), mask).patches) == 15
-    assert len(points_of(features(), torch.zeros(1, 1, 20, 28)).patches) == 0
-    thin = torch.zeros(1, 1, 20, 28)
-    thin[..., 9] = 1  # a quarter of each place of a column
+    mask = torch.zeros(1, 1, 40, 56)
+    mask[..., :24] = 1  # 3 of the 7 places across
+    points = points_of(features(), mask)
+    assert len(points.patches) == 15
+    assert points.neighbours[2].tolist() == [-1, -1, -1, 1, 2, -1, 4, 5, -1]  # at the mask's border
+    assert len(points_of(features(), torch.zeros(1, 1, 40, 56)).patches) == 0
+    thin = torch.zeros(1, 1, 40, 56)
+    thin[..., 17] = 1  # an eighth of each place of a column
     assert len(points_of(features(), thin).patches) == 5
 
 
@@ -117,12 +197,17 @@ def test_the_gradient_of_matching_in_tiles_is_autograds_of_the_whole(
     terms, gradient = made.gradient(picture)
     without, rest = plain.gradient(picture)  # never matched: the moments alone
 
-    cloud, places = made.regions[0].cloud, made._matches[0].flatten()
+    cloud = made.regions[0].cloud
+    assert cloud is not None
+    votes = made._matches[0][0].flatten(1).T
+    known = (votes >= 0)[:, :, None]
+    scaled = cloud.points.patches * cloud.scale - cloud.mean
+    targets = (scaled[votes] * known).sum(1) / known.sum(1)
     leaf = picture.clone().requires_grad_()
     patches = patches_of(extractor.network(leaf, LAYERS))
-    distances = 1 - F.cosine_similarity(patches * cloud.scale - cloud.mean, cloud.targets[places], dim=1)
+    distances = 1 - F.cosine_similarity(patches * cloud.scale - cloud.mean, targets, dim=1)
     if mask is not None:
-        distances = distances * F.adaptive_avg_pool2d(mask, (content.shape[2] // 4, content.shape[3] // 4)).flatten()
+        distances = distances * on_grid(mask).flatten()
     loss = 1.5 * 2.0 * distances.mean()
     loss.backward()
     assert terms["style"] - without["style"] == pytest.approx(loss.item(), rel=1e-3)

@@ -76,7 +76,7 @@ def test_a_broader_brush_is_saved_with_the_style(tmp_path: Path, coffee: Picture
 
 
 def test_a_saved_style_is_small(saved: Path) -> None:
-    assert saved.stat().st_size < 8_000_000
+    assert saved.stat().st_size < 1_500_000
 
 
 @pytest.mark.parametrize(

@@ -6,11 +6,12 @@ cosine between what is centred, and targets that are chosen with the content's h
 arXiv:2203.13215, "Neural Neighbor Style Transfer"). Points add up like moments do: the cloud of several styles is their
 union, that of a mask is the places within it.
 
-A place is a square of GRID pixels. What it has of a layer is a patch: 4x4 features of block 1, 2x2 of block 2, one of
-block 3.
+A place is a square of GRID pixels. What it has of a layer is a patch: 8x8 features of block 1, 4x4 of block 2, 2x2 of
+block 3, one of block 4. It is matched together with the eight places around it, and where its own match and those of
+its neighbours say different things of it, it becomes their mean: so strokes go on from place to place.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -21,10 +22,15 @@ from torch import Tensor
 from impasto.device import autocast_dtype
 from impasto.style.tiles import stride
 
-GRID = 4  # pixels from one place to the next
-LARGEST = 16_384  # points of a cloud; of more places, so many are drawn evenly
-ROWS = 4096  # places that are matched at a time
+GRID = 8  # pixels from one place to the next
+AROUND = [(down, across) for down in (-1, 0, 1) for across in (-1, 0, 1)]  # a place (number 4) and its neighbours
+LARGEST = 8192  # points of a cloud; of more places, so many are drawn evenly
+WINDOW = 8  # places along the side of a square that is drawn as one, so that its points keep their neighbours
+ROWS = 2048  # places that are matched at a time
 SEEN = 0.5  # share of a place that must belong to the style, for it to be a point
+CROWD = 10  # places whose cosines tell how sought-after a point is
+CROWDING = 0.5  # how much of that mean cosine a point loses: else few points get nearly all places
+NOWHERE = -1  # instead of the index of a point
 
 
 @dataclass(frozen=True)
@@ -32,6 +38,8 @@ class Points:
     """Places of a painting: `patches` [N, P] as `patches_of` gives them, of layers with so many `channels`."""
 
     patches: Tensor
+    neighbours: Tensor  # [N, 9] indices of the points AROUND each, NOWHERE where there is none
+    windows: Tensor  # [N], the number of the square that each lies in
     channels: dict[str, int]
 
     @property
@@ -39,17 +47,21 @@ class Points:
         """Numbers in a patch of each layer."""
         return [channels * _step(name) ** 2 for name, channels in self.channels.items()]
 
-    @property
-    def width(self) -> int:
-        """P, of all layers."""
-        return sum(self.sizes)
-
     def drawn(self, largest: int) -> "Points":
-        """At most so many of them, drawn evenly, always the same."""
+        """At most so many of them, drawn evenly in squares, always the same."""
         if len(self.patches) <= largest:
             return self
-        chosen = torch.randperm(len(self.patches), generator=torch.Generator().manual_seed(0))[:largest]
-        return Points(self.patches[chosen.to(self.patches.device)], self.channels)
+        names, squares = self.windows.unique(return_inverse=True)
+        order = torch.randperm(len(names), generator=torch.Generator().manual_seed(0)).to(squares.device)
+        keep = torch.zeros(len(squares), dtype=torch.bool, device=squares.device)
+        keep[order[squares].argsort(stable=True)[:largest]] = True
+        return self.only(keep)
+
+    def only(self, keep: Tensor) -> "Points":
+        """Those for which `keep` [N] is true."""
+        index = torch.where(keep, keep.cumsum(0) - 1, NOWHERE)
+        index = F.pad(index, (0, 1), value=NOWHERE)  # the last, which NOWHERE finds
+        return Points(self.patches[keep], index[self.neighbours[keep]], self.windows[keep], self.channels)
 
 
 def points_of(features: dict[str, Tensor], visible: Tensor | None = None) -> Points:
@@ -58,11 +70,19 @@ def points_of(features: dict[str, Tensor], visible: Tensor | None = None) -> Poi
     Args:
         visible: [1, 1, H, W], how much each pixel belongs to the style; all do by default.
     """
+    height, width = _grid(features)
     patches = patches_of(features)
-    if visible is not None:
-        share = F.adaptive_avg_pool2d(visible, _grid(features)).flatten()
-        patches = patches[(share > 0) & (share >= share.max().clamp(max=SEEN))]  # of thin lines, the fullest places
-    return Points(patches, {name: f.shape[1] for name, f in features.items()})
+    index = torch.arange(height * width, device=patches.device).view(height, width)
+    windows = index // width // WINDOW * -(-width // WINDOW) + index % width // WINDOW
+    bordered = F.pad(index, (1, 1, 1, 1), value=NOWHERE)
+    neighbours = [bordered[1 + y : 1 + y + height, 1 + x : 1 + x + width].flatten() for y, x in AROUND]
+    points = Points(
+        patches, torch.stack(neighbours, 1), windows.flatten(), {name: f.shape[1] for name, f in features.items()}
+    )
+    if visible is None:
+        return points
+    share = on_grid(visible).flatten()
+    return points.only((share > 0) & (share >= share.max().clamp(max=SEEN)))  # of thin lines, the fullest places
 
 
 def union(parts: Sequence[Points], shares: Sequence[float] | None = None) -> Points:
@@ -70,17 +90,36 @@ def union(parts: Sequence[Points], shares: Sequence[float] | None = None) -> Poi
     if shares is not None:
         most = max(shares)
         parts = [p.drawn(max(1, round(len(p.patches) * s / most))) for p, s in zip(parts, shares, strict=True) if s]
-    return Points(torch.cat([part.patches for part in parts]), parts[0].channels)
+    neighbours, windows, points, squares = [], [], 0, 0
+    for part in parts:
+        neighbours.append(torch.where(part.neighbours == NOWHERE, NOWHERE, part.neighbours + points))
+        windows.append(part.windows + squares)
+        points += len(part.patches)
+        squares += int(part.windows.max()) + 1 if len(part.windows) else 0
+    return Points(
+        torch.cat([part.patches for part in parts]), torch.cat(neighbours), torch.cat(windows), parts[0].channels
+    )
 
 
 def patches_of(features: dict[str, Tensor]) -> Tensor:
-    """All that each place has of `features` [1, C, h, w], [places, P]: each layer's channels, of each its patch."""
+    """All that each place has of `features` [1, C, h, w], [places, P]: each layer's channels, of each its patch.
+
+    Places that reach beyond the picture have there what lies on its border.
+    """
     height, width = _grid(features)
     parts = []
     for name, f in features.items():
         step = _step(name)
-        parts.append(F.pixel_unshuffle(f[..., : height * step, : width * step], step))
+        beyond = (0, width * step - f.shape[3], 0, height * step - f.shape[2])
+        parts.append(F.pixel_unshuffle(F.pad(f, beyond, mode="replicate") if any(beyond) else f, step))
     return torch.cat(parts, 1).permute(0, 2, 3, 1).flatten(0, 2)
+
+
+def on_grid(mask: Tensor) -> Tensor:
+    """`mask` [1, 1, H, W] averaged over each place, [1, 1, h, w]."""
+    height, width = mask.shape[2:]
+    beyond = (0, -width % GRID, 0, -height % GRID)
+    return F.avg_pool2d(F.pad(mask, beyond, mode="replicate"), GRID)
 
 
 @dataclass(frozen=True)
@@ -104,16 +143,13 @@ class Cloud:
         return (self.points.patches.float() * self.scale).mean(0)
 
     @cached_property
-    def targets(self) -> Tensor:
-        """[N, P]: the scaled patches, less their mean."""
-        return self.points.patches.float() * self.scale - self.mean
-
-    @cached_property
-    def _keys(self) -> Tensor:
-        """[N, D] of length 1: what queries are compared with; in bfloat16 where the processor computes in it."""
+    def keys(self) -> Tensor:
+        """[N, 9 D] of length 1: what queries are compared with, each point's columns and those of its neighbours."""
         columns = self.columns(self.points.patches.float())
-        dtype = autocast_dtype(columns.device) or torch.float32
-        return F.normalize(columns - columns.mean(0), dim=1).to(dtype)
+        columns = F.normalize(columns - columns.mean(0), dim=1).to(_comparing(columns))
+        own = torch.arange(len(columns), device=columns.device)[:, None]
+        around = torch.where(self.points.neighbours == NOWHERE, own, self.points.neighbours)
+        return columns[around].flatten(1) / len(AROUND) ** 0.5
 
     def columns(self, patches: Tensor) -> Tensor:
         """Hypercolumns [n, D] of `patches` [n, P]: each layer's patch averaged, and scaled to a mean square of 1."""
@@ -124,33 +160,103 @@ class Cloud:
             parts.append(step * part.view(len(part), channels, step**2).mean(2))
         return torch.cat(parts, 1)
 
-    def nearest(self, queries: Tensor) -> Tensor:
-        """The index [n] of the point with the largest cosine to each of `queries` [n, D]."""
-        keys = self._keys.T
-        return torch.cat([(part.to(keys) @ keys).argmax(1) for part in queries.split(ROWS)])
+    def match(self, queries: Tensor, inside: Tensor | None = None) -> Tensor:
+        """The index [h, w] of the point that each place gets: of all, the one with the largest corrected cosine.
 
-    def distances(self, patches: Tensor, nearest: Tensor) -> Tensor:
-        """1 - cosine [n] of `patches` [n, P] and the points of these indices [n], both scaled and centred."""
-        return 1 - F.cosine_similarity(patches * self.scale - self.mean, self.targets[nearest], dim=1)
+        A point's cosines are corrected by how near its nearest places are, so that no point is everyone's neighbour
+        (Conneau et al. 2018, arXiv:1710.04087, equation 3).
+
+        Args:
+            queries: [1, D, h, w] as `queries_of` gives them.
+            inside: [1, 1, h, w], how much each place counts; all do by default.
+        """
+        around = _Surrounded(queries.to(self.keys))
+        height, width = queries.shape[2:]
+        rows = torch.arange(height * width, device=queries.device)
+        asking = rows if inside is None else rows[inside.flatten() > 0]
+        if not len(asking):
+            return torch.zeros(height, width, dtype=torch.int64, device=queries.device)
+        step = -(-len(asking) // ROWS)
+        sample = around.rows(asking[step // 2 :: step])
+        crowd = torch.cat(
+            [(part @ sample.T).float().topk(min(CROWD, len(sample))).values.mean(1) for part in self.keys.split(ROWS)]
+        )
+        nearest = [
+            torch.add((around.rows(part) @ self.keys.T).float(), crowd, alpha=-CROWDING).argmax(1)
+            for part in rows.split(ROWS)
+        ]
+        return torch.cat(nearest).view(height, width)
+
+    def votes(self, matched: Tensor) -> Tensor:
+        """The points that speak for each place, [1, 9, h, w]: its own and what follows from each neighbour's.
+
+        If the place above gets a point, then this one shall look like the point below that one.
+
+        Args:
+            matched: [h, w], the index of the point that each place gets.
+        """
+        height, width = matched.shape
+        bordered = F.pad(matched, (1, 1, 1, 1), value=NOWHERE)
+        votes = []
+        for number, (down, across) in enumerate(AROUND):
+            theirs = bordered[1 - down : 1 - down + height, 1 - across : 1 - across + width]
+            votes.append(torch.where(theirs == NOWHERE, NOWHERE, self.points.neighbours[theirs, number]))
+        return torch.stack(votes)[None]
+
+    def targets(self, votes: Tensor) -> Tensor:
+        """What places shall look like, [n, P], scaled and centred: the mean of the points that speak for each.
+
+        Args:
+            votes: [n, 9], indices of points, NOWHERE where there is none.
+        """
+        counted = votes != NOWHERE
+        weights = (counted / counted.sum(1, keepdim=True)).to(self._scaled)
+        return F.embedding_bag(votes.clamp_min(0), self._scaled, mode="sum", per_sample_weights=weights)
+
+    @cached_property
+    def _scaled(self) -> Tensor:
+        """[N, P]: the patches as `targets` has them."""
+        return self.points.patches.float() * self.scale - self.mean
+
+    def distances(self, patches: Tensor, targets: Tensor) -> Tensor:
+        """1 - cosine [n] of `patches` [n, P], which are scaled and centred here, and `targets` [n, P]."""
+        found = torch.addcmul(-self.mean, patches, self.scale)
+        lengths = torch.linalg.vector_norm(found, dim=1) * torch.linalg.vector_norm(targets, dim=1)
+        return 1 - torch.linalg.vecdot(found, targets) / lengths.clamp_min(1e-8)
 
 
-def queries(own: Tensor, content: Tensor, freedom: float) -> Tensor:
-    """What is looked for at each place [n, D]: a mix of the picture's own hypercolumns and the content's [n, D].
+def queries_of(own: Tensor, content: Tensor, freedom: float) -> Tensor:
+    """What is looked for at each place: a mix of the picture's own hypercolumns and the content's, [1, D, h, w].
 
-    Both are centred by the caller. The content says *which* point of the style a place gets.
+    Each is centred by its own mean over the picture. The content says *which* point of the style a place gets.
 
     Args:
+        own: [1, D, h, w].
+        content: the same of the content.
         freedom: share of the picture's own, from 0 (true to the photograph) to 1.
     """
-    return torch.lerp(F.normalize(content, dim=1), F.normalize(own, dim=1), freedom)
+    own, content = (F.normalize(map - map.mean((2, 3), keepdim=True), dim=1) for map in (own, content))
+    return F.normalize(torch.lerp(content, own, freedom), dim=1)
 
 
-def mean_of(parts: Iterable[Tensor]) -> Tensor:
-    """Mean [D] over the rows of all `parts` [n, D]."""
-    total, count = torch.zeros(()), 0
-    for part in parts:
-        total, count = total.to(part.device) + part.sum(0), count + len(part)
-    return total / count
+@dataclass(frozen=True)
+class _Surrounded:
+    """Places of a map [1, D, h, w] together with the eight around them; beyond the border there is what lies on it."""
+
+    map: Tensor
+
+    def rows(self, places: Tensor) -> Tensor:
+        """[n, 9 D] of the `places` [n], numbered row by row."""
+        height, width = self.map.shape[2:]
+        columns = self.map[0].flatten(1).T
+        y, x = places // width, places % width
+        around = [(y + down).clamp(0, height - 1) * width + (x + across).clamp(0, width - 1) for down, across in AROUND]
+        return columns[torch.stack(around, 1)].flatten(1) / len(AROUND) ** 0.5
+
+
+def _comparing(columns: Tensor) -> torch.dtype:
+    """bfloat16 where the processor computes in it: a rounding only turns choices between points that are as near."""
+    return autocast_dtype(columns.device) or torch.float32
 
 
 def _step(layer: str) -> int:
@@ -159,6 +265,6 @@ def _step(layer: str) -> int:
 
 
 def _grid(features: dict[str, Tensor]) -> tuple[int, int]:
-    """Height and width of the grid of places."""
-    name = next(name for name in features if stride(name) == GRID)
-    return features[name].shape[2], features[name].shape[3]
+    """Height and width of the grid of places, the last of which may reach beyond the picture."""
+    name = min(features, key=stride)
+    return tuple(-(-side // _step(name)) for side in features[name].shape[2:])  # type: ignore[return-value]

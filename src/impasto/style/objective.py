@@ -21,7 +21,7 @@ from impasto import device
 from impasto.gaussian import Moments, measure, merge, rows
 from impasto.perception import registry
 from impasto.style import losses
-from impasto.style.cloud import GRID, LARGEST, Cloud, Points, mean_of, patches_of, points_of, queries, union
+from impasto.style.cloud import GRID, LARGEST, Cloud, Points, on_grid, patches_of, points_of, queries_of, union
 from impasto.style.settings import Method
 from impasto.style.tiles import REACH, Tile, block, cut, stride
 
@@ -91,6 +91,20 @@ class Extractor:
         return union(parts)
 
     @torch.no_grad()
+    def columns(self, picture: Tensor, cloud: Cloud) -> Tensor:
+        """The hypercolumns [1, D, h, w] of all places of `picture`, in the scale of `cloud`, as precise as its keys."""
+        found: Tensor | None = None
+        for tile in self.tiles(picture):
+            columns = cloud.columns(patches_of(self.features(picture, tile, list(self.match_layers))))
+            if found is None:
+                grid = (-(-side // GRID) for side in picture.shape[2:])
+                found = columns.new_empty(1, columns.shape[1], *grid, dtype=cloud.keys.dtype)
+            here = tile.of(found, GRID)
+            here.copy_(columns.T.view(here.shape))
+        assert found is not None
+        return found
+
+    @torch.no_grad()
     def contents(self, picture: Tensor) -> dict[str, Tensor]:
         """Features [1, C, h, w] of the content layers at the content level, in bfloat16 to spare memory."""
         found: dict[str, Tensor] = {}
@@ -148,24 +162,19 @@ class Objective:
     visible: Tensor | None = None  # [1, 1, H, W] in [0, 1]: how much each pixel counts; None: all do
     target: Tensor | None = None  # [1, 3, H, W], the content, which helps to choose points of the clouds
     match_weight: float = 0.0
-    freedom: float = 0.5  # of the choice from the content: see cloud.queries
-    _matches: list[Tensor] = field(default_factory=list, init=False)  # by region: [1, 1, h, w], indices of points
+    freedom: float = 0.5  # of the choice from the content: see cloud.queries_of
+    _matches: list[Tensor] = field(default_factory=list, init=False)  # by region: [1, 9, h, w], as Cloud.votes
 
     @torch.no_grad()
     def match(self, picture: Tensor) -> None:
-        """Choose anew which point of its region's cloud each place of `picture` [1, 3, H, W] shall become like."""
+        """Choose anew which points of its region's cloud each place of `picture` [1, 3, H, W] shall become like."""
         self._matches.clear()
         if not self.match_weight:
             return
-        for region, content in zip(self.regions, self._content_columns, strict=True):
+        for region, content, mask in zip(self.regions, self._content_columns, self._match_weights, strict=True):
             assert region.cloud is not None
-            own = _Columns(self.extractor, picture, region.cloud)
-            places = torch.zeros(1, 1, picture.shape[2] // GRID, picture.shape[3] // GRID, dtype=torch.int32)
-            for tile in self.extractor.tiles(picture):
-                wanted = queries(own.centred(tile), content.centred(tile), self.freedom)
-                here = tile.of(places, GRID)
-                here.copy_(region.cloud.nearest(wanted).view(here.shape))
-            self._matches.append(places.to(picture.device))
+            queries = queries_of(self.extractor.columns(picture, region.cloud), content, self.freedom)
+            self._matches.append(region.cloud.votes(region.cloud.match(queries, mask)))
 
     def gradient(self, picture: Tensor) -> tuple[dict[str, float], Tensor]:
         """Weighted terms of the loss of `picture` [1, 3, H, W], and its gradient.
@@ -255,25 +264,23 @@ class Objective:
         for region, places, weight in zip(self.regions, self._matches, self._match_weights, strict=True):
             assert region.cloud is not None
             matched = {name: features[name] for name in self.extractor.match_layers}
-            far = region.cloud.distances(patches_of(matched), tile.of(places, GRID).flatten())
+            votes = tile.of(places, GRID)[0].flatten(1).T
+            far = region.cloud.distances(patches_of(matched), region.cloud.targets(votes))
             far = far if weight is None else far * tile.of(weight, GRID).flatten()
-            loss = loss + far.sum() / (places.numel() * self._covered)
+            loss = loss + far.sum() / (places[0, 0].numel() * self._covered)
         return self.style_weight * self.match_weight * loss
 
     @cached_property
-    def _content_columns(self) -> list["_Columns"]:
+    def _content_columns(self) -> list[Tensor]:
         """Those of `target`, by region, which stay the same."""
         assert self.target is not None
-        return [_Columns(self.extractor, self.target, region.cloud) for region in self.regions if region.cloud]
+        return [self.extractor.columns(self.target, region.cloud) for region in self.regions if region.cloud]
 
     @cached_property
     def _match_weights(self) -> list[Tensor | None]:
-        """By region, how much each place belongs to it and is visible."""
-        found = []
-        for region, places in zip(self.regions, self._matches, strict=True):
-            mask = within(region.mask, self.visible)
-            found.append(None if mask is None else F.adaptive_avg_pool2d(mask, (places.shape[2], places.shape[3])))
-        return found
+        """By region, how much each place belongs to it and is visible, [1, 1, h, w]."""
+        masks = [within(region.mask, self.visible) for region in self.regions]
+        return [None if mask is None else on_grid(mask) for mask in masks]
 
     @cached_property
     def _covered(self) -> float:
@@ -305,23 +312,6 @@ class Objective:
             term = losses.content(features[name], here, self._content_powers[name], weight)
             loss = loss + share / len(contents) * term
         return self.content_weight * loss
-
-
-class _Columns:
-    """The hypercolumns of a picture, less their mean over it, tile by tile; those of a single tile are kept."""
-
-    def __init__(self, extractor: Extractor, picture: Tensor, cloud: Cloud) -> None:
-        self.extractor, self.picture, self.cloud = extractor, picture, cloud
-        tiles = extractor.tiles(picture)
-        self.kept = self._of(tiles[0]) if len(tiles) == 1 else None
-        self.mean = mean_of([self.kept] if self.kept is not None else map(self._of, tiles))
-
-    def centred(self, tile: Tile) -> Tensor:
-        return (self._of(tile) if self.kept is None else self.kept) - self.mean
-
-    def _of(self, tile: Tile) -> Tensor:
-        features = self.extractor.features(self.picture, tile, list(self.extractor.match_layers))
-        return self.cloud.columns(patches_of(features))
 
 
 def within(mask: Tensor | None, visible: Tensor | None) -> Tensor | None:
@@ -414,7 +404,8 @@ def objective_for(
     Args:
         visible: [1, 1, H, W], how much each pixel counts; all do by default.
     """
-    relative = method.style_loss != "classic"
+    relative, matched = method.style_loss != "classic", all(region.cloud for region in regions)
+    held = (2 * (1 - method.freedom)) ** 2 if matched else 1.0  # by the photograph
     values = target.numel() if visible is None else 3 * visible.sum().item()
     return Objective(
         extractor,
@@ -423,12 +414,12 @@ def objective_for(
         style_loss=losses.STYLE_LOSSES[method.style_loss],
         relative=relative,
         style_weight=method.strength * method.style_weight,
-        content_weight=method.content_weight,
+        content_weight=held * method.content_weight,
         variation_weight=method.variation_weight * (1 if relative else values),  # the classic one is a sum
         variation_power=method.variation_power,
         visible=visible,
         target=target,
-        match_weight=method.match_weight if all(region.cloud for region in regions) else 0.0,
+        match_weight=method.match_weight if matched else 0.0,
         freedom=method.freedom,
     )
 

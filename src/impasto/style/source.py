@@ -25,12 +25,10 @@ from impasto.style.cloud import Points
 from impasto.style.draft import Canvas
 from impasto.style.objective import Extractor, LayerMoments
 from impasto.style.regions import opaque, visible
-from impasto.style.settings import QUALITIES, Method
+from impasto.style.settings import Method
 
 EXTENSION = ".style"
 FORMAT = "impasto style 1"
-KEPT = 1024  # points of a saved octave, at most
-MATCHED = QUALITIES["fine"].match_layers
 FAINT = 0.01  # mean alpha, within the frame of what can be seen, below which a picture shows no style
 LARGEST = 1024  # pixels: long side of the picture whose statistics are saved where nobody says another
 
@@ -80,17 +78,17 @@ class StyleImage:
 class SavedStyle:
     """The statistics of a style picture and of its reductions by 2, 4, ...: the brush is as broad as when it was saved.
 
-    They are what the compact network sees, so they serve the qualities that look through it.
+    They are what the compact network sees, so they serve the qualities that look through it. Its pixels give points.
     """
 
     octaves: list[LayerMoments]
     colours: Moments
-    places: list[Points] | None = None  # of each octave; None in files of version 0.2
+    image: StyleImage | None = None  # as it was measured; None in files of version 0.2
 
     @property
     def has_points(self) -> bool:
         """Whether there are points to match places to."""
-        return self.places is not None
+        return self.image is not None
 
     def levels(self, extractor: Extractor, side: int, whole: int) -> list[LayerMoments]:
         """As of a painting. At half the size of the whole the first reduction is the picture, and so on."""
@@ -102,10 +100,11 @@ class SavedStyle:
         ]
 
     def points(self, extractor: Extractor, side: int, whole: int) -> Points | None:
-        """As of a painting, of fewer places."""
-        if self.places is None or not extractor.match_layers:
+        """As of a painting."""
+        if self.image is None or not extractor.match_layers:
             return None
-        return self.places[self._index(0, side, whole)]
+        longest = max(self.image.pixels.shape[2:])
+        return extractor.points(*self.image.at(round(longest / 2 ** self._index(0, side, whole))))
 
     def drafted(self, model: AnyStyle, side: int, whole: int, dtype: torch.dtype | None, tile: int) -> LayerMoments:
         """As of a painting."""
@@ -194,7 +193,7 @@ def save(
     scale: float = 1.0,
     source: dict[str, str] | None = None,
 ) -> None:
-    """Write the statistics and some points of a style picture to `path`, about 7 MB.
+    """Write the statistics and the pixels of a style picture to `path`, some 2 MB.
 
     Args:
         size: long side in pixels of the results it is meant for; by default the picture's own, at most 1024.
@@ -215,14 +214,11 @@ def save(
     named = {
         f"{i}/{name}": s for i, octave in enumerate(extractor.statistics(sized, weight)) for name, s in octave.items()
     }
-    extractor = replace(extractor, match_layers=MATCHED)
-    places = [
-        extractor.points(reduced, None if weight is None else fit(weight, max(reduced.shape[2:]))).drawn(KEPT)
-        for reduced in extractor.reductions(sized)
-    ]
     named["colours"] = measure(sized, weight)
     tensors = {f"{name}/{part}": getattr(s, part) for name, s in named.items() for part in ("mean", "second", "weight")}
-    tensors |= {f"{i}/points": points.patches.half() for i, points in enumerate(places)}
+    tensors["pixels"] = (255 * sized[0]).round().byte()
+    if weight is not None:
+        tensors["visible"] = (255 * weight[0]).round().byte()
     recipe = provenance.drawn_recipe(
         "style", {"size": size, "style_scale": scale}, {"compact": weights.sha256_of("compact")}
     )
@@ -257,23 +253,28 @@ def load(path: str | PathLike[str], device: torch.device) -> SavedStyle:
             if (file.metadata() or {}).get("format") != FORMAT:
                 raise SettingsError(f"{path} is no style that Impasto saved")
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  # it is no dict
-        count = len({name.split("/")[0] for name in tensors} - {"colours"})
+        count = len({name.split("/")[0] for name in tensors} - {"colours", "pixels", "visible"})
         octaves = [{layer: _statistics(tensors, f"{i}/{layer}", TAPS[layer]) for layer in LAYERS} for i in range(count)]
         if count <= max(LEVELS):
             raise KeyError("octaves")
-        places = [_points(tensors[f"{i}/points"]) for i in range(count)] if "0/points" in tensors else None
-        return SavedStyle(octaves, _statistics(tensors, "colours", 3), places)
+        return SavedStyle(octaves, _statistics(tensors, "colours", 3), _image(tensors))
     except FileNotFoundError as error:
         raise SettingsError(absent(path)) from error
     except (OSError, SafetensorError, KeyError, ValueError) as error:
         raise SettingsError(f"{path} is no style that Impasto saved, or it is damaged") from error
 
 
-def _points(patches: Tensor) -> Points:
-    points = Points(patches.float(), {layer: TAPS[layer] for layer in MATCHED})
-    if patches.ndim != 2 or patches.shape[1] != points.width or not len(patches) or not patches.isfinite().all():
-        raise ValueError("points")
-    return points
+def _image(tensors: dict[str, Tensor]) -> StyleImage | None:
+    if "pixels" not in tensors:
+        return None
+    pixels, visible = tensors["pixels"], tensors.get("visible")
+    shapes = [(3, *pixels.shape[1:]), (1, *pixels.shape[1:])]
+    for values, shape in zip((pixels, visible), shapes, strict=True):
+        if values is not None and (values.dtype != torch.uint8 or values.shape != shape):
+            raise ValueError("pixels")
+    if pixels.ndim != 3 or min(pixels.shape[1:]) < SHORTEST_SIDE:
+        raise ValueError("pixels")
+    return StyleImage(pixels[None] / 255, visible=None if visible is None else visible[None] / 255)
 
 
 def _statistics(tensors: dict[str, Tensor], name: str, channels: int) -> Moments:

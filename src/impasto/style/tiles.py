@@ -49,8 +49,12 @@ class Tile:
         return features[..., top : top + height, left : left + width]
 
     def of(self, whole: Tensor, stride: int) -> Tensor:
-        """The same place, cut from a map [N, C, H / stride, W / stride] of the whole picture (a view)."""
-        return whole[..., self.top // stride : self.bottom // stride, self.left // stride : self.right // stride]
+        """The same place, cut from a map [N, C, H / stride, W / stride] of the whole picture (a view).
+
+        What the map may have of a last row or column that reaches beyond the picture goes with it.
+        """
+        bottom, right = -(-self.bottom // stride), -(-self.right // stride)
+        return whole[..., self.top // stride : bottom, self.left // stride : right]
 
 
 def block(layer: str) -> int:
