@@ -84,7 +84,8 @@ def brute_force(cloud: Cloud, queries: Tensor) -> Tensor:
     for y in range(height):
         for x in range(width):
             for number, (down, across) in enumerate(AROUND):
-                query = asked[:, min(max(y + down, 0), height - 1), min(max(x + across, 0), width - 1)]
+                within = 0 <= y + down < height and 0 <= x + across < width
+                query = asked[:, y + down, x + across] if within else asked[:, y, x]
                 for point, index in enumerate(cloud.points.neighbours[:, number].tolist()):
                     cosines[y * width + x, point] += query @ unit[point if index < 0 else index] / 9
     return cosines - 0.5 * cosines.topk(10, 0).values.mean(0)

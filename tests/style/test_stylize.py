@@ -85,7 +85,7 @@ def test_without_a_size_the_content_keeps_its_own_up_to_1024(style: Picture, pho
 
 
 def test_scales_double_up_to_the_size_asked_for(content: Picture, style: Picture) -> None:
-    run = list(running(Job(content, [style]), Settings(size=390, steps=1, init="style")))
+    run = list(running(Job(content, [style]), Settings(size=390, steps=1, init="noise")))
     sizes = list(dict.fromkeys(step.size for step in run))
     assert [width for width, _ in sizes] == [98, 195, 390]
     assert [height / width for width, height in sizes] == pytest.approx([2 / 3] * 3, abs=0.01)
@@ -120,7 +120,7 @@ def test_momentum_is_carried_from_scale_to_scale(
     monkeypatch.setattr(engine.optimise, "adam", watched)
     on_pixels = dataclasses.replace(QUALITIES["fine"], adam={})  # steps on bands begin anew at each scale
     monkeypatch.setitem(QUALITIES, "fine", on_pixels)
-    run = list(running(Job(content, [style]), Settings(size=200, steps=2, init="style")))
+    run = list(running(Job(content, [style]), Settings(size=200, steps=2, init="noise")))
     assert seen == [(0, True, False), (run[0].steps, True, True)]
 
 
@@ -139,7 +139,7 @@ def cut_outs(picture: Picture) -> tuple[Picture, Picture, Tensor]:
     [
         {"quality": "draft"},
         {"steps": 2, "variation_weight": 0.5},
-        {"steps": 1, "init": "style", "size": 300, "tile": 256},
+        {"steps": 1, "init": "noise", "size": 300, "tile": 256},
         {"steps": 1, "init": "content", "size": 70, "optimiser": "lbfgs"},
         {"quality": "draft", "colour": "luminance"},
         {"quality": "draft", "colour": "histogram", "size": 64},
@@ -387,7 +387,7 @@ def test_what_is_in_no_mask_keeps_its_content(content: Picture, style: Picture) 
 
 
 def test_progress_counts_up_to_the_end(content: Picture, style: Picture) -> None:
-    run = list(running(Job(content, [style]), Settings(steps=4, size=200, init="style")))
+    run = list(running(Job(content, [style]), Settings(steps=4, size=200, init="noise")))
     assert all(isinstance(p, Progress) for p in run)
     done = [p.done for p in run]
     assert done == sorted(set(done)) and done[0] > 0 and done[-1] == pytest.approx(1)
@@ -398,7 +398,7 @@ def test_progress_counts_up_to_the_end(content: Picture, style: Picture) -> None
 
 
 def test_every_step_has_a_result_of_full_size_and_closing_early_keeps_it(content: Picture, style: Picture) -> None:
-    run = running(Job(content, [style]), Settings(steps=50, size=200, init="style"))
+    run = running(Job(content, [style]), Settings(steps=50, size=200, init="noise"))
     first = next(run)
     run.close()
     assert next(run, None) is None

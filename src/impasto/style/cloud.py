@@ -72,13 +72,10 @@ def points_of(features: dict[str, Tensor], visible: Tensor | None = None) -> Poi
     """
     height, width = _grid(features)
     patches = patches_of(features)
-    index = torch.arange(height * width, device=patches.device).view(height, width)
+    index = torch.arange(height * width, device=patches.device)
     windows = index // width // WINDOW * -(-width // WINDOW) + index % width // WINDOW
-    bordered = F.pad(index, (1, 1, 1, 1), value=NOWHERE)
-    neighbours = [bordered[1 + y : 1 + y + height, 1 + x : 1 + x + width].flatten() for y, x in AROUND]
-    points = Points(
-        patches, torch.stack(neighbours, 1), windows.flatten(), {name: f.shape[1] for name, f in features.items()}
-    )
+    neighbours = around(height, width).to(patches.device)
+    points = Points(patches, neighbours, windows, {name: f.shape[1] for name, f in features.items()})
     if visible is None:
         return points
     share = on_grid(visible).flatten()
@@ -147,9 +144,7 @@ class Cloud:
         """[N, 9 D] of length 1: what queries are compared with, each point's columns and those of its neighbours."""
         columns = self.columns(self.points.patches.float())
         columns = F.normalize(columns - columns.mean(0), dim=1).to(_comparing(columns))
-        own = torch.arange(len(columns), device=columns.device)[:, None]
-        around = torch.where(self.points.neighbours == NOWHERE, own, self.points.neighbours)
-        return columns[around].flatten(1) / len(AROUND) ** 0.5
+        return _together(columns, self.points.neighbours, torch.arange(len(columns), device=columns.device))
 
     def columns(self, patches: Tensor) -> Tensor:
         """Hypercolumns [n, D] of `patches` [n, P]: each layer's patch averaged, and scaled to a mean square of 1."""
@@ -160,7 +155,9 @@ class Cloud:
             parts.append(step * part.view(len(part), channels, step**2).mean(2))
         return torch.cat(parts, 1)
 
-    def match(self, queries: Tensor, inside: Tensor | None = None) -> Tensor:
+    def match(
+        self, queries: Tensor, inside: Tensor | None = None, wrap: tuple[bool, bool] = (False, False)
+    ) -> Tensor:
         """The index [h, w] of the point that each place gets: of all, the one with the largest corrected cosine.
 
         A point's cosines are corrected by how near its nearest places are, so that no point is everyone's neighbour
@@ -169,39 +166,40 @@ class Cloud:
         Args:
             queries: [1, D, h, w] as `queries_of` gives them.
             inside: [1, 1, h, w], how much each place counts; all do by default.
+            wrap: whether the picture goes on at its other side, down and across.
         """
-        around = _Surrounded(queries.to(self.keys))
         height, width = queries.shape[2:]
-        rows = torch.arange(height * width, device=queries.device)
-        asking = rows if inside is None else rows[inside.flatten() > 0]
+        columns = queries[0].flatten(1).T.to(self.keys)
+        places = around(height, width, wrap).to(columns.device)
+        index = torch.arange(len(places), device=columns.device)
+        asking = index if inside is None else index[inside.flatten() > 0]
         if not len(asking):
-            return torch.zeros(height, width, dtype=torch.int64, device=queries.device)
+            return torch.zeros(height, width, dtype=torch.int64, device=columns.device)
         step = -(-len(asking) // ROWS)
-        sample = around.rows(asking[step // 2 :: step])
+        sample = _together(columns, places, asking[step // 2 :: step])
         crowd = torch.cat(
             [(part @ sample.T).float().topk(min(CROWD, len(sample))).values.mean(1) for part in self.keys.split(ROWS)]
         )
-        nearest = [
-            torch.add((around.rows(part) @ self.keys.T).float(), crowd, alpha=-CROWDING).argmax(1)
-            for part in rows.split(ROWS)
-        ]
+        nearest = []
+        for part in index.split(ROWS):
+            cosines = (_together(columns, places, part) @ self.keys.T).float()
+            nearest.append(cosines.sub_(crowd, alpha=CROWDING).argmax(1))
         return torch.cat(nearest).view(height, width)
 
-    def votes(self, matched: Tensor) -> Tensor:
+    def votes(self, matched: Tensor, wrap: tuple[bool, bool] = (False, False)) -> Tensor:
         """The points that speak for each place, [1, 9, h, w]: its own and what follows from each neighbour's.
 
         If the place above gets a point, then this one shall look like the point below that one.
 
         Args:
             matched: [h, w], the index of the point that each place gets.
+            wrap: as for `match`.
         """
         height, width = matched.shape
-        bordered = F.pad(matched, (1, 1, 1, 1), value=NOWHERE)
-        votes = []
-        for number, (down, across) in enumerate(AROUND):
-            theirs = bordered[1 - down : 1 - down + height, 1 - across : 1 - across + width]
-            votes.append(torch.where(theirs == NOWHERE, NOWHERE, self.points.neighbours[theirs, number]))
-        return torch.stack(votes)[None]
+        theirs = around(height, width, wrap).to(matched.device).flip(1)  # who has this place at each of AROUND
+        points = F.pad(matched.flatten(), (0, 1))[theirs]
+        votes = self.points.neighbours[points, torch.arange(len(AROUND), device=matched.device)]
+        return torch.where(theirs == NOWHERE, NOWHERE, votes).T.reshape(1, len(AROUND), height, width)
 
     def targets(self, votes: Tensor) -> Tensor:
         """What places shall look like, [n, P], scaled and centred: the mean of the points that speak for each.
@@ -225,33 +223,40 @@ class Cloud:
         return 1 - torch.linalg.vecdot(found, targets) / lengths.clamp_min(1e-8)
 
 
-def queries_of(own: Tensor, content: Tensor, freedom: float) -> Tensor:
+def cloud_of(parts: Sequence[Points | None], shares: Sequence[float] | None = None) -> Cloud | None:
+    """The cloud of `union`; None where a part has no points."""
+    known = [part for part in parts if part is not None]
+    return Cloud(union(known, shares)) if len(known) == len(parts) else None
+
+
+def queries_of(own: Tensor, content: Tensor | None, freedom: float) -> Tensor:
     """What is looked for at each place: a mix of the picture's own hypercolumns and the content's, [1, D, h, w].
 
     Each is centred by its own mean over the picture. The content says *which* point of the style a place gets.
 
     Args:
         own: [1, D, h, w].
-        content: the same of the content.
+        content: the same of the content, if there is one.
         freedom: share of the picture's own, from 0 (true to the photograph) to 1.
     """
-    own, content = (F.normalize(map - map.mean((2, 3), keepdim=True), dim=1) for map in (own, content))
-    return F.normalize(torch.lerp(content, own, freedom), dim=1)
+    maps = [own] if content is None else [own, content]
+    unit = [F.normalize(map - map.mean((2, 3), keepdim=True), dim=1) for map in maps]
+    return unit[0] if content is None else F.normalize(torch.lerp(unit[1], unit[0], freedom), dim=1)
 
 
-@dataclass(frozen=True)
-class _Surrounded:
-    """Places of a map [1, D, h, w] together with the eight around them; beyond the border there is what lies on it."""
+def around(height: int, width: int, wrap: tuple[bool, bool] = (False, False)) -> Tensor:
+    """Numbers [height * width, 9] of the places AROUND each, row by row; NOWHERE beyond a border, unless it wraps."""
+    y, x = torch.arange(height)[:, None, None], torch.arange(width)[:, None]
+    down, across = torch.tensor(AROUND).T
+    y, x = y + down, x + across
+    known = ((y >= 0) & (y < height) | wrap[0]) & ((x >= 0) & (x < width) | wrap[1])
+    return torch.where(known, y % height * width + x % width, NOWHERE).flatten(0, 1)
 
-    map: Tensor
 
-    def rows(self, places: Tensor) -> Tensor:
-        """[n, 9 D] of the `places` [n], numbered row by row."""
-        height, width = self.map.shape[2:]
-        columns = self.map[0].flatten(1).T
-        y, x = places // width, places % width
-        around = [(y + down).clamp(0, height - 1) * width + (x + across).clamp(0, width - 1) for down, across in AROUND]
-        return columns[torch.stack(around, 1)].flatten(1) / len(AROUND) ** 0.5
+def _together(columns: Tensor, around: Tensor, places: Tensor) -> Tensor:
+    """Columns [n, 9 D] of `places` [n] and those around them; in place of what is NOWHERE, those of the middle."""
+    wanted = around[places]
+    return columns[torch.where(wanted == NOWHERE, places[:, None], wanted)].flatten(1) / len(AROUND) ** 0.5
 
 
 def _comparing(columns: Tensor) -> torch.dtype:

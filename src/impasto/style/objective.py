@@ -174,7 +174,8 @@ class Objective:
         for region, content, mask in zip(self.regions, self._content_columns, self._match_weights, strict=True):
             assert region.cloud is not None
             queries = queries_of(self.extractor.columns(picture, region.cloud), content, self.freedom)
-            self._matches.append(region.cloud.votes(region.cloud.match(queries, mask)))
+            matched = region.cloud.match(queries, mask, self.extractor.wrap)
+            self._matches.append(region.cloud.votes(matched, self.extractor.wrap))
 
     def gradient(self, picture: Tensor) -> tuple[dict[str, float], Tensor]:
         """Weighted terms of the loss of `picture` [1, 3, H, W], and its gradient.
@@ -261,18 +262,20 @@ class Objective:
     def _matching_loss(self, features: dict[str, Tensor], tile: Tile) -> Tensor:
         """This tile's share of the mean distance of places from the points they shall become like."""
         loss = next(iter(features.values())).new_zeros(())
+        patches = patches_of({name: features[name] for name in self.extractor.match_layers})
         for region, places, weight in zip(self.regions, self._matches, self._match_weights, strict=True):
             assert region.cloud is not None
-            matched = {name: features[name] for name in self.extractor.match_layers}
-            votes = tile.of(places, GRID)[0].flatten(1).T
-            far = region.cloud.distances(patches_of(matched), region.cloud.targets(votes))
+            targets = region.cloud.targets(rows(tile.of(places, GRID)))
+            far = region.cloud.distances(patches, targets)
             far = far if weight is None else far * tile.of(weight, GRID).flatten()
             loss = loss + far.sum() / (places[0, 0].numel() * self._covered)
         return self.style_weight * self.match_weight * loss
 
     @cached_property
-    def _content_columns(self) -> list[Tensor]:
+    def _content_columns(self) -> list[Tensor | None]:
         """Those of `target`, by region, which stay the same."""
+        if self.freedom == 1:
+            return [None] * len(self.regions)
         assert self.target is not None
         return [self.extractor.columns(self.target, region.cloud) for region in self.regions if region.cloud]
 

@@ -13,7 +13,7 @@ from typing import Annotated, Any
 from impasto.configs import Help, OneOf, Within, check
 from impasto.errors import SettingsError
 
-INITS = ("content", "noise", "style", "draft")
+INITS = ("content", "noise", "draft")
 COLOURS = ("style", "luminance", "histogram", "covariance")
 TEXTURE_STEPS = (39, 60, 88)  # of a texture at full size, at half, at all smaller ones
 LONGEST_DEFAULT = 1024  # pixels; what nobody asked for should not take minutes
@@ -26,6 +26,7 @@ LAYERS = {  # that style and content can be measured in, by network
 }
 BLOCKS_1_TO_3 = ("block1_conv1", "block2_conv1", "block3_conv1")
 BLOCKS_1_TO_5 = (*BLOCKS_1_TO_3, "block4_conv1", "block5_conv1")
+BLOCK_4 = ("block4_conv1", "block4_conv3")
 
 Layer = Annotated[str, OneOf(LAYERS["vgg19"])]
 Network = Annotated[str, OneOf(tuple(LAYERS))]
@@ -67,7 +68,7 @@ class Quality:
     content_weight: Weight = 0.0
     variation_weight: Weight = 0.0
     variation_power: Annotated[int, Within(1, 2)] = 2
-    init: Init = "style"
+    init: Init = "content"
     optimiser: Optimiser = "adam"
     adam: dict[str, Any] = field(default_factory=dict)  # arguments of optimise.adam
     coarse_to_fine: bool = True  # double the size from about 100 pixels on; else full size only
@@ -123,27 +124,30 @@ BY_MOMENTS = Quality(  # `fine` where there are no points to match: saved styles
     init="draft",
     steps=(30, 40),
 )
+ON_BANDS = {"rate": 0.015, "bands": 5, "average": 0.9}
 QUALITIES = {
     "draft": Quality(network="anystyle", init="draft"),
     "fine": Quality(
         network="compact",
         style_layers=BLOCKS_1_TO_3,
-        match_layers=(*BLOCKS_1_TO_3, "block3_conv4", "block4_conv1", "block4_conv3"),
+        match_layers=(*BLOCKS_1_TO_3, "block3_conv4", *BLOCK_4),
         match_weight=1.0,
         content_layers=("block3_conv4",),
-        content_weight=0.25,
+        content_weight=0.3,
         levels=2,
-        init="content",
-        adam={"rate": 0.015, "bands": 5, "average": 0.9},
+        adam=ON_BANDS,
         steps=(20, 30, 40),
     ),
     "gallery": Quality(
         network="vgg19",
-        style_layers=BLOCKS_1_TO_5,
-        content_layers=("block4_conv2",),
-        style_loss="moments",  # eigenvalues of 512 channels would take longer than the network
-        content_weight=0.2,
-        steps=(100, 150, 200),
+        style_layers=BLOCKS_1_TO_3,
+        match_layers=(*BLOCKS_1_TO_3, "block3_conv3", *BLOCK_4),
+        match_weight=1.0,
+        content_layers=("block3_conv3",),
+        content_weight=0.5,
+        levels=2,
+        adam=ON_BANDS,
+        steps=(60, 80, 100),
     ),
     # Gatys et al. (2015) as its tutorials give it: weights 1e3, 1e-2 and 30, Adam with rate 5 and epsilon 0.1 on the
     # 0-255 scale (here divided by 255 and, for it stands beside gradients, multiplied by it), losses not normalised.
@@ -158,7 +162,6 @@ QUALITIES = {
         content_weight=1e3,
         variation_weight=30.0,
         variation_power=1,
-        init="content",
         adam={"rate": 5 / 255, "decay": 0.0, "betas": (0.99, 0.999), "epsilon": 0.1 * 255, "average": 0.0},
         coarse_to_fine=False,
         steps=(1000,),
@@ -198,7 +201,7 @@ class Settings(RunSettings):
             SettingsError: settings that do not go together.
         """
         quality = QUALITIES[self.quality]
-        if quality.match_layers and not matched:
+        if self.quality == "fine" and not matched:
             quality = BY_MOMENTS
         shared = {f.name for f in dataclasses.fields(Quality)} & {f.name for f in dataclasses.fields(self)}
         own = {name: getattr(self, name) for name in shared if getattr(self, name) is not None}

@@ -19,11 +19,10 @@ from torch import Tensor
 from impasto import device, provenance, weights
 from impasto.configs import check
 from impasto.errors import PictureError, SettingsError
-from impasto.gaussian import measure, monge
 from impasto.media.formats import MAX_PIXELS
 from impasto.media.picture import Picture, PictureLike, fit, opened, resize
 from impasto.style import colour, draft, optimise, regions
-from impasto.style.cloud import Cloud, Points, union
+from impasto.style.cloud import cloud_of
 from impasto.style.objective import (
     Extractor,
     Objective,
@@ -123,13 +122,13 @@ def stylizing(
         init_from: the picture to start from.
         weights: a file to use instead of the network that the quality has.
         max_pixels: larger input pictures are refused.
-        quality: how much work: "draft" (one pass), "fine", "gallery" (VGG-19), or "gatys" (the classic recipe).
+        quality: how much work: "draft" (one pass), "fine", "gallery" (VGG-19, minutes), or "gatys" (the classic recipe).
         size: long side in pixels; by default the content's own, at most 1024.
         strength: how hard the style presses; 0 gives the content back.
         style_scale: brush size; 2 is twice as broad.
         style_weights: share of a style where several blend, one for each, of any sum.
         colour: the style's colours, or in one of three ways the content's: "luminance", "histogram", "covariance".
-        init: where the optimiser starts: "content", "noise", "style" (the content in the style's colours) or "draft".
+        init: where the optimiser starts: "content", "noise" or "draft".
         seed: of the noise that the optimiser starts with.
         network: network that gives the features: "compact" (bundled), "vgg16" or "vgg19" (fetched once).
         style_layers: layers that style is measured in.
@@ -292,16 +291,11 @@ def _objective(
     areas = [resize(area, height, width) for area in scene.areas]
     points = [style.points(extractor, *sides) for style in scene.styles]
     if len(areas) == len(statistics) > 1:
-        placed = [Region(s, area, _cloud([p])) for s, area, p in zip(statistics, areas, points, strict=True)]
+        placed = [Region(s, area, cloud_of([p])) for s, area, p in zip(statistics, areas, points, strict=True)]
     else:
-        placed = [Region(blend(statistics, shares), areas[0] if areas else None, _cloud(points, shares))]
+        placed = [Region(blend(statistics, shares), areas[0] if areas else None, cloud_of(points, shares))]
     visible = None if scene.visible is None else resize(scene.visible, height, width)
     return objective_for(extractor, placed, target, method, visible)
-
-
-def _cloud(points: Sequence[Points | None], shares: tuple[float, ...] | None = None) -> Cloud | None:
-    known = [p for p in points if p is not None]
-    return Cloud(union(known, shares)) if len(known) == len(points) else None
 
 
 def _start(
@@ -334,13 +328,7 @@ def _start(
         ]
         return canvas.painted(list(zip(moves, areas, strict=True)), method.strength)
     noise = torch.randn(target.shape, generator=torch.Generator().manual_seed(method.seed)).to(target.device)
-    if method.init == "noise":
-        return (0.5 + 0.2 * noise).clamp(0, 1)
-    if not scene.areas:
-        own = measure(target, visible)
-        dressed = [s * monge(own, x.colours)(target).clamp(0, 1) for s, x in zip(shares, scene.styles, strict=True)]
-        target = torch.stack(dressed).sum(0) / sum(shares)
-    return (target + 0.02 * noise).clamp(0, 1)  # something for strokes to grow from where the content is flat
+    return (0.5 + 0.2 * noise).clamp(0, 1)
 
 
 def _finished(scene: _Scene, pixels: Tensor, colours: str, recipe: dict[str, Any]) -> Picture:

@@ -21,6 +21,7 @@ from impasto.errors import SettingsError
 from impasto.media.formats import MAX_PIXELS
 from impasto.media.picture import Picture, PictureLike, resize
 from impasto.style import optimise
+from impasto.style.cloud import Points, cloud_of
 from impasto.style.objective import Extractor, LayerMoments, Objective, Region, blend, extractor_for, objective_for
 from impasto.style.optimise import steps_at
 from impasto.style.recipe import source
@@ -58,7 +59,7 @@ def synthesising(job: Job, settings: Settings) -> Iterator[Progress]:
         raise SettingsError(f"a texture is made with quality {' or '.join(QUALITIES)}, not {settings.quality!r}")
     settings.check_unused("a texture has no content", UNUSED)
     steps = TEXTURE_STEPS if settings.steps is None else in_proportion(TEXTURE_STEPS, settings.steps)
-    method = replace(settings.resolved(matched=False), levels=LEVELS, content_layers=(), steps=steps)
+    method = replace(settings.resolved(), levels=LEVELS, content_layers=(), freedom=1.0, steps=steps)
     shares = shares_of(len(job.exemplars), settings.style_weights)
     device.configure_threads()
 
@@ -71,8 +72,9 @@ def synthesising(job: Job, settings: Settings) -> Iterator[Progress]:
     recipe = _recipe(job, replace(settings, memory=None, tile=tile), method.network)
 
     def objective(height: int, width: int) -> Objective:
-        aims = [_levels(s, flat, max(height, width), max(sizes[-1])) for s in exemplars]
-        region = Region(blend(aims, shares))
+        aims = [_aims(s, flat, max(height, width), max(sizes[-1])) for s in exemplars]
+        statistics, points = zip(*aims, strict=True)
+        region = Region(blend(list(statistics), shares), cloud=cloud_of(points, shares))
         return objective_for(extractor, [region], torch.empty(1, 3, height, width), method)
 
     def begin(height: int, width: int, before: Tensor | None) -> Tensor:
@@ -135,16 +137,17 @@ def _in_proportion(given: PictureLike, job: Job, method: Method, whole: Tensor) 
     return exemplar
 
 
-def _levels(exemplar: Style, extractor: Extractor, side: int, whole: int) -> list[LayerMoments]:
+def _aims(exemplar: Style, extractor: Extractor, side: int, whole: int) -> tuple[list[LayerMoments], Points | None]:
     """What the texture aims at: a picture without its border, where features are those of an end that no texture has.
 
     With them, hard lines grew inside of textures that tile. What is transparent has such a border, too.
     """
     if not isinstance(exemplar, StyleImage):
-        return exemplar.levels(extractor, side, whole)
+        return exemplar.levels(extractor, side, whole), exemplar.points(extractor, side, whole)
     pixels, visible = exemplar.at(side)
     border = min(BORDER, min(pixels.shape[2:]) // 4)
-    return extractor.statistics(pixels, _inside(torch.ones_like(pixels[:, :1]) if visible is None else visible, border))
+    inside = _inside(torch.ones_like(pixels[:, :1]) if visible is None else visible, border)
+    return extractor.statistics(pixels, inside), extractor.points(pixels, inside)
 
 
 def _inside(visible: Tensor, border: int) -> Tensor:
