@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from impasto.perception import registry
-from impasto.style.cloud import AROUND, Cloud, Points, on_grid, patches_of, points_of, queries_of, union
+from impasto.style.cloud import AROUND, Cloud, Points, collected, on_grid, patches_of, places, queries_of, union
 from impasto.style.objective import Extractor, Objective, Region
 
 LAYERS = ("block1_conv1", "block2_conv1", "block3_conv1", "block3_conv4", "block4_conv1")
@@ -24,6 +24,11 @@ def features(height: int = 5, width: int = 7, seed: int = 0) -> dict[str, Tensor
         name: torch.randn(1, CHANNELS[name], height * step, width * step, generator=draw) + 0.3
         for name, step in STEPS.items()
     }
+
+
+def points_of(features: dict[str, Tensor], visible: Tensor | None = None) -> Points:
+    height, width = features["block1_conv1"].shape[2:]
+    return collected(places(height, width, visible), [(torch.arange(height * width // 64), features)])
 
 
 def test_a_place_has_the_features_within_its_square() -> None:
@@ -214,6 +219,13 @@ def test_the_gradient_of_matching_in_tiles_is_autograds_of_the_whole(
     assert terms["style"] - without["style"] == pytest.approx(loss.item(), rel=1e-3)
     difference = (gradient - rest) - leaf.grad
     assert difference.norm() < 0.01 * leaf.grad.norm()
+
+
+def test_points_in_tiles_are_those_of_the_whole(extractor: Extractor, painting: Callable[[int], Tensor]) -> None:
+    pattern = painting(170)
+    whole, parts = extractor.points(pattern), dataclasses.replace(extractor, tile=64).points(pattern)
+    torch.testing.assert_close(whole.patches, parts.patches, atol=1e-4, rtol=1e-4)
+    assert torch.equal(whole.neighbours, parts.neighbours)
 
 
 def test_places_are_matched_in_tiles_as_in_the_whole(

@@ -86,7 +86,7 @@ def test_every_setting_that_overrides_is_one_of_the_quality() -> None:
     [
         ({"quality": "best"}, r"there is no quality 'best'; there is draft, fine, .*gatys"),
         ({"colour": "red"}, r"there is no colour 'red'; there is style, luminance, histogram, covariance"),
-        ({"init": "middle"}, r"there is no init 'middle'; there is content, noise, style, draft"),
+        ({"init": "middle"}, r"there is no init 'middle'; there is content, noise, draft"),
         ({"style_loss": "l1"}, r"there is no style_loss 'l1'; there is gram, moments, wasserstein"),
         ({"optimiser": "sgd"}, r"there is no optimiser 'sgd'; there is adam, lbfgs"),
         ({"precision": "float16"}, r"there is no precision 'float16'; did you mean float32"),
@@ -109,7 +109,7 @@ def test_every_setting_that_overrides_is_one_of_the_quality() -> None:
         ({"quality": "draft", "steps": 9}, r"draft is one pass of one network: leave out steps"),
         ({"quality": "draft", "pooling": "average"}, r"draft is one pass of one network: leave out pooling"),
         ({"pooling": "average"}, r"pooling is a VGG's.* leave out pooling"),
-        ({"quality": "gallery", "freedom": 0.3}, r"nothing is matched: leave out freedom"),
+        ({"quality": "gatys", "freedom": 0.3}, r"nothing is matched: leave out freedom"),
         ({"content_layers": ("block5_conv2",)}, r"compact has no layer 'block5_conv2'; it has .*block3_conv4"),
     ],
 )

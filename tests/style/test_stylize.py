@@ -275,11 +275,11 @@ def test_a_style_much_smaller_than_the_content_serves(content: Picture, painting
     assert bool(result.pixels.isfinite().all())
 
 
-@pytest.mark.parametrize("init", ["content", "noise", "style"])
+@pytest.mark.parametrize("init", ["content", "noise"])
 def test_every_start_leads_to_a_picture(init: str, content: Picture, style: Picture) -> None:
     result = stylize(content, style, steps=2, init=init)
     assert result.pixels.min() >= 0 and result.pixels.max() <= 1
-    near = {"content": content, "noise": picture(0.5), "style": style}[init]
+    near = {"content": content, "noise": picture(0.5)}[init]
     assert style_distance(result, near) == min(style_distance(result, p) for p in (content, picture(0.5), style))
 
 

@@ -11,7 +11,7 @@ block 3, one of block 4. It is matched together with the eight places around it,
 its neighbours say different things of it, it becomes their mean: so strokes go on from place to place.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -19,7 +19,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from impasto.device import autocast_dtype
 from impasto.style.tiles import stride
 
 GRID = 8  # pixels from one place to the next
@@ -64,22 +63,34 @@ class Points:
         return Points(self.patches[keep], index[self.neighbours[keep]], self.windows[keep], self.channels)
 
 
-def points_of(features: dict[str, Tensor], visible: Tensor | None = None) -> Points:
-    """The places of a painting with `features` [1, C, h, w] by layer.
+def places(height: int, width: int, visible: Tensor | None = None) -> Points:
+    """The places of a painting of `height` x `width` pixels, numbered row by row: points whose number is their patch.
 
     Args:
         visible: [1, 1, H, W], how much each pixel belongs to the style; all do by default.
     """
-    height, width = _grid(features)
-    patches = patches_of(features)
-    index = torch.arange(height * width, device=patches.device)
+    height, width = -(-height // GRID), -(-width // GRID)
+    index = torch.arange(height * width)
     windows = index // width // WINDOW * -(-width // WINDOW) + index % width // WINDOW
-    neighbours = around(height, width).to(patches.device)
-    points = Points(patches, neighbours, windows, {name: f.shape[1] for name, f in features.items()})
+    every = Points(index[:, None], around(height, width), windows, {})
     if visible is None:
-        return points
-    share = on_grid(visible).flatten()
-    return points.only((share > 0) & (share >= share.max().clamp(max=SEEN)))  # of thin lines, the fullest places
+        return every
+    share = on_grid(visible).flatten().cpu()
+    return every.only((share > 0) & (share >= share.max().clamp(max=SEEN)))  # of thin lines, the fullest places
+
+
+def collected(numbered: Points, parts: Iterable[tuple[Tensor, dict[str, Tensor]]]) -> Points:
+    """The points of these `places`, from the numbers of all places in each part of a painting, and its features."""
+    wanted, patches = numbered.patches[:, 0], torch.empty(0)
+    for numbers, features in parts:
+        found = patches_of(features)
+        if not len(patches):
+            patches = found.new_empty(len(wanted), found.shape[1])
+        known = torch.isin(wanted, numbers)
+        order = torch.searchsorted(numbers, wanted[known])
+        patches[known.to(found.device)] = found[order.to(found.device)]
+        channels = {name: f.shape[1] for name, f in features.items()}
+    return Points(patches, numbered.neighbours.to(patches.device), numbered.windows.to(patches.device), channels)
 
 
 def union(parts: Sequence[Points], shares: Sequence[float] | None = None) -> Points:
@@ -124,6 +135,7 @@ class Cloud:
     """Points to be matched. Layers are scaled to count alike, and all is centred by the style's own mean."""
 
     points: Points
+    dtype: torch.dtype | None = None  # of what is compared; bfloat16 only turns choices that are as good; None: float32
 
     @cached_property
     def scale(self) -> Tensor:
@@ -143,7 +155,7 @@ class Cloud:
     def keys(self) -> Tensor:
         """[N, 9 D] of length 1: what queries are compared with, each point's columns and those of its neighbours."""
         columns = self.columns(self.points.patches.float())
-        columns = F.normalize(columns - columns.mean(0), dim=1).to(_comparing(columns))
+        columns = F.normalize(columns - columns.mean(0), dim=1).to(self.dtype or torch.float32)
         return _together(columns, self.points.neighbours, torch.arange(len(columns), device=columns.device))
 
     def columns(self, patches: Tensor) -> Tensor:
@@ -223,10 +235,12 @@ class Cloud:
         return 1 - torch.linalg.vecdot(found, targets) / lengths.clamp_min(1e-8)
 
 
-def cloud_of(parts: Sequence[Points | None], shares: Sequence[float] | None = None) -> Cloud | None:
+def cloud_of(
+    parts: Sequence[Points | None], shares: Sequence[float] | None = None, dtype: torch.dtype | None = None
+) -> Cloud | None:
     """The cloud of `union`; None where a part has no points."""
     known = [part for part in parts if part is not None]
-    return Cloud(union(known, shares)) if len(known) == len(parts) else None
+    return Cloud(union(known, shares), dtype) if len(known) == len(parts) else None
 
 
 def queries_of(own: Tensor, content: Tensor | None, freedom: float) -> Tensor:
@@ -257,11 +271,6 @@ def _together(columns: Tensor, around: Tensor, places: Tensor) -> Tensor:
     """Columns [n, 9 D] of `places` [n] and those around them; in place of what is NOWHERE, those of the middle."""
     wanted = around[places]
     return columns[torch.where(wanted == NOWHERE, places[:, None], wanted)].flatten(1) / len(AROUND) ** 0.5
-
-
-def _comparing(columns: Tensor) -> torch.dtype:
-    """bfloat16 where the processor computes in it: a rounding only turns choices between points that are as near."""
-    return autocast_dtype(columns.device) or torch.float32
 
 
 def _step(layer: str) -> int:

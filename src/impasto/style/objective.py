@@ -21,7 +21,7 @@ from impasto import device
 from impasto.gaussian import Moments, measure, merge, rows
 from impasto.perception import registry
 from impasto.style import losses
-from impasto.style.cloud import GRID, LARGEST, Cloud, Points, on_grid, patches_of, points_of, queries_of, union
+from impasto.style.cloud import GRID, LARGEST, Cloud, Points, collected, on_grid, patches_of, places, queries_of
 from impasto.style.settings import Method
 from impasto.style.tiles import REACH, Tile, block, cut, stride
 
@@ -82,13 +82,15 @@ class Extractor:
     @torch.no_grad()
     def points(self, picture: Tensor, mask: Tensor | None = None) -> Points:
         """The points of a style picture, within `mask` [1, 1, H, W] when given, evenly drawn where there are many."""
-        tiles, parts = self.tiles(picture), []
-        for tile in tiles:
-            inside = None if mask is None else tile.of(mask, 1)
-            found = points_of(self.features(picture, tile, list(self.match_layers)), inside)
-            share = (tile.bottom - tile.top) * (tile.right - tile.left) / picture[0, 0].numel()
-            parts.append(found.drawn(math.ceil(LARGEST * share)))
-        return union(parts)
+        height, width = picture.shape[2:]
+        grid = torch.arange(-(-height // GRID) * -(-width // GRID)).view(1, 1, -1, -(-width // GRID))
+        return collected(
+            places(height, width, mask).drawn(LARGEST),
+            (
+                (tile.of(grid, GRID).flatten(), self.features(picture, tile, list(self.match_layers)))
+                for tile in self.tiles(picture)
+            ),
+        )
 
     @torch.no_grad()
     def columns(self, picture: Tensor, cloud: Cloud) -> Tensor:
@@ -263,12 +265,12 @@ class Objective:
         """This tile's share of the mean distance of places from the points they shall become like."""
         loss = next(iter(features.values())).new_zeros(())
         patches = patches_of({name: features[name] for name in self.extractor.match_layers})
-        for region, places, weight in zip(self.regions, self._matches, self._match_weights, strict=True):
+        for region, votes, weight in zip(self.regions, self._matches, self._match_weights, strict=True):
             assert region.cloud is not None
-            targets = region.cloud.targets(rows(tile.of(places, GRID)))
+            targets = region.cloud.targets(rows(tile.of(votes, GRID)))
             far = region.cloud.distances(patches, targets)
             far = far if weight is None else far * tile.of(weight, GRID).flatten()
-            loss = loss + far.sum() / (places[0, 0].numel() * self._covered)
+            loss = loss + far.sum() / (votes[0, 0].numel() * self._covered)
         return self.style_weight * self.match_weight * loss
 
     @cached_property

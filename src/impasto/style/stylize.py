@@ -291,9 +291,9 @@ def _objective(
     areas = [resize(area, height, width) for area in scene.areas]
     points = [style.points(extractor, *sides) for style in scene.styles]
     if len(areas) == len(statistics) > 1:
-        placed = [Region(s, area, cloud_of([p])) for s, area, p in zip(statistics, areas, points, strict=True)]
+        placed = [Region(s, area, cloud_of([p], dtype=extractor.dtype)) for s, area, p in zip(statistics, areas, points, strict=True)]
     else:
-        placed = [Region(blend(statistics, shares), areas[0] if areas else None, cloud_of(points, shares))]
+        placed = [Region(blend(statistics, shares), areas[0] if areas else None, cloud_of(points, shares, extractor.dtype))]
     visible = None if scene.visible is None else resize(scene.visible, height, width)
     return objective_for(extractor, placed, target, method, visible)
 

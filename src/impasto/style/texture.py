@@ -74,7 +74,7 @@ def synthesising(job: Job, settings: Settings) -> Iterator[Progress]:
     def objective(height: int, width: int) -> Objective:
         aims = [_aims(s, flat, max(height, width), max(sizes[-1])) for s in exemplars]
         statistics, points = zip(*aims, strict=True)
-        region = Region(blend(list(statistics), shares), cloud=cloud_of(points, shares))
+        region = Region(blend(list(statistics), shares), cloud=cloud_of(points, shares, flat.dtype))
         return objective_for(extractor, [region], torch.empty(1, 3, height, width), method)
 
     def begin(height: int, width: int, before: Tensor | None) -> Tensor:
