@@ -1,113 +1,117 @@
-"""How close do `draft` and `fine` come to an optimisation on VGG-19 itself, judged by VGG-19? A table and a sheet.
+"""Does a result look like the painting, and still like the photograph? A table and a sheet of pictures. One command.
 
-    python benchmarks/style_quality.py --contents DIR --styles DIR --vgg FILE
+    python benchmarks/style_quality.py --contents DIR --styles DIR --judge FILE --vgg19 FILE [--vgg16 FILE]
 
-The i-th content (by name) gets the i-th style. Judge: VGG-19 blocks 1 to 3, a network that neither uses.
-  style    mean over block1_conv1, block2_conv1, block3_conv1 of |G - G*| / |G*| (Gram matrices, Frobenius norm)
-  forms    the same, of the pictures reduced to a quarter
-  content  |F - F*| / |F*| at block3_conv4
-Peer: the same losses and the same engine on those blocks of VGG-19, 500 steps in all. Its pictures are kept in
---work, for they take most of the time.
+The i-th content (by name) gets the i-th style. Rows: the photograph itself; one half of the painting as if it were the
+result, its other half the painting; `fine` of version 0.2, by moments alone; `draft`; `fine`; and with VGG-16,
+`gallery` and Neural Neighbor Style Transfer (nnst.py; slow, so for the first --peers pairs).
+  fidelity, coverage   as nearness.py says, judged by AlexNet, which no quality uses
+  Gram                 mean over block1_conv1, block2_conv1, block3_conv1 of VGG-19 of |G - G*| / |G*|
+  content              |F - F*| / |F*| at block3_conv4 of VGG-19
+  LPIPS                version 0.1, AlexNet, to the photograph
+Pictures are kept in --work; those of the peer are not painted again.
 """
 
 import argparse
+import dataclasses
 import time
-from dataclasses import replace
+from collections import defaultdict
 from pathlib import Path
 
 import torch
+from nearness import Judge
+from nnst import Peer
 from PIL import Image
+from torch import Tensor
 
 from impasto.data.folder import pictures_in
 from impasto.device import configure_threads
+from impasto.gaussian import measure
 from impasto.media import picture
-from impasto.media.picture import Picture, fit, to_integers
+from impasto.media.picture import Picture, fit, resize, to_integers
 from impasto.perception.vgg import VGG19
-from impasto.style import losses
-from impasto.style.objective import Extractor
-from impasto.style.settings import QUALITIES
-from impasto.style.stylize import scale_sides, stylize
+from impasto.style import losses, settings
+from impasto.style.stylize import stylize
 
-STYLE_LAYERS = {"block1_conv1": 1.0, "block2_conv1": 1.0, "block3_conv1": 1.0}
-CONTENT_LAYER = "block3_conv4"
-PEER_STEPS = 500
-PEER_CONTENT_WEIGHT = 0.1
+STYLE_LAYERS, CONTENT_LAYER = ("block1_conv1", "block2_conv1", "block3_conv1"), "block3_conv4"
+FIGURES = ("fidelity", "coverage", "Gram", "content", "LPIPS", "seconds")
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--contents", type=Path, required=True)
     parser.add_argument("--styles", type=Path, required=True)
-    parser.add_argument("--vgg", type=Path, required=True, help="Keras' VGG-19 weights; blocks 1 to 3 suffice")
-    parser.add_argument("--size", type=int, default=256, help="long side, pixels")
+    parser.add_argument("--judge", type=Path, required=True, help="AlexNet with LPIPS's weights, safetensors")
+    parser.add_argument("--vgg19", type=Path, required=True, help="Keras' weights; blocks 1 to 3 suffice")
+    parser.add_argument("--vgg16", type=Path, help="torchvision's weights; blocks 1 to 4 suffice")
+    parser.add_argument("--size", type=int, default=512, help="long side, pixels")
     parser.add_argument("--pairs", type=int, default=12)
-    parser.add_argument("--content-weight", type=float, help="of `fine`; the default is its own")
-    parser.add_argument("--init", help="of `fine`; the default is its own, style goes from coarse to fine")
-    parser.add_argument("--strength", type=float, default=1.0, help="of `draft`")
+    parser.add_argument("--peers", type=int, default=0, help="pairs that NNST paints, some 20 minutes each")
     parser.add_argument("--work", type=Path, default=Path("runs/style_quality"))
     args = parser.parse_args()
     args.work.mkdir(parents=True, exist_ok=True)
     configure_threads()
-
-    judge = Extractor(VGG19(args.vgg), STYLE_LAYERS, (CONTENT_LAYER,), levels=3)
-    rows, sheet = [], []
+    judge, teacher = Judge(args.judge), VGG19(args.vgg19)
     contents, styles = ([folder / name for name in pictures_in(folder)] for folder in (args.contents, args.styles))
-    pairs = list(zip(contents, styles, strict=False))[: args.pairs]
-    for content_path, style_path in pairs:
-        content = fit(picture.read(content_path).pixels, args.size)
-        style = fit(picture.read(style_path).pixels, args.size)
-        draft = stylize(
-            Picture(content), Picture(style), size=args.size, quality="draft", strength=args.strength
-        ).pixels
-        start = time.perf_counter()
-        chosen = {"content_weight": args.content_weight, "init": args.init}
-        fine = stylize(Picture(content), Picture(style), size=args.size, **chosen).pixels
-        fine_seconds = time.perf_counter() - start
-        kept = args.work / f"{content_path.stem}-{style_path.stem}-{args.size}.png"
-        if not kept.exists():
-            peer_settings = {"network": "vgg19", "weights": args.vgg, "steps": peer_steps(content), "size": args.size}
-            peer_settings |= {"content_weight": PEER_CONTENT_WEIGHT, "init": "style"}
-            stylize(Picture(content), Picture(style), **peer_settings).save(kept, bits=16)
-        peer = picture.read(kept).pixels
-        row = [distances(judge, x, content, style) for x in (content, draft, fine, peer)]
-        rows.append(row)
-        text = "   ".join(" ".join(f"{x:.3f}" for x in measured) for measured in row)
-        print(f"{content_path.stem:>20} {style_path.stem:<26} {text}   fine {fine_seconds:.1f} s", flush=True)
-        sheet.append([content, style, draft, fine, peer])
-
-    table = torch.tensor(rows).mean(0)  # [content, draft, fine, peer] x [style, forms, content]
-    means = "   ".join(" ".join(f"{x:.3f}" for x in measured) for measured in table.tolist())
-    print(f"\n{'mean of ' + str(len(rows)):>47} {means}")
-    print("columns: content itself, draft, fine, peer; each: distance of style, forms, content")
-    for row, name in enumerate(("draft", "fine"), start=1):
-        way = (table[0, 0] - table[row, 0]) / (table[0, 0] - table[3, 0])
-        price = table[row, 2] / table[3, 2]
-        print(f"{name} goes {way:.1%} of the peer's way to the style, at {price:.2f} of its content distance")
+    rows: dict[str, list[list[float]]] = defaultdict(list)
+    sheet = []
+    for number, (content_path, style_path) in enumerate(list(zip(contents, styles, strict=False))[: args.pairs]):
+        content, style = (fit(picture.read(path).pixels, args.size) for path in (content_path, style_path))
+        kept = args.work / f"{content_path.stem}-{style_path.stem}-nnst.png"
+        results = {"photograph": (content, 0.0)}
+        results |= {row: painted(row, content, style, args.vgg16) for row in ("fine of 0.2", "draft", "fine")}
+        if args.vgg16:
+            results["gallery"] = painted("gallery", content, style, args.vgg16)
+        if args.vgg16 and number < args.peers:
+            start = time.perf_counter()
+            if not kept.exists():
+                Picture(Peer(args.vgg16).paint(content, style)).save(kept)
+            results["NNST"] = picture.read(kept).pixels, time.perf_counter() - start
+        halves = judge.half_against_half(style, args.size)
+        rows["half against half"].append([*halves, *[float("nan")] * 4])
+        for row, (pixels, seconds) in results.items():
+            pixels = resize(pixels, *content.shape[2:])
+            figures = [*judge.nearness(pixels, style), *distances(teacher, pixels, content, style)]
+            rows[row].append([*figures, judge.lpips(pixels, content), seconds])
+        sheet.append([style, *(pixels for pixels, _ in results.values())])
+        both = f"{content_path.stem} in {style_path.stem}"
+        print(f"{both:>44}  fine {rows['fine'][-1][0] / halves.fidelity:.3f} of half against half", flush=True)
+    print(f"\n{'mean of ' + str(len(sheet)):>18}  " + "  ".join(f"{name:>9}" for name in FIGURES))
+    for row, measured in rows.items():
+        means = torch.tensor(measured).mean(0).tolist()
+        few = f"  ({len(measured)} pairs)" if len(measured) < len(sheet) else ""
+        print(f"{row:>18}  " + "  ".join(f"{value:9.3f}" for value in means) + few)
     draw(sheet, args.work / "sheet.png")
     print(args.work / "sheet.png")
 
 
-def distances(judge: Extractor, pixels: torch.Tensor, content: torch.Tensor, style: torch.Tensor) -> list[float]:
-    """Of style, forms and content."""
-    found, wanted = judge.statistics(pixels), judge.statistics(style)
-    grams = [
-        [losses.gram(found[level][layer], wanted[level][layer]).sqrt().item() for layer in STYLE_LAYERS]
-        for level in (0, -1)
-    ]
-    f, g = (judge.contents(p)[CONTENT_LAYER].float() for p in (pixels, content))
-    return [sum(values) / len(values) for values in grams] + [((f - g).norm() / g.norm()).item()]
+def painted(row: str, content: Tensor, style: Tensor, vgg16: Path | None) -> tuple[Tensor, float]:
+    """The picture of a row, and how many seconds it took."""
+    start, now = time.perf_counter(), settings.QUALITIES["fine"]
+    options = {"quality": row.split()[0], "size": max(content.shape[2:])}
+    if row == "gallery":
+        options |= {"network": "vgg16", "weights": vgg16}
+    if row == "fine of 0.2":
+        settings.QUALITIES["fine"] = dataclasses.replace(settings.BY_MOMENTS)
+    try:
+        pixels = stylize(Picture(content), Picture(style), **options).pixels
+    finally:
+        settings.QUALITIES["fine"] = now
+    return pixels, time.perf_counter() - start
 
 
-def peer_steps(content: torch.Tensor) -> int:
-    """Steps at full size that give PEER_STEPS at all scales together."""
-    peer = replace(QUALITIES["fine"], init="style")
-    counts = [peer.steps[min(i, len(peer.steps) - 1)] for i in range(len(scale_sides(content, peer)))]
-    return round(PEER_STEPS * counts[0] / sum(counts))
+@torch.no_grad()
+def distances(teacher: VGG19, pixels: Tensor, content: Tensor, style: Tensor) -> tuple[float, float]:
+    """Of Gram matrices to the style, and of features to the content."""
+    found, aim, photo = (teacher(p, [*STYLE_LAYERS, CONTENT_LAYER]) for p in (pixels, style, content))
+    grams = [losses.gram(measure(found[name]), measure(aim[name])).sqrt().item() for name in STYLE_LAYERS]
+    away = (found[CONTENT_LAYER] - photo[CONTENT_LAYER]).norm() / photo[CONTENT_LAYER].norm()
+    return sum(grams) / len(grams), away.item()
 
 
-def draw(sheet: list[list[torch.Tensor]], path: Path, cell: int = 320) -> None:
-    """A row per pair: content, style, draft, fine, peer."""
-    canvas = Image.new("RGB", (len(sheet[0]) * cell, len(sheet) * cell), "white")
+def draw(sheet: list[list[Tensor]], path: Path, cell: int = 512) -> None:
+    """A row for each pair: the painting, then the results in the order of the table."""
+    canvas = Image.new("RGB", (max(map(len, sheet)) * cell, len(sheet) * cell), "white")
     for y, row in enumerate(sheet):
         for x, pixels in enumerate(row):
             canvas.paste(Image.fromarray(to_integers(fit(pixels, cell - 4))), (x * cell, y * cell))

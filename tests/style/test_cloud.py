@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from impasto.perception import registry
+from impasto.style import cloud as cloud_module
 from impasto.style.cloud import AROUND, Cloud, Points, collected, on_grid, patches_of, places, queries_of, union
 from impasto.style.objective import Extractor, Objective, Region
 
@@ -96,7 +97,8 @@ def brute_force(cloud: Cloud, queries: Tensor) -> Tensor:
     return cosines - 0.5 * cosines.topk(10, 0).values.mean(0)
 
 
-def test_the_match_is_that_of_brute_force() -> None:
+def test_the_match_is_that_of_brute_force(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cloud_module, "PASSES", 0)
     cloud = Cloud(points_of(features(6, 5)))
     queries = F.normalize(torch.randn(1, 10, 4, 6, generator=torch.Generator().manual_seed(1)), dim=1)
     wanted = brute_force(cloud, queries)
@@ -113,6 +115,28 @@ def test_a_painting_is_matched_to_itself() -> None:
         assert torch.equal(matched.flatten(), torch.arange(120))
     targets = cloud.targets(cloud.votes(matched)[0].flatten(1).T)
     torch.testing.assert_close(cloud.distances(points.patches, targets), torch.zeros(120), atol=1e-5, rtol=0)
+
+
+def test_what_goes_on_is_taken_where_points_are_about_as_good() -> None:
+    points = points_of(features(12, 10))
+    cloud = Cloud(union([points, points]))  # every point is there twice, and noise alone decides between them
+    own = cloud.columns(points.patches).T.view(1, -1, 12, 10)
+    noise = 0.3 * torch.randn(own.shape, generator=torch.Generator().manual_seed(3))
+    matched = cloud.match(queries_of(own + noise, own, 1.0))
+    assert (matched.flatten() % 120 == torch.arange(120)).float().mean() > 0.9
+    shares = []
+    for passes in (0, 2):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(cloud_module, "PASSES", passes)
+            half = torch.randint(2, (1, 1, 12, 10), generator=torch.Generator().manual_seed(4)).float()
+            doubles = torch.cat([points.patches, points.patches + 0.01])  # nearly the same
+            nearly = Cloud(Points(doubles, cloud.points.neighbours, cloud.points.windows, points.channels))
+            asked = queries_of(
+                own + half * nearly.columns(points.patches + 0.01).T.view(own.shape) - half * own, own, 1.0
+            )
+            copy = nearly.match(asked) // 120
+            shares.append(((copy[:, 1:] == copy[:, :-1]).float().mean() + (copy[1:] == copy[:-1]).float().mean()) / 2)
+    assert shares[1] > shares[0] + 0.1
 
 
 def test_places_that_nobody_asks_for_do_not_crowd() -> None:
@@ -148,8 +172,15 @@ def test_freedom_goes_from_the_content_to_the_pictures_own() -> None:
     def centred(columns: Tensor) -> Tensor:
         return F.normalize(columns - columns.mean((2, 3), keepdim=True), dim=1)
 
-    torch.testing.assert_close(queries_of(own, content, 0.0), centred(content))
     torch.testing.assert_close(queries_of(own, content, 1.0), centred(own))
+    torch.testing.assert_close(queries_of(own, None, 0.5), centred(own))
+    before = 1.0
+    for freedom in (0.9, 0.5, 0.0):
+        near = (queries_of(own, content, freedom) * centred(own)).sum(1).mean().item()
+        assert near < before
+        before = near
+    mixed = F.normalize(0.4 * centred(own) + 0.6 * centred(content), dim=1)
+    torch.testing.assert_close(queries_of(own, content, 0.0), mixed)
 
 
 def made_up(count: int, value: float) -> Points:

@@ -187,6 +187,15 @@ def test_the_bands_of_a_picture_add_up_to_it(height: int, width: int) -> None:
     torch.testing.assert_close(collapsed(bands), picture)
 
 
+def test_bands_of_what_wraps_round_have_no_border() -> None:
+    picture = torch.rand(1, 3, 32, 64, generator=torch.Generator().manual_seed(5))
+    for axis, wrap in ((2, (True, False)), (3, (False, True))):
+        bands = laplacian(picture, 4, wrap)
+        torch.testing.assert_close(collapsed(bands, wrap), picture)
+        for band, moved in zip(bands, laplacian(picture.roll(8, axis), 4, wrap), strict=True):
+            torch.testing.assert_close(moved, band.roll(8 * band.shape[3] // 64, axis))
+
+
 def test_the_gradient_of_the_bands_is_that_of_finite_differences() -> None:
     weights = torch.rand(1, 3, 20, 12, generator=torch.Generator().manual_seed(3)).double()  # of a linear loss
     for number, gradient in enumerate(laplacian_gradient(weights, laplacian(weights, 3))):

@@ -29,6 +29,9 @@ ROWS = 2048  # places that are matched at a time
 SEEN = 0.5  # share of a place that must belong to the style, for it to be a point
 CROWD = 10  # places whose cosines tell how sought-after a point is
 CROWDING = 0.5  # how much of that mean cosine a point loses: else few points get nearly all places
+GUIDANCE = 0.6  # the content's share of a query, at most: its forms are held by a loss of their own
+COHERENCE = 0.2  # what a point gains that all places around would have here: strokes go on, nothing is repeated
+PASSES = 2  # times that places hear from those around
 NOWHERE = -1  # instead of the index of a point
 
 
@@ -167,13 +170,12 @@ class Cloud:
             parts.append(step * part.view(len(part), channels, step**2).mean(2))
         return torch.cat(parts, 1)
 
-    def match(
-        self, queries: Tensor, inside: Tensor | None = None, wrap: tuple[bool, bool] = (False, False)
-    ) -> Tensor:
+    def match(self, queries: Tensor, inside: Tensor | None = None, wrap: tuple[bool, bool] = (False, False)) -> Tensor:
         """The index [h, w] of the point that each place gets: of all, the one with the largest corrected cosine.
 
         A point's cosines are corrected by how near its nearest places are, so that no point is everyone's neighbour
-        (Conneau et al. 2018, arXiv:1710.04087, equation 3).
+        (Conneau et al. 2018, arXiv:1710.04087, equation 3). Then places hear which point follows from the match of each
+        place around, and what continues it gains (as Ashikhmin 2001 and Hertzmann et al. 2001 prefer what is coherent).
 
         Args:
             queries: [1, D, h, w] as `queries_of` gives them.
@@ -192,11 +194,18 @@ class Cloud:
         crowd = torch.cat(
             [(part @ sample.T).float().topk(min(CROWD, len(sample))).values.mean(1) for part in self.keys.split(ROWS)]
         )
-        nearest = []
-        for part in index.split(ROWS):
-            cosines = (_together(columns, places, part) @ self.keys.T).float()
-            nearest.append(cosines.sub_(crowd, alpha=CROWDING).argmax(1))
-        return torch.cat(nearest).view(height, width)
+        matched = torch.zeros(0)
+        for turn in range(1 + PASSES):
+            votes = self.votes(matched, wrap)[0].flatten(1).T if turn else None
+            nearest = []
+            for part in index.split(ROWS):
+                cosines = (_together(columns, places, part) @ self.keys.T).float().sub_(crowd, alpha=CROWDING)
+                if votes is not None:
+                    said = votes[part]
+                    cosines.scatter_add_(1, said.clamp_min(0), COHERENCE / len(AROUND) * (said != NOWHERE))
+                nearest.append(cosines.argmax(1))
+            matched = torch.cat(nearest).view(height, width)
+        return matched
 
     def votes(self, matched: Tensor, wrap: tuple[bool, bool] = (False, False)) -> Tensor:
         """The points that speak for each place, [1, 9, h, w]: its own and what follows from each neighbour's.
@@ -251,11 +260,11 @@ def queries_of(own: Tensor, content: Tensor | None, freedom: float) -> Tensor:
     Args:
         own: [1, D, h, w].
         content: the same of the content, if there is one.
-        freedom: share of the picture's own, from 0 (true to the photograph) to 1.
+        freedom: from 0, where the content has its largest share, to 1, where it has none.
     """
     maps = [own] if content is None else [own, content]
     unit = [F.normalize(map - map.mean((2, 3), keepdim=True), dim=1) for map in maps]
-    return unit[0] if content is None else F.normalize(torch.lerp(unit[1], unit[0], freedom), dim=1)
+    return unit[0] if content is None else F.normalize(torch.lerp(unit[0], unit[1], GUIDANCE * (1 - freedom)), dim=1)
 
 
 def around(height: int, width: int, wrap: tuple[bool, bool] = (False, False)) -> Tensor:

@@ -5,7 +5,6 @@ respect to the statistics are computed once, from the sums; that derivative is t
 result is the gradient of the whole picture, exact, while only one tile's activations exist at a time.
 """
 
-import math
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field

@@ -12,8 +12,10 @@ from impasto.device import release_memory
 from impasto.media.picture import SHORTEST_SIDE, resize
 from impasto.style.objective import Objective
 from impasto.style.settings import Method
+from impasto.style.tiles import span
 
 REMATCH = 10  # steps until places are matched to the style anew
+Wrap = tuple[bool, bool]  # down and across
 SMALLEST_SCALE = 96  # pixels on the long side; below it a picture is colours, not forms
 
 
@@ -116,6 +118,7 @@ def adam(
     epsilon: float = 1e-9,
     average: float = 0.8,
     bands: int = 1,
+    wrap: Wrap = (False, False),
     momentum: Momentum | None = None,
     free: Tensor | None = None,
 ) -> Iterator[Step]:
@@ -128,11 +131,12 @@ def adam(
             correction); it removes the jitter of the last steps. 0 yields the iterates.
         bands: of a Laplacian pyramid (Burt and Adelson 1983) of the pixels, which the steps are taken on: what a step
             changes it changes at all sizes alike, and no weave of single pixels grows. 1: the pixels themselves.
+        wrap: whether the picture goes on at its other side, down and across; then its bands do, too.
         momentum: Adam's memory from an earlier, smaller scale; updated in place.
         free: [1, 1, H, W] in [0, 1]; where it is 0 pixels stay as they are.
     """
     start = picture
-    parts = laplacian(picture, bands)
+    parts = laplacian(picture, bands, wrap)
     memories = [momentum] if momentum and bands == 1 else [Momentum.none(part) for part in parts]
     mean = torch.zeros_like(picture)
     for step in range(1, steps + 1):
@@ -140,7 +144,7 @@ def adam(
             objective.match(picture)
         terms, gradient = objective.gradient(picture)
         size = rate * (1 - decay * 0.5 * (1 - math.cos(math.pi * (step - 1) / steps)))
-        for part, memory, slope in zip(parts, memories, laplacian_gradient(gradient, parts), strict=True):
+        for part, memory, slope in zip(parts, memories, laplacian_gradient(gradient, parts, wrap), strict=True):
             memory.steps += 1
             memory.first.lerp_(slope, 1 - betas[0])
             memory.second.lerp_(slope.square(), 1 - betas[1])
@@ -150,40 +154,48 @@ def adam(
         if bands == 1:
             picture = parts[0].clamp_(0, 1)
         else:
-            picture = collapsed(parts)
+            picture = collapsed(parts, wrap)
             picture = (picture if free is None else torch.lerp(start, picture, free)).clamp(0, 1)
         mean.lerp_(picture, 1 - average)
         yield Step(terms, mean / (1 - average**step))
 
 
-def laplacian(picture: Tensor, bands: int) -> list[Tensor]:
+def laplacian(picture: Tensor, bands: int, wrap: Wrap = (False, False)) -> list[Tensor]:
     """`picture` [1, 3, H, W] as `bands` that add up to it: what each halving loses, and last the smallest picture."""
     parts: list[Tensor] = []
     while len(parts) < bands - 1 and min(picture.shape[2:]) >= 4:
         height, width = picture.shape[2:]
-        half = F.interpolate(picture, (height // 2, width // 2), mode="bilinear", antialias=True)
-        parts.append(picture - _enlarged(half, height, width))
+        half = _resized(picture, height // 2, width // 2, wrap)
+        parts.append(picture - _resized(half, height, width, wrap))
         picture = half
     return [*parts, picture.clone()]
 
 
-def collapsed(parts: Sequence[Tensor]) -> Tensor:
+def collapsed(parts: Sequence[Tensor], wrap: Wrap = (False, False)) -> Tensor:
     """The picture of these bands."""
     picture = parts[-1]
     for part in reversed(parts[:-1]):
-        picture = part + _enlarged(picture, part.shape[2], part.shape[3])
+        picture = part + _resized(picture, part.shape[2], part.shape[3], wrap)
     return picture
 
 
-def laplacian_gradient(gradient: Tensor, parts: Sequence[Tensor]) -> list[Tensor]:
+def laplacian_gradient(gradient: Tensor, parts: Sequence[Tensor], wrap: Wrap = (False, False)) -> list[Tensor]:
     """The gradient with respect to each of the bands `parts`, from that with respect to their picture [1, 3, H, W]."""
     with torch.enable_grad():
         leaves = [part.detach().requires_grad_() for part in parts]
-        return list(torch.autograd.grad(collapsed(leaves), leaves, gradient))
+        return list(torch.autograd.grad(collapsed(leaves, wrap), leaves, gradient))
 
 
-def _enlarged(picture: Tensor, height: int, width: int) -> Tensor:
-    return F.interpolate(picture, (height, width), mode="bilinear")
+def _resized(picture: Tensor, height: int, width: int, wrap: Wrap) -> Tensor:
+    """Half or twice as large; what wraps round has even sides."""
+    shrinks = height < picture.shape[2]
+    before, after = (2, 1) if shrinks else (1, 2)  # pixels beyond the border: the filters reach less far
+    down, across = (int(wraps) for wraps in wrap)
+    outer = span(picture, 2, -before * down, picture.shape[2] + before * down)
+    outer = span(outer, 3, -before * across, picture.shape[3] + before * across)
+    size = (height + 2 * after * down, width + 2 * after * across)
+    resized = F.interpolate(outer, size, mode="bilinear", antialias=shrinks)
+    return resized[..., after * down : after * down + height, after * across : after * across + width]
 
 
 def lbfgs(picture: Tensor, objective: Objective, steps: int, *, free: Tensor | None = None) -> Iterator[Step]:

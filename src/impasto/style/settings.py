@@ -124,16 +124,17 @@ BY_MOMENTS = Quality(  # `fine` where there are no points to match: saved styles
     init="draft",
     steps=(30, 40),
 )
-ON_BANDS = {"rate": 0.015, "bands": 5, "average": 0.9}
+ON_BANDS = {"rate": 0.02, "bands": 5, "betas": (0.5, 0.8), "average": 0.7}
 QUALITIES = {
     "draft": Quality(network="anystyle", init="draft"),
     "fine": Quality(
         network="compact",
         style_layers=BLOCKS_1_TO_3,
         match_layers=(*BLOCKS_1_TO_3, "block3_conv4", *BLOCK_4),
-        match_weight=1.0,
+        match_weight=0.5,
+        style_weight=2.0,
         content_layers=("block3_conv4",),
-        content_weight=0.3,
+        content_weight=0.4,
         levels=2,
         adam=ON_BANDS,
         steps=(20, 30, 40),
@@ -142,7 +143,8 @@ QUALITIES = {
         network="vgg19",
         style_layers=BLOCKS_1_TO_3,
         match_layers=(*BLOCKS_1_TO_3, "block3_conv3", *BLOCK_4),
-        match_weight=1.0,
+        match_weight=0.5,
+        style_weight=2.0,
         content_layers=("block3_conv3",),
         content_weight=0.5,
         levels=2,

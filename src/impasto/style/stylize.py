@@ -122,7 +122,7 @@ def stylizing(
         init_from: the picture to start from.
         weights: a file to use instead of the network that the quality has.
         max_pixels: larger input pictures are refused.
-        quality: how much work: "draft" (one pass), "fine", "gallery" (VGG-19, minutes), or "gatys" (the classic recipe).
+        quality: how much work: "draft" (one pass), "fine", "gallery" (VGG, minutes), or "gatys" (the classic recipe).
         size: long side in pixels; by default the content's own, at most 1024.
         strength: how hard the style presses; 0 gives the content back.
         style_scale: brush size; 2 is twice as broad.
@@ -291,9 +291,14 @@ def _objective(
     areas = [resize(area, height, width) for area in scene.areas]
     points = [style.points(extractor, *sides) for style in scene.styles]
     if len(areas) == len(statistics) > 1:
-        placed = [Region(s, area, cloud_of([p], dtype=extractor.dtype)) for s, area, p in zip(statistics, areas, points, strict=True)]
+        placed = [
+            Region(s, area, cloud_of([p], dtype=extractor.dtype))
+            for s, area, p in zip(statistics, areas, points, strict=True)
+        ]
     else:
-        placed = [Region(blend(statistics, shares), areas[0] if areas else None, cloud_of(points, shares, extractor.dtype))]
+        placed = [
+            Region(blend(statistics, shares), areas[0] if areas else None, cloud_of(points, shares, extractor.dtype))
+        ]
     visible = None if scene.visible is None else resize(scene.visible, height, width)
     return objective_for(extractor, placed, target, method, visible)
 

@@ -83,7 +83,9 @@ def synthesising(job: Job, settings: Settings) -> Iterator[Progress]:
         return noise(exemplars, shares, height, width, settings.seed)
 
     counts = steps_at(method, len(sizes))
-    for stage in optimise.coarse_to_fine(sizes, counts, objective, begin, optimiser=method.optimiser, **method.adam):
+    for stage in optimise.coarse_to_fine(
+        sizes, counts, objective, begin, optimiser=method.optimiser, wrap=extractor.wrap, **method.adam
+    ):
         pixels = stage.now.picture
         result = partial(_finished, pixels, job, recipe)
         size = (pixels.shape[3], pixels.shape[2])
