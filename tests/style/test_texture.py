@@ -157,7 +157,7 @@ def test_one_axis_may_tile_alone() -> None:
     across = made("mosaic", size=(64, 64), seamless="x", steps=12)
     rows, columns = roughness(across, 2), roughness(across, 3)
     assert columns[0] < 1.5 * columns[1:].mean()
-    assert rows[0] > 1.5 * rows[1:].mean()  # the other does not
+    assert rows[0] > 1.3 * rows[1:].mean()  # the other does not
 
 
 def test_the_seed_gives_another_piece() -> None:

@@ -15,7 +15,7 @@ from impasto.errors import SettingsError
 
 INITS = ("content", "noise", "draft")
 COLOURS = ("style", "luminance", "histogram", "covariance")
-TEXTURE_STEPS = (39, 60, 88)  # of a texture at full size, at half, at all smaller ones
+TEXTURE_STEPS = (24, 40, 60)  # of a texture at full size, at half, at all smaller ones
 LONGEST_DEFAULT = 1024  # pixels; what nobody asked for should not take minutes
 DEFAULT_SHARE = 0.7  # of the free memory, at most
 DEFAULT_MEMORY = 3.5  # GB, taken unless asked for more: larger tiles are hardly faster
@@ -115,7 +115,7 @@ class Method(Quality, RunSettings):
     """All that the engine works by: a quality, and what the user set (`Settings.resolved`)."""
 
 
-BY_MOMENTS = Quality(  # `fine` where there are no points to match: saved styles, textures, and frames of clips
+BY_MOMENTS = Quality(  # `fine` where there are no points to match: frames of clips, and saved styles of version 0.2
     network="compact",
     style_layers=BLOCKS_1_TO_3,
     content_layers=("block3_conv4",),
@@ -146,7 +146,7 @@ QUALITIES = {
         match_weight=0.5,
         style_weight=2.0,
         content_layers=("block3_conv3",),
-        content_weight=0.5,
+        content_weight=1.0,
         levels=2,
         adam=ON_BANDS,
         steps=(60, 80, 100),
