@@ -124,7 +124,7 @@ BY_MOMENTS = Quality(  # `fine` where there are no points to match: frames of cl
     init="draft",
     steps=(30, 40),
 )
-ON_BANDS = {"rate": 0.02, "bands": 5, "betas": (0.5, 0.8), "average": 0.7}
+ON_BANDS = {"rate": 0.02, "bands": 5, "betas": (0.7, 0.95), "average": 0.8}
 QUALITIES = {
     "draft": Quality(network="anystyle", init="draft"),
     "fine": Quality(
