@@ -16,6 +16,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 import pytest
+import torch
 from PIL import Image
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="its processes get no SIGTERM")
@@ -44,7 +45,9 @@ class Server:
 
     def ask(self, method: str, path: str, body: Any = None, cookie: str = "", **headers: str) -> Answer:
         """Send a request; words of headers are joined by "_" here."""
-        said = {name.replace("_", "-"): value for name, value in headers.items()} | ({"Cookie": cookie} if cookie else {})
+        said = {name.replace("_", "-"): value for name, value in headers.items()} | (
+            {"Cookie": cookie} if cookie else {}
+        )
         if isinstance(body, dict):
             body, said = json.dumps(body).encode(), {**JSON, **said}
         line = http.client.HTTPConnection("127.0.0.1", self.port, timeout=120)
@@ -65,7 +68,9 @@ class Server:
         return "; ".join(cookie.partition(";")[0] for cookie in headers.get_all("set-cookie") or ())
 
     def upload(self, cookie: str, *files: tuple[str, bytes]) -> Answer:
-        return self.ask("POST", "/gradio_api/upload", form(*files), cookie, Content_Type="multipart/form-data; boundary=b")
+        return self.ask(
+            "POST", "/gradio_api/upload", form(*files), cookie, Content_Type="multipart/form-data; boundary=b"
+        )
 
     def uploaded(self, cookie: str, name: str, data: bytes) -> dict[str, Any]:
         status, _, answer = self.upload(cookie, (name, data))
@@ -126,7 +131,8 @@ def soon(true: Callable[[], bool]) -> None:
 @pytest.mark.parametrize(
     ("host", "status"),
     [
-        ("127.0.0.1:99", 200), ("localhost", 200), ("[::1]:80", 200), ("studio.example", 200), ("STUDIO.example.:8", 200),
+        ("127.0.0.1:99", 200), ("localhost", 200), ("[::1]:80", 200), ("studio.example", 200),
+        ("STUDIO.example.:8", 200),
         ("evil.example", 421), ("studio.example.evil", 421), ("8.8.8.8", 421), ("127.0.0.1.nip.io", 421), ("", 421),
         ("localhost@evil", 421), ("a b", 421),
     ],
@@ -138,7 +144,8 @@ def test_the_page_answers_to_its_own_names_only(server: Server, host: str, statu
 @pytest.mark.parametrize(
     ("origin", "status"),
     [
-        ("http://studio.example", 401), ("https://studio.example:443", 401), ("https://evil.example", 403), ("null", 403),
+        ("http://studio.example", 401), ("https://studio.example:443", 401), ("https://evil.example", 403),
+        ("null", 403),
         ("http://studio.example:8080", 403), ("https://studio.example.evil", 403), ("http://[", 403),
     ],
 )  # fmt: skip
@@ -158,7 +165,16 @@ def test_another_page_embeds_nothing_but_may_link_here(server: Server) -> None:
 def test_who_has_no_password_gets_the_login_page_and_nothing_else(server: Server) -> None:
     assert b"auth_required" in server.ask("GET", "/")[2]
     job = {"session_hash": "a", "fn_index": 0, "event_id": "b", "data": []}
-    for path in ("queue/join", "cancel", "reset", "call/latent", "upload", "component_server", "vibe-edit", "run/latent"):
+    for path in (
+        "queue/join",
+        "cancel",
+        "reset",
+        "call/latent",
+        "upload",
+        "component_server",
+        "vibe-edit",
+        "run/latent",
+    ):
         assert server.ask("POST", f"/gradio_api/{path}", job)[0] == 401, path
     for path in ("/config", "//config", "/gradio_api/heartbeat/a", "/gradio_api/info", "/gradio_api/startup-events",
                  "/gradio_api/app_id", "/gradio_api/user", "/gradio_api/token", "/gradio_api/queue/status",
@@ -320,7 +336,7 @@ def test_a_drawing_has_few_layers(server: Server, cookie: str) -> None:
 def test_uploads_have_a_quota_for_each_visitor(server: Server, cookie: str) -> None:
     data = os.urandom(900_000)
     assert [server.upload(cookie, ("a.bin", data))[0] for _ in range(5)] == [200, 200, 200, 413, 413]
-    status, _, answer = server.upload(cookie, ("a.bin", data))
+    _, _, answer = server.upload(cookie, ("a.bin", data))
     assert answer.startswith(b"your files here would be more than the limit of 3 MB")
     assert server.upload(server.visitor(), ("a.bin", data))[0] == 200
 
@@ -334,7 +350,7 @@ def test_uploads_are_no_way_around_the_limits(server: Server, cookie: str) -> No
     for body in (field, b"nothing", b""):
         assert server.ask("POST", "/gradio_api/upload?upload_id=a", body, cookie, **kind)[0] in (200, 400)
     assert server.ask("POST", "/gradio_api/upload", b"nothing", cookie)[0] == 400
-    status, _, answer = server.upload(cookie, ("../../a/../..", b"x"), ("..", b"x"), ("a" * 5000, b"x"))
+    status, _, answer = server.upload(cookie, ("../../a/../..", b"x"), ("..", b"x"), ("a" * 500, b"x"))
     assert status == 200
     assert all(Path(one).resolve().is_relative_to(server.files.resolve()) for one in json.loads(answer))
     assert len([one for one in set(server.files.rglob("*")) - before if one.is_file()]) == 3
@@ -371,10 +387,9 @@ def test_a_cancelled_job_leaves_nothing_and_one_that_waits_does_not_run(server: 
 
 
 def test_a_recipe_too_long_for_the_page_is_said(server: Server, cookie: str, tmp_path: Path) -> None:
-    from impasto.media.picture import read
+    from impasto.media.picture import Picture
 
-    (tmp_path / "a.png").write_bytes(png(8, 8))
-    read(tmp_path / "a.png").save(tmp_path / "b.png", recipe={f"key {n}": n for n in range(30_000)})
+    Picture(torch.zeros(1, 3, 8, 8), recipe={f"key {n}": n for n in range(30_000)}).save(tmp_path / "b.png")
     long = server.uploaded(cookie, "b.png", (tmp_path / "b.png").read_bytes())
     event, answer = server.call(cookie, "inspect", long)
     assert event == "error" and answer["error"].startswith("the recipe is too long for the page")

@@ -8,7 +8,6 @@ import socket
 from collections import Counter
 from collections.abc import Callable, Iterable
 from typing import Any
-from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
@@ -112,7 +111,7 @@ class Guard:
         host, origin, path = headers.get("host", ""), headers.get("origin"), scope["path"]
         if not self._answers_to(host):
             return 421, "the page does not answer to this name; its owner can add it with --host-name"
-        if origin is not None and _site(origin) != _site(f"{urlsplit(origin).scheme}://{host}"):
+        if origin is not None and not _same(origin, host):
             return 403, "the page answers to no other page"
         navigates = headers.get("sec-fetch-mode") == "navigate" and path == "/"
         if headers.get("sec-fetch-site", "none") not in ("none", "same-origin") and not navigates:
@@ -179,13 +178,11 @@ def _address(name: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
         return None
 
 
-def _site(origin: str) -> tuple[str, str | None, int | None] | None:
-    """Scheme, name and port."""
-    try:
-        parts = urlsplit(origin)
-        return parts.scheme, parts.hostname, parts.port or {"http": 80, "https": 443}.get(parts.scheme)
-    except ValueError:
-        return None
+def _same(origin: str, host: str) -> bool:
+    """Whether a page of `origin` came from `host`, both as a browser says them: ports may be left out."""
+    scheme, _, site = origin.lower().partition("://")
+    port = {"http": ":80", "https": ":443"}.get(scheme)
+    return port is not None and site.removesuffix(port) == host.lower().removesuffix(port)
 
 
 def _with_headers(send: Send) -> Send:

@@ -5,6 +5,7 @@ import secrets
 import shutil
 import threading
 import time
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +13,8 @@ from pathlib import Path
 from impasto.errors import OutputError
 from impasto.web.limits import Limits
 
-SMALLEST = 4096  # bytes that a folder counts for, at least
+SMALLEST = 50_000  # bytes that a folder counts for beside its files: there shall not be too many of them
+ALL = ""  # visitors
 
 
 @dataclass
@@ -21,7 +23,7 @@ class Kept:
 
     visitor: str
     session: str  # of the open page that it goes with; "" for none
-    bytes: int = SMALLEST
+    bytes: int = 0
     since: float | None = None  # when its work was done; None while it lasts
     left: bool = False  # its page was closed meanwhile
 
@@ -32,6 +34,7 @@ class Storage:
     def __init__(self, root: Path, limits: Limits) -> None:
         self.root, self.limits = root, limits
         self._kept: dict[Path, Kept] = {}
+        self._bytes: Counter[str] = Counter()  # by visitor; of all under ALL
         self._lock = threading.RLock()
 
     def new(self, visitor: str, session: str = "") -> Path:
@@ -45,6 +48,7 @@ class Storage:
             self._check(visitor, SMALLEST)
             folder.mkdir(parents=True)
             self._kept[folder] = Kept(visitor, session)
+            self._count(folder, SMALLEST)
         return folder
 
     def grow(self, folder: Path, count: int) -> None:
@@ -55,14 +59,15 @@ class Storage:
         """
         with self._lock:
             self._check(self._kept[folder].visitor, count)
-            self._kept[folder].bytes += count
+            self._count(folder, count)
 
     def settle(self, folder: Path) -> None:
         """The work on `folder` is done: from now on it grows old."""
         with self._lock:
             kept = self._kept[folder]
             kept.since = time.time()
-            kept.bytes = SMALLEST + sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
+            written = sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
+            self._count(folder, SMALLEST + written - kept.bytes)
             if kept.left:
                 self.discard(folder)
 
@@ -70,7 +75,9 @@ class Storage:
         """Delete `folder`."""
         with self._lock:
             shutil.rmtree(folder, ignore_errors=True)
-            self._kept.pop(folder, None)
+            if kept := self._kept.get(folder):
+                self._count(folder, -kept.bytes)
+                del self._kept[folder]
 
     def leave(self, session: str) -> None:
         """Delete what was made for a page that is closed, now or when its work is done."""
@@ -107,14 +114,22 @@ class Storage:
         finally:
             over.set()
 
+    def _count(self, folder: Path, count: int) -> None:
+        kept = self._kept[folder]
+        kept.bytes += count
+        for whose in (kept.visitor, ALL):
+            self._bytes[whose] += count
+            if not self._bytes[whose]:
+                del self._bytes[whose]
+
     def _check(self, visitor: str, count: int) -> None:
-        for whose, limit, kept in (
-            ("your files here", self.limits.max_visitor, [k for k in self._kept.values() if k.visitor == visitor]),
-            ("all files here", self.limits.max_stored, list(self._kept.values())),
+        for whose, name, limit in (
+            (visitor, "your files here", self.limits.max_visitor),
+            (ALL, "all files here", self.limits.max_stored),
         ):
-            if sum(k.bytes for k in kept) + count > limit * 1e6:
+            if self._bytes[whose] + count > limit * 1e6:
                 raise OutputError(
-                    f"{whose} would be more than the limit of {limit:g} MB; close a page with results, or wait: "
+                    f"{name} would be more than the limit of {limit:g} MB; close a page with results, or wait: "
                     f"after {self.limits.max_hours:g} hours files go"
                 )
 

@@ -39,7 +39,7 @@ def uploading(storage: Storage) -> Callable[..., Awaitable[Response]]:
             if isinstance(error, OutputError):
                 return PlainTextResponse(str(error), TOO_MUCH)
             if isinstance(error, MultiPartException):
-                return PlainTextResponse(error.message, TOO_MUCH if "maximum allowed size" in error.message else 400)
+                return PlainTextResponse(error.message, TOO_MUCH if "File size" in error.message else 400)
             if isinstance(error, (ClientDisconnect, KeyError, ValueError, OSError)):
                 return PlainTextResponse("this upload cannot be read", 400)
             raise
