@@ -65,7 +65,7 @@ def test_a_port_that_is_taken_is_named_at_once(impasto: Impasto) -> None:
     assert said.code == 2 and said.err.startswith(f"error: nothing can be served at 127.0.0.1, port {port}: ")
 
 
-@pytest.mark.parametrize("name", ["http://studio.example", "studio.example:80", "*", ""])
+@pytest.mark.parametrize("name", ["http://studio.example", "studio.example:80", "*", "a b"])
 def test_a_host_name_is_a_name(impasto: Impasto, name: str) -> None:
     assert (
         impasto("web", "--host-name", name).err

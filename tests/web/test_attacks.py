@@ -122,7 +122,7 @@ def cookie(server: Server) -> str:
 
 
 def soon(true: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 120
     while not true():
         assert time.monotonic() < deadline
         time.sleep(0.1)
