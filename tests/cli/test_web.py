@@ -46,20 +46,31 @@ def test_a_server_starts_beside_a_proxy_and_leaves_nothing_behind(tmp_path: Path
     assert not list(tmp_path.iterdir())
 
 
-def test_ctrl_c_before_gradio_waits_for_it_ends_as_well(impasto: Impasto, monkeypatch: pytest.MonkeyPatch) -> None:
-    class Page:
-        local_url, closed = "http://127.0.0.1:1/", False
+@pytest.mark.skipif(sys.platform == "win32", reason="its processes get no such signal")
+def test_ctrl_c_ends_it_while_it_starts(tmp_path: Path) -> None:
+    words = [sys.executable, "-m", "impasto", "web", "--port", str(free_port())]
+    with subprocess.Popen(
+        words, stdout=subprocess.PIPE, text=True, env={**os.environ, "TMPDIR": str(tmp_path)}
+    ) as server:
+        assert server.stdout is not None and server.stdout.readline()
+        server.send_signal(signal.SIGINT)
+        assert server.wait(60) == 0
+    assert not list(tmp_path.iterdir())
 
-        def block_thread(self) -> None:
-            raise KeyboardInterrupt
 
-        def close(self, verbose: bool) -> None:
-            self.closed = True
+def test_a_port_that_is_taken_is_named_at_once(impasto: Impasto) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        said = impasto("web", "--port", port)
+    assert said.code == 2 and said.err.startswith(f"error: nothing can be served at 127.0.0.1, port {port}: ")
 
-    page = Page()
-    monkeypatch.setattr("impasto.web.app.serve", lambda *_, **__: page)
-    assert impasto("web") == (0, "Impasto paints at http://127.0.0.1:1/ until Ctrl-C\n", "")
-    assert page.closed
+
+@pytest.mark.parametrize("name", ["http://studio.example", "studio.example:80", "*", "a b"])
+def test_a_host_name_is_a_name(impasto: Impasto, name: str) -> None:
+    assert (
+        impasto("web", "--host-name", name).err
+        == f"error: --host-name takes a name such as studio.example, not {name}\n"
+    )
 
 
 def free_port() -> int:

@@ -1,6 +1,8 @@
 """The page, served for all tests of this folder, and a browser to look at it."""
 
 import shutil
+import socket
+import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,14 +30,22 @@ class Served:
 @pytest.fixture(scope="session")
 def page() -> Iterator[Served]:
     """The page with small limits. Gradio is imported here and not above, for it must come after `prepared`."""
-    with pytest.MonkeyPatch.context() as patched, app.prepared() as folder:
+    with (
+        pytest.MonkeyPatch.context() as patched,
+        app.prepared() as folder,
+        socket.create_server(("127.0.0.1", 0)) as ear,
+    ):
         patched.setenv("GRADIO_HEARTBEAT_INTERVAL", "1")  # seconds until a visitor who left counts as gone
-        patched.setattr("gradio.networking.url_ok", lambda url: False)  # as on a machine too slow for Gradio
-        blocks = app.serve(
-            Limits(MAX_UPLOAD, MAX_PIXELS, max_size=256, max_seconds=MAX_SECONDS), server_name="127.0.0.1"
-        )
-        yield Served(blocks.local_url.rstrip("/"), folder)
-        blocks.close(verbose=False)
+        limits = Limits(MAX_UPLOAD, MAX_PIXELS, max_size=256, max_seconds=MAX_SECONDS)
+        guarded = app.application(limits, folder, "127.0.0.1")
+        import uvicorn
+
+        server = uvicorn.Server(uvicorn.Config(guarded, log_level="error", timeout_graceful_shutdown=1))
+        thread = threading.Thread(target=server.run, args=[[ear]])
+        thread.start()
+        yield Served(f"http://127.0.0.1:{ear.getsockname()[1]}", folder)
+        server.should_exit = True
+        thread.join()
 
 
 @pytest.fixture(scope="session")

@@ -177,18 +177,6 @@ def test_files_of_a_visitor_go_with_the_visitor(page: Any, tmp_path: Path) -> No
         time.sleep(0.2)
 
 
-def test_a_password_keeps_others_out(page: Any) -> None:
-    from impasto.web import app
-    from impasto.web.work import Limits
-
-    blocks = app.serve(Limits(), server_name="127.0.0.1", auth=("me", "secret"))
-    try:
-        with pytest.raises(urllib.error.HTTPError, match="401"):
-            urllib.request.urlopen(f"{blocks.local_url}config")
-    finally:
-        blocks.close(verbose=False)
-
-
 def test_nothing_is_recorded_or_sent(page: Any) -> None:
     config = json.load(urllib.request.urlopen(f"{page.url}/config"))
     assert config["analytics_enabled"] is False and config["run_history"] is False

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from impasto.configs import OneOf, Within, check
 from impasto.errors import SettingsError
-from impasto.media.picture import read, resize
+from impasto.media.picture import PictureLike, opened, read, resize
 
 LUMA = (0.299, 0.587, 0.114)  # of red, green and blue in grey (BT.601, as Pillow and OpenCV have it)
 
@@ -29,17 +29,17 @@ class Square:
         if self.channels not in (1, 3):
             raise SettingsError(f"a picture has 1 channel (grey) or 3, not {self.channels}")
 
-    def of(self, file: Path) -> Tensor:
-        """The picture in `file` as a square [channels, size, size] uint8, on white where it is transparent.
+    def of(self, given: PictureLike) -> Tensor:
+        """A picture as a square [channels, size, size] uint8, on white where it is transparent.
 
         Raises:
             PictureError: it cannot be read.
         """
-        return self.cut(read(file).on_white())[0].mul(255).round().byte()
+        return self.cut(opened(given).on_white())[0].mul(255).round().byte()
 
-    def seen(self, file: Path) -> Tensor:
+    def seen(self, given: PictureLike) -> Tensor:
         """The same as a network takes it: [1, channels, size, size] in [0, 1]."""
-        return self.of(file)[None].float() / 255
+        return self.of(given)[None].float() / 255
 
     def mask(self, file: Path) -> Tensor:
         """[1, 1, size, size] bool: where the picture in `file` is white, squared as pictures are.

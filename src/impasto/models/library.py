@@ -17,6 +17,7 @@ from impasto.data.dataset import Dataset
 from impasto.data.square import Square, of_run
 from impasto.device import pick_device
 from impasto.errors import ImpastoError, ModelError, SettingsError, one_line
+from impasto.media.picture import PictureLike
 from impasto.models import family
 from impasto.training import checkpoint
 from impasto.training.contract import Classifies, Model
@@ -113,7 +114,7 @@ class Trained:
         return torch.tensor(labels)
 
     @torch.no_grad()
-    def classify(self, image: Path) -> list[dict[str, Any]]:
+    def classify(self, image: PictureLike) -> list[dict[str, Any]]:
         """The likeliest classes of a picture and their confidence: {"class": name, "confidence": 0 to 1}, best first.
 
         Raises:

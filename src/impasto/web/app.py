@@ -1,9 +1,9 @@
-"""The page: joins the tabs, and serves them."""
+"""The page: joins the tabs, and answers as an ASGI application."""
 
 import contextlib
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +13,8 @@ from impasto.web.limits import Limits
 if TYPE_CHECKING:
     import gradio as gr
 
-CLEAN_EVERY, CLEAN_AFTER = 600, 4 * 3600  # seconds: uploads and previews go when they are so old
+    from impasto.web.guard import Guard
+
 WAITING = 20  # jobs in the queue at most
 
 
@@ -35,42 +36,80 @@ def build(limits: Limits) -> "gr.Blocks":
 
     errors.listener = work.notice
     tabs = {"style": style, "video": video, "music": music, "models": models, "inspect": inspect}
-    with gr.Blocks(title="Impasto", analytics_enabled=False, delete_cache=(CLEAN_EVERY, CLEAN_AFTER)) as page:
+    with gr.Blocks(title="Impasto", analytics_enabled=False) as page:
         gr.HTML(f"<header class='masthead'><h1>Impasto</h1><p>{t('tagline')}</p></header>")
         with gr.Tabs():
             for name, built in tabs.items():
                 with gr.Tab(t(f"tab {name}"), id=name):
                     built.tab(limits)
         page.unload(work.forget)
-    return page.queue(max_size=WAITING)
+    work.refuse_in_one_line(page)
+    return page.queue(max_size=WAITING, api_open=False)
 
 
-def serve(limits: Limits, **more: Any) -> "gr.Blocks":
-    """Serve the page, and return it when it answers.
+def application(
+    limits: Limits,
+    files: Path,
+    host: str,
+    *,
+    names: Iterable[str] = (),
+    auth: tuple[str, str] | None = None,
+    root_path: str | None = None,
+) -> "Guard":
+    """The page, to be served by any ASGI server.
 
     Args:
-        more: of Gradio's `launch`, such as server_name, server_port and auth.
+        files: of `prepared`.
+        host: what the server is bound to.
+        names: by which it is known besides.
+        auth: the name and the password that a visitor needs.
+        root_path: that a proxy serves the page under.
     """
-    from impasto.web import text, theme
+    import fastapi
+    import gradio as gr
+    from fastapi.middleware.cors import CORSMiddleware
+    from fastapi.responses import PlainTextResponse
+    from gradio.route_utils import FnIndexInferError
 
-    # Gradio asks its own server for a page before it returns, and no proxy leads there.
-    direct = [os.environ.get("no_proxy") or os.environ.get("NO_PROXY"), "localhost", more.get("server_name")]
-    os.environ["no_proxy"] = ",".join(filter(None, direct))
+    from impasto.web import text, theme, work
+    from impasto.web.guard import Guard
+    from impasto.web.storage import Storage
+    from impasto.web.uploads import uploading
+
+    storage = work.storage = Storage(files, limits)
+
+    @contextlib.asynccontextmanager
+    async def sweeping(_: object) -> AsyncIterator[None]:
+        with storage.swept():
+            yield
+
+    whole = fastapi.FastAPI(lifespan=sweeping, docs_url=None, redoc_url=None, openapi_url=None)
+    whole.add_middleware(CORSMiddleware)  # of no other origin: Gradio would let in any
+    whole.post("/gradio_api/upload", response_model=None)(uploading(storage))
     page = build(limits)
-    page.launch(
-        share=False,
-        quiet=True,
-        prevent_thread_lock=True,
+    gr.mount_gradio_app(
+        whole,
+        page,
+        "",
+        auth=auth,
+        root_path=root_path,
         max_file_size=round(limits.max_upload * 1_000_000),
         footer_links=["api"],
         run_history=False,
+        show_error=False,
         ssr_mode=False,
         mcp_server=False,
         enable_monitoring=False,
-        _frontend=False,  # it is served all the same, but a slow machine's first page need not come within 3 seconds
         i18n=text.translations(),
         theme=theme.theme(),
         css=theme.css(),
-        **more,
     )
-    return page
+    page.has_launched = True  # or else Gradio itself would read any file
+    inner: Any = whole.routes[-1].app  # type: ignore[attr-defined]
+
+    async def not_understood(*_: object) -> PlainTextResponse:
+        return PlainTextResponse("this request cannot be understood; see the page's link to its API", 400)
+
+    for kind in (KeyError, TypeError, ValueError, FnIndexInferError):
+        inner.add_exception_handler(kind, not_understood)  # of Gradio's routes: jobs have their own way
+    return Guard(whole, host, names, inner.tokens.get if auth else None)

@@ -1,15 +1,21 @@
 """The tab that says how a file was made."""
 
+import json
 from html import escape
+from pathlib import Path
 from typing import Any
 
 import gradio as gr
 
+from impasto.errors import PictureError
 from impasto.media.inspect import inspect as inspected
 from impasto.media.inspect import rows
 from impasto.web import work
 from impasto.web.limits import Limits
 from impasto.web.text import said, t
+
+MAX_RECIPE = 100_000  # characters of what is shown
+AT_ONCE = 2  # files that are looked into
 
 
 def tab(limits: Limits) -> None:
@@ -28,6 +34,8 @@ def tab(limits: Limits) -> None:
             return None, work.line(request, "inspect hint")
         with work.one_line():
             content = inspected(file)
+            if len(json.dumps(content)) > MAX_RECIPE:
+                raise PictureError(f"the recipe is too long for the page; `impasto inspect {Path(file).name}` shows it")
         found = rows(content)
         if not found:
             return content, work.line(request, "no recipe")
@@ -36,4 +44,4 @@ def tab(limits: Limits) -> None:
         )
         return content, f"<table class='recipe'><caption>{said(request, 'recipe')}</caption>{lines}</table>"
 
-    gr.on([file.upload, file.clear], inspect, file, [shown, table], api_name="inspect", concurrency_limit=None)
+    gr.on([file.upload, file.clear], inspect, file, [shown, table], api_name="inspect", concurrency_limit=AT_ONCE)

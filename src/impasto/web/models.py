@@ -3,7 +3,6 @@
 import functools
 import json
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import gradio as gr
@@ -17,7 +16,6 @@ from impasto.models.latent import latents_at
 from impasto.models.library import TOP
 from impasto.web import work
 from impasto.web.limits import Limits
-from impasto.web.style import drawn_on
 from impasto.web.text import t
 from impasto.web.work import PRIVATE, QUEUE
 
@@ -42,11 +40,11 @@ def tab(limits: Limits) -> None:
         with gr.Tab(t("tab latent")) as plane:
             _latent(load, plane)
         with gr.Tab(t("tab classify")):
-            _classify(load)
+            _classify(load, limits)
         with gr.Tab(t("tab interpolate")):
             _interpolate(load)
         with gr.Tab(t("tab inpaint")):
-            _inpaint(load)
+            _inpaint(load, limits)
 
 
 def _sample(load: Any) -> None:
@@ -68,7 +66,7 @@ def _sample(load: Any) -> None:
     def sample(model: str, n: float, labels: str, seed: float, request: gr.Request) -> Iterator[dict[Any, Any]]:
         """Draw pictures with a trained model. Returns the sheet of them, how it took shape as a clip, and HTML."""
         yield {view: work.line(request, "starting"), drawn: None, film: None}
-        with work.one_line():
+        with work.one_line(), work.new_folder(request) as folder:
             drawer = work.computed(load, model)
             sheets: list[Tensor] = []
             steps = drawing.drawing(drawer, int(n), labels=labels or None, seed=int(seed or 0))
@@ -76,7 +74,6 @@ def _sample(load: Any) -> None:
                 sheets.append(step.result().pixels)
                 if shown:
                     yield {view: shown}
-            folder = work.new_folder(request)
             step.result().save(folder / f"{model}.png")
             if len(sheets) > 1:
                 animation.save(sheets, folder / f"{model}.mp4", step.recipe)
@@ -124,10 +121,10 @@ def _latent(load: Any, plane: gr.Tab) -> None:
     )  # fmt: skip
 
 
-def _classify(load: Any) -> None:
+def _classify(load: Any, limits: Limits) -> None:
     with gr.Row(equal_height=False):
         with gr.Column(min_width=300):
-            sheet = _sheet(t("draw a digit"), "digit")
+            sheet = _sheet(limits, t("draw a digit"), "digit")
             digit = gr.Label(label=t("it is"), num_top_classes=TOP, elem_id="digit-named")
         with gr.Column(min_width=300):
             picture = work.photograph(label=t("picture to name"), height=324)
@@ -140,17 +137,16 @@ def _classify(load: Any) -> None:
         if picture is None:
             return None
         with work.one_line():
-            found = work.computed(lambda: load(model).classify(Path(picture)))
+            found = work.computed(lambda: load(model).classify(work.read(picture, limits)))
         return {one["class"]: one["confidence"] for one in found}
 
-    def name_digit(sheet: dict[str, Any] | None, request: gr.Request) -> dict[str, float] | None:
-        ink = drawn_on(sheet)
-        if ink is None:
+    def name_digit(sheet: Image.Image | None, request: gr.Request) -> dict[str, float] | None:
+        if sheet is None:
             return None
-        file = work.new_folder(request) / "digit.png"
-        # As MNIST has them: in a box of 20 of the 28 pixels.
-        ImageOps.expand(ImageOps.pad(ink.crop(ink.getbbox()), (200, 200)), 40).save(file)
-        return classify(str(file), DIGITS)
+        with work.one_line(), work.new_folder(request) as folder:
+            # As MNIST has them: in a box of 20 of the 28 pixels.
+            ImageOps.expand(ImageOps.pad(sheet.crop(sheet.getbbox()), (200, 200)), 40).save(folder / "digit.png")
+            return classify(str(folder / "digit.png"), DIGITS)
 
     sheet.change(name_digit, sheet, digit, show_progress="hidden", trigger_mode="always_last", **QUEUE, **PRIVATE)
     gr.on([picture.change, model.change], classify, [picture, model], named, api_name="classify", **QUEUE)
@@ -170,23 +166,23 @@ def _interpolate(load: Any) -> None:
 
     def interpolate(model: str, rows: float, columns: float, labels: str, seed: float, request: gr.Request) -> str:
         """Draw how one picture turns into another, a row for each two. Returns the sheet."""
-        with work.one_line():
+        with work.one_line(), work.new_folder(request) as folder:
             sheet = work.computed(
                 lambda: drawing.interpolation(
                     load(model), int(rows), int(columns), labels=labels or None, seed=int(seed or 0)
                 )
             )
-            file = work.new_folder(request) / f"{model}-interpolated.png"
+            file = folder / f"{model}-interpolated.png"
             sheet.save(file)
         return str(file)
 
     go.click(interpolate, [model, rows, columns, labels, seed], drawn, api_name="interpolate", **QUEUE)
 
 
-def _inpaint(load: Any) -> None:
+def _inpaint(load: Any, limits: Limits) -> None:
     with gr.Row(equal_height=False):
         with gr.Column(scale=4, min_width=300):
-            sheet = _sheet(t("draw a part"), "part")
+            sheet = _sheet(limits, t("draw a part"), "part")
             part = work.choice("part", "part", drawing.HALVES, "lower")
             model = gr.Dropdown(COMPLETING, value="mnist-pixelcnn", label=t("model"))
             n = gr.Slider(1, 25, 9, step=1, label=t("how many"))
@@ -196,14 +192,13 @@ def _inpaint(load: Any) -> None:
             drawn = _drawn("completed")
 
     def inpaint(
-        sheet: dict[str, Any] | None, part: str, model: str, n: float, seed: float, request: gr.Request
+        sheet: Image.Image | None, part: str, model: str, n: float, seed: float, request: gr.Request
     ) -> Iterator[dict[Any, Any]]:
         """Complete what is drawn on a sheet: half of it is drawn anew. Returns the completions, and HTML."""
-        ink = work.asked(drawn_on(sheet), "needs drawing", request)
+        ink = work.asked(sheet, "needs drawing", request)
         yield {view: work.line(request, "starting"), drawn: None}
-        with work.one_line():
+        with work.one_line(), work.new_folder(request) as folder:
             drawer = work.computed(load, model)
-            folder = work.new_folder(request)
             ink.save(folder / "drawn.png")
             steps = drawing.inpainting(drawer, [folder / "drawn.png"], part=part, n=int(n), seed=int(seed or 0))
             for step, shown in work.watched(steps, _sketch, request):  # noqa: B007
@@ -218,11 +213,10 @@ def _inpaint(load: Any) -> None:
     stop.click(work.cancelled, None, view, cancels=[completing], **PRIVATE)
 
 
-def _sheet(label: Any, name: str) -> gr.ImageEditor:
+def _sheet(limits: Limits, label: Any, name: str) -> gr.ImageEditor:
     """A sheet to draw a digit on."""
-    return gr.ImageEditor(
-        type="pil", label=label, elem_id=name, sources=(), transforms=(), layers=False, buttons=[], height=420,
-        placeholder=t("sheet hint"), fixed_canvas=True,
+    return work.sheet(
+        limits, label=label, elem_id=name, height=420, placeholder=t("sheet hint"), fixed_canvas=True,
         canvas_size=(CANVAS, CANVAS), brush=gr.Brush(default_size=12, colors=["#2f4f9e"], color_mode="fixed"),
     )  # fmt: skip
 

@@ -51,7 +51,7 @@ def tab(limits: Limits) -> None:
         """
         content, style = (work.asked(given, "needs sounds", request) for given in (content, style))
         yield {view: work.line(request, "starting"), played: None, download: None}
-        with work.one_line():
+        with work.one_line(), work.new_folder(request) as folder:
             for given in (content, style):
                 work.computed(sound.read, given, limits.max_seconds)
             settings = SoundSettings(strength=strength, steps=int(steps), seed=int(seed or 0), device=limits.device)
@@ -60,7 +60,7 @@ def tab(limits: Limits) -> None:
                 if shown:
                     yield {view: shown}
             result = work.computed(now.result)
-            file = work.new_folder(request) / f"{Path(content).stem}-{Path(style).stem}.wav"
+            file = folder / f"{Path(content).stem}-{Path(style).stem}.wav"
             result.save(file)
         yield {
             view: work.line(request, "played", seconds=round(result.seconds, 1)),

@@ -1,17 +1,15 @@
 """The tab that repaints a photograph."""
 
-import functools
 import random
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
-from PIL import Image, ImageChops, ImageOps
+from PIL import Image, ImageOps
 
 from impasto.batch.tasks import STYLE_TYPES
-from impasto.bundled import STYLES, style_picture
-from impasto.media import picture
+from impasto.bundled import STYLES
 from impasto.media.picture import fit
 from impasto.style.settings import COLOURS, QUALITIES, Settings
 from impasto.style.stylize import Job, running
@@ -57,11 +55,13 @@ def tab(limits: Limits) -> None:
                     )  # fmt: skip
             with gr.Accordion(t("mask"), open=False) as mask_part:
                 where = work.choice("mask what", "mask", ("protect", "only"), "protect")
-                mask = gr.ImageEditor(
+                mask = work.sheet(
+                    limits,
                     elem_id="mask",
-                    type="pil", label=t("mask drawn"), sources=(), transforms=(), layers=False, height=420, buttons=[],
+                    label=t("mask drawn"),
+                    height=420,
                     brush=gr.Brush(default_size=40, colors=["#e5484d"], color_mode="fixed"),
-                )  # fmt: skip
+                )
         with gr.Column(scale=6, min_width=300, elem_classes="result"):
             go, stop, view = work.actions("paint", "style hint", "paint")
             with gr.Column(elem_classes="late"):
@@ -86,7 +86,7 @@ def tab(limits: Limits) -> None:
         seed: float,
         init: str,
         mask_means: str,
-        mask: dict[str, Any] | None = None,
+        mask: Image.Image | None = None,
         own_styles: list[str] | None = None,
     ) -> Iterator[dict[Any, Any]]:
         """Repaint a photograph in the manner of styles that blend.
@@ -94,16 +94,16 @@ def tab(limits: Limits) -> None:
         Returns the picture before and after, the file of the picture with its recipe, the file of its mask, and HTML.
         """
         photo = work.asked(photo, "needs photograph", request)
-        chosen: list[str | Path] = [*map(style_picture, styles), *(own_styles or [])]
+        with work.one_line():
+            chosen = work.pictures_of_styles(styles, own_styles)
         pictures = work.asked(chosen, "needs style", request)
         yield {view: work.line(request, "starting"), both: None, download: None, mask_file: None}
-        with work.one_line():
-            folder = work.new_folder(request)
+        with work.one_line(), work.new_folder(request) as folder:
             mask_drawn = None
-            if (ink := drawn_on(mask)) is not None:
+            if mask is not None:
                 mask_drawn = folder / "mask.png"  # of what stays as it is
-                (ink if mask_means == "protect" else ImageOps.invert(ink)).save(mask_drawn)
-            job = Job(photo, pictures, protect=mask_drawn, max_pixels=limits.max_pixels)
+                (mask if mask_means == "protect" else ImageOps.invert(mask)).save(mask_drawn)
+            job = Job(photo, pictures, protect=mask_drawn, max_pixels=work.most_pixels(limits))
             rung = QUALITIES.get(quality)
             settings = Settings(
                 quality=quality,
@@ -124,7 +124,7 @@ def tab(limits: Limits) -> None:
             file = folder / f"{Path(photo).stem}-{Path(pictures[0]).stem}.png"
             result.save(file)
             height, width = result.pixels.shape[2:]
-            picture.read(photo).fitted(max(height, width)).save(folder / "before.jpg")
+            work.read(photo, limits).fitted(max(height, width)).save(folder / "before.jpg")
         yield {
             view: work.line(request, "painted picture", width=width, height=height),
             both: (str(folder / "before.jpg"), str(file)),
@@ -137,7 +137,7 @@ def tab(limits: Limits) -> None:
         if photo is None:
             return None
         with work.one_line():
-            pixels = picture.read(photo, limits.max_pixels).on_white()
+            pixels = work.read(photo, limits).on_white()
             small = fit(pixels, min(EDITOR_SIDE, max(pixels.shape[2:])))
             return {"background": work.image(small), "layers": [], "composite": None}
 
@@ -157,10 +157,3 @@ def tab(limits: Limits) -> None:
         run.success(lambda file: gr.update(visible=bool(file)), mask_file, mask_file, show_progress="hidden", **PRIVATE)
     stop.click(work.cancelled, None, view, cancels=[painting, repainting], **PRIVATE)
     gr.on([photo.change, mask_part.expand], show_on_canvas, photo, mask, show_progress="hidden", **PRIVATE)
-
-
-def drawn_on(sheet: dict[str, Any] | None) -> Image.Image | None:
-    """What was drawn on an editor's sheet, white on black; None for nothing."""
-    layers = [layer.getchannel("A") for layer in (sheet or {}).get("layers", [])]
-    ink = functools.reduce(ImageChops.lighter, layers) if layers else None
-    return ink if ink is not None and ink.getbbox() else None

@@ -6,10 +6,8 @@ from typing import Any
 
 import gradio as gr
 
-from impasto.bundled import style_picture
 from impasto.errors import ClipError
 from impasto.media import clip as clips
-from impasto.media.picture import read
 from impasto.style.settings import Settings
 from impasto.style.source import EXTENSION
 from impasto.style.video import COLOURS, QUALITIES, Job, TimedStyle, stylizing
@@ -53,15 +51,16 @@ def tab(limits: Limits) -> None:
         Returns the clip, its file, and HTML.
         """
         clip = work.asked(clip, "needs clip", request)
-        chosen: list[str | Path] = [*map(style_picture, styles), *(own_styles or [])]
+        with work.one_line():
+            chosen = work.pictures_of_styles(styles, own_styles)
         pictures = work.asked(chosen, "needs style", request)
         yield {view: work.line(request, "starting"), painted: None, download: None}
-        with work.one_line():
+        with work.one_line(), work.new_folder(request) as folder:
             _check(clip, limits)
-            for picture in own_styles or ():
+            for picture in pictures:
                 if Path(picture).suffix != EXTENSION:  # a saved style is small
-                    read(picture, limits.max_pixels)
-            file = work.new_folder(request) / f"{Path(clip).stem}-{Path(pictures[0]).stem}.mp4"
+                    work.computed(work.read, picture, limits)
+            file = folder / f"{Path(clip).stem}-{Path(pictures[0]).stem}.mp4"
             settings = Settings(
                 quality=quality,
                 strength=strength,

@@ -3,38 +3,49 @@
 import base64
 import contextlib
 import contextvars
+import functools
 import html
 import io
 import re
-import secrets
-import shutil
+import tempfile
 import time
-from collections import defaultdict, deque
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, TypeVar
 
 import gradio as gr
+import torch
+from gradio.components.image_editor import AcceptBlobs
 from gradio.context import LocalContext
-from gradio.utils import get_upload_folder
-from PIL import Image
+from gradio.utils import LRUCache, get_upload_folder
+from PIL import Image, ImageChops
+from starlette.exceptions import HTTPException
 from torch import Tensor
 
-from impasto.errors import ImpastoError
-from impasto.media.picture import fit, to_integers
-from impasto.web.limits import Limits
+from impasto.bundled import style_picture
+from impasto.device import free_memory
+from impasto.errors import ImpastoError, SettingsError
+from impasto.media import picture
+from impasto.media.picture import Picture, fit, to_integers
+from impasto.web.guard import visitor
+from impasto.web.limits import MAX_STYLES, Limits
+from impasto.web.storage import Storage
 from impasto.web.text import said, t
 
 T = TypeVar("T")
 
 PAUSE = 0.4  # seconds from one view of the work to the next
 VIEW_SIDE = 480  # pixels of the long side of a view
+BYTES_OF_A_PIXEL = 60  # that a picture takes while it is read: 81 megapixels took 4 GB
+MAX_LAYERS = 4  # of a drawing
+SHEETS = 16  # drawings that wait for what is to be done with them
 QUEUE: dict[str, Any] = {"concurrency_id": "device", "concurrency_limit": 1}  # of every event that computes
 PRIVATE: dict[str, Any] = {"api_visibility": "private"}  # of every event that is only the page's own
 
+storage: Storage = None  # type: ignore[assignment]  # of all visitors; the application sets it
 _told: deque[tuple[str, str]] = deque(maxlen=200)  # the latest notices, by job
-_folders: defaultdict[str, list[Path]] = defaultdict(list)  # by session
 # Gradio asks for each step from another thread, but torch keeps its modes (gradients, autocast) per thread.
 _engine = ThreadPoolExecutor(1, "engine")
 
@@ -47,6 +58,78 @@ def photograph(**more: Any) -> gr.Image:
     place = gr.Image(type="filepath", sources=["upload", "clipboard"], **more)
     place.preprocess = lambda payload: None if payload is None else payload.path  # type: ignore[method-assign]
     return place
+
+
+def sheet(limits: Limits, **more: Any) -> gr.ImageEditor:
+    """A place to draw. What comes back is the ink alone, white on black; None for nothing.
+
+    Gradio would decode whatever is sent, and keep all drawings that nobody asks for again.
+    """
+    place = gr.ImageEditor(type="pil", sources=(), transforms=(), layers=False, buttons=[], **more)
+    place.blob_storage = LRUCache(SHEETS)
+
+    def ink(payload: Any) -> Image.Image | None:
+        if payload is None:
+            return None
+        sent = place.blob_storage.pop(payload.id, None) if payload.id else payload
+        layers = [layer for layer in (sent.layers if sent else []) if layer]
+        if len(layers) > MAX_LAYERS:
+            raise gr.Error(f"a drawing has at most {MAX_LAYERS} layers", print_exception=False)
+        with one_line():
+            inks = [_alpha(layer if isinstance(layer, bytes) else layer.path, limits) for layer in layers]
+        drawn = functools.reduce(ImageChops.lighter, inks) if inks else None
+        return drawn if drawn is not None and drawn.getbbox() else None
+
+    def accept_blobs(data: AcceptBlobs) -> None:
+        try:
+            if data.data["type"] == "layer" and not 0 <= int(data.data["index"] or 0) < MAX_LAYERS:
+                raise ValueError
+            type(place).accept_blobs(place, data)
+        except (AttributeError, LookupError, TypeError, ValueError) as error:
+            raise HTTPException(400, "this is no drawing") from error
+
+    accept_blobs._is_server_fn = True  # type: ignore[attr-defined]
+    place.preprocess = ink  # type: ignore[method-assign, assignment]
+    place.accept_blobs = accept_blobs
+    return place
+
+
+def _alpha(layer: bytes | str, limits: Limits) -> Image.Image:
+    """How opaque a layer is, white on black."""
+    if isinstance(layer, bytes):
+        with tempfile.NamedTemporaryFile(dir=get_upload_folder(), suffix=".png") as file:
+            file.write(layer)
+            file.flush()
+            return _alpha(file.name, limits)
+    seen = read(layer, limits)
+    alpha = torch.ones_like(seen.pixels[:, :1]) if seen.alpha is None else seen.alpha
+    return Image.fromarray(alpha[0, 0].mul(255).round().byte().numpy())
+
+
+def read(path: str | Path, limits: Limits) -> Picture:
+    """The one way in for pictures of visitors.
+
+    Raises:
+        PictureError: it is none, or larger than the limit, or than memory has room for now.
+    """
+    return picture.read(path, most_pixels(limits))
+
+
+def most_pixels(limits: Limits) -> int:
+    """Pixels of a picture that is read now, at most."""
+    return min(limits.max_pixels, free_memory() // BYTES_OF_A_PIXEL)
+
+
+def pictures_of_styles(bundled: list[str], own: list[str] | None) -> list[str | Path]:
+    """The pictures that a job takes its style from, each once.
+
+    Raises:
+        SettingsError: so many that a job would take too long.
+    """
+    chosen = list(dict.fromkeys([*map(style_picture, bundled or ()), *(own or ())]))
+    if len(chosen) > MAX_STYLES:
+        raise SettingsError(f"{len(chosen)} styles are more than the limit of {MAX_STYLES}")
+    return chosen
 
 
 def choice(label: str, kind: str, names: Iterable[str], value: str, **more: Any) -> gr.Radio:
@@ -86,18 +169,54 @@ def actions(label: str, hint: str, name: str) -> tuple[gr.Button, gr.Button, gr.
     return go, stop, gr.HTML(f"<p class='line'>{t(hint)}</p>", min_height=60, elem_id=f"{name}-view")
 
 
-def new_folder(request: gr.Request) -> Path:
-    """A new folder for what one job writes. Its name cannot be guessed, and it goes when the visitor does."""
-    folder = Path(get_upload_folder()) / secrets.token_urlsafe(24)
-    folder.mkdir(parents=True)
-    _folders[request.session_hash or ""].append(folder)
-    return folder
+@contextlib.contextmanager
+def new_folder(request: gr.Request) -> Iterator[Path]:
+    """A new folder for what one job writes. It goes when the visitor does, and at once if the job is not finished.
+
+    Raises:
+        OutputError: a quota is used up.
+    """
+    assert request.request is not None
+    folder = storage.new(visitor(request.request.scope), request.session_hash or "")
+    try:
+        yield folder
+    except BaseException:
+        _engine.submit(storage.discard, folder)  # after what the engine still does there
+        raise
+    storage.settle(folder)
 
 
 def forget(request: gr.Request) -> None:
     """Delete what a visitor's jobs wrote."""
-    for folder in _folders.pop(request.session_hash or "", []):
-        shutil.rmtree(folder, ignore_errors=True)
+    storage.leave(request.session_hash or "")
+
+
+def refuse_in_one_line(page: gr.Blocks) -> None:
+    """Let values that no component takes be answered with a line, not a traceback, and no file be read but uploads."""
+    usual = page.preprocess_data
+
+    async def preprocess_data(block_fn: Any, inputs: list[Any], *more: Any, **words: Any) -> list[Any]:
+        what = f"/{block_fn.api_name}" if block_fn.api_name else "this"
+        try:
+            if not all(map(_uploaded, inputs)):
+                raise gr.Error("only files that were uploaded here are read, and they go after a time; upload it again")
+            return await usual(block_fn, inputs, *more, **words)
+        except gr.Error as error:
+            error.print_exception = False
+            raise
+        except Exception as error:
+            message = f"{what} does not take these values; the page's link to its API lists what it takes"
+            raise gr.Error(message, print_exception=False) from error
+
+    page.preprocess_data = preprocess_data  # type: ignore[method-assign]
+
+
+def _uploaded(value: Any) -> bool:
+    """Whether a file that is given, in a list or an editor's sheet perhaps, lies among those of visitors."""
+    if isinstance(value, dict) and "path" in value:
+        return Path(str(value["path"])).resolve().is_relative_to(storage.root.resolve())
+    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return all(map(_uploaded, inner))
 
 
 @contextlib.contextmanager
@@ -130,7 +249,7 @@ def notice(message: str) -> bool:
 
 def _public(message: str) -> str:
     """One line, without the place where the server keeps an upload, which is not the visitor's affair."""
-    return " ".join(re.sub(rf"{re.escape(get_upload_folder())}/[^/]+/", "", message).split())
+    return " ".join(re.sub(rf"{re.escape(get_upload_folder())}/[^/]+/(\d+/)?", "", message).split())
 
 
 def asked(value: T | None, what: str, request: gr.Request) -> T:
@@ -170,14 +289,14 @@ def watched(
             view = None
             if (now := time.perf_counter()) - shown >= PAUSE:
                 shown = now
-                done, picture = computed(look, at)
-                view = viewed(request, done, now - begun, picture)
+                done, seen = computed(look, at)
+                view = viewed(request, done, now - begun, seen)
             yield at, view
 
 
-def viewed(request: gr.Request, done: float | None, seconds: float, picture: Tensor | None) -> str:
+def viewed(request: gr.Request, done: float | None, seconds: float, seen: Tensor | None) -> str:
     """The view of work of which the share `done` took so many `seconds`."""
-    shown = "" if picture is None else f'<img alt="" src="{_data_url(picture)}">'
+    shown = "" if seen is None else f'<img alt="" src="{_data_url(seen)}">'
     if done is None:
         return f'<div class="work">{shown}{line(request, "working")}</div>'
     left = seconds * (1 - done) / done
