@@ -11,7 +11,7 @@ from PIL import Image, ImageOps
 from impasto.batch.tasks import STYLE_TYPES
 from impasto.bundled import STYLES
 from impasto.media.picture import fit
-from impasto.style.settings import COLOURS, QUALITIES, Settings
+from impasto.style.settings import COLOURS, QUALITIES, Quality, Settings
 from impasto.style.stylize import Job, running
 from impasto.web import work
 from impasto.web.limits import Limits
@@ -19,7 +19,7 @@ from impasto.web.text import said, t
 from impasto.web.work import PRIVATE, QUEUE
 
 EDITOR_SIDE = 800  # pixels of the long side of the picture to draw a mask on
-SEEDED = {"fine": "style", "gatys": "noise"}  # where else these start, for a seed to make a difference
+FREEDOM = Quality.freedom
 
 
 def style_choice() -> tuple[gr.CheckboxGroup, gr.File]:
@@ -42,15 +42,15 @@ def tab(limits: Limits) -> None:
             photo = work.photograph(label=t("photograph"), height=280, elem_id="photo")
             styles, own_styles = style_choice()
             quality = work.choice("quality", "quality", QUALITIES, "fine", info=t("quality info"))
+            freedom = gr.Slider(0, 1, FREEDOM, step=0.05, label=t("freedom"), info=t("freedom info"))
             strength, brush = work.style_sliders()
             with gr.Accordion(t("more settings"), open=False):
-                content = gr.Slider(0, 4, 1, step=0.1, label=t("content"), info=t("content info"))
                 colour = work.choice("colour", "colour", COLOURS, "style")
                 size = work.size(limits, 768)
                 with gr.Row():
                     seed = work.seed()
                     init = gr.Dropdown(
-                        [(str(t(f"init {name or 'quality'}")), name) for name in ("", "content", "noise", "style")],
+                        [(str(t(f"init {name or 'quality'}")), name) for name in ("", "content", "noise")],
                         value="", label=t("init"), info=t("init info"),
                     )  # fmt: skip
             with gr.Accordion(t("mask"), open=False) as mask_part:
@@ -80,7 +80,7 @@ def tab(limits: Limits) -> None:
         quality: str,
         strength: float,
         brush: float,
-        content: float,
+        freedom: float,
         colour: str,
         size: float,
         seed: float,
@@ -114,7 +114,7 @@ def tab(limits: Limits) -> None:
                 seed=int(seed or 0),
                 device=limits.device,
                 init=init or None,
-                content_weight=content * rung.content_weight if rung and rung.steps and content != 1 else None,
+                freedom=freedom if rung and rung.match_layers and freedom != FREEDOM else None,
             )
             watched = work.watched(running(job, settings), lambda p: (p.done, p.result().on_white()), request)
             for now, shown in watched:  # noqa: B007
@@ -144,9 +144,9 @@ def tab(limits: Limits) -> None:
     def another(quality: str, init: str, request: gr.Request) -> tuple[int, str]:
         if quality == "draft":
             raise gr.Error(said(request, "draft has no seed"), duration=10, print_exception=False)
-        return random.randrange(1, 10**6), init or SEEDED.get(quality, "")
+        return random.randrange(1, 10**6), init or "noise"
 
-    inputs = [photo, styles, quality, strength, brush, content, colour, size, seed, init, where, mask, own_styles]
+    inputs = [photo, styles, quality, strength, brush, freedom, colour, size, seed, init, where, mask, own_styles]
     outputs = [both, download, mask_file, view]
     painting = go.click(
         paint, inputs, outputs, api_name="style", show_progress="full", show_progress_on=view, **QUEUE
