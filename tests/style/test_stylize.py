@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 import impasto
+from impasto.bundled import ASSETS
 from impasto.errors import ImpastoError, PictureError, SettingsError
 from impasto.media.picture import Picture, fit
 from impasto.perception.vgg import VGG19
@@ -555,3 +556,34 @@ def test_one_mask_needs_no_list(tmp_path: Path) -> None:
     style = Picture(torch.rand(1, 3, 40, 40))
     one, listed = (stylize(flat, style, quality="draft", masks=masks) for masks in (str(white), [white]))
     assert torch.equal(one.pixels, listed.pixels)
+
+
+# Where the photograph is flat
+
+
+def lattice(pixels: Tensor) -> list[float]:
+    """Power at periods of 2, 4 and 8 pixels, across, down and both, over that of the neighbouring frequencies."""
+    grey, window = pixels[0].mean(0).double(), torch.hann_window(64, dtype=torch.float64)
+    power = torch.zeros(64, 64, dtype=torch.float64)
+    for part in grey.unfold(0, 64, 16).unfold(1, 64, 16).flatten(0, 1):
+        power += torch.fft.fft2((part - part.mean()) * torch.outer(window, window)).abs().square()
+    ring = torch.ones(7, 7, dtype=torch.bool)
+    ring[2:5, 2:5] = False
+    found = []
+    for down, across in ((d, a) for n in (32, 16, 8) for d, a in ((0, n), (n, 0), (n, n))):
+        near = power.roll((3 - down, 3 - across), (0, 1))[:7, :7]
+        found.append((near[2:5, 2:5].mean() / near[ring].mean()).item())
+    return found
+
+
+def test_power_of_a_weave_is_seen() -> None:
+    weave = torch.rand(1, 3, 128, 128, generator=torch.Generator().manual_seed(0))
+    weave[..., ::8] += 0.2
+    assert max(lattice(weave)) > 3
+
+
+@pytest.mark.parametrize("style", ["meadow", "mosaic"])
+def test_flat_parts_of_a_photograph_get_no_lattice(style: str) -> None:
+    ramp = torch.linspace(0.3, 0.7, 192)
+    flat = torch.stack([ramp.expand(192, 192), torch.full((192, 192), 0.5), ramp[:, None].expand(192, 192)])[None]
+    assert max(lattice(stylize(Picture(flat), ASSETS / "styles" / f"{style}.jpg").pixels)) < 2
