@@ -9,15 +9,15 @@ Four photographs in four bundled styles. Peer: `--init style`, the content in th
 import argparse
 import time
 
-import numpy as np
-import torch
-from skimage import data
-
 from impasto import bundled
 from impasto.device import configure_threads
 from impasto.media.picture import Picture, fit
 from impasto.style.settings import Settings
 from impasto.style.stylize import Job, running
+
+import numpy as np
+import torch
+from skimage import data
 
 PHOTOGRAPHS = ("astronaut", "chelsea", "coffee", "rocket")
 

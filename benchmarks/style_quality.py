@@ -15,9 +15,6 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
-import torch
-from PIL import Image
-
 from impasto.data.folder import pictures_in
 from impasto.device import configure_threads
 from impasto.media import picture
@@ -27,6 +24,9 @@ from impasto.style import losses
 from impasto.style.objective import Extractor
 from impasto.style.settings import QUALITIES
 from impasto.style.stylize import scale_sides, stylize
+
+import torch
+from PIL import Image
 
 STYLE_LAYERS = {"block1_conv1": 1.0, "block2_conv1": 1.0, "block3_conv1": 1.0}
 CONTENT_LAYER = "block3_conv4"
