@@ -93,7 +93,7 @@ def training(steps: int) -> Callable[[], object]:
     import torch
     from families import trainer_step
 
-    digits, vae = glyphs.load("train"), family("vae")
+    digits, vae = glyphs.load("validation"), family("vae")
     config, settings = configure(vae, digits)
     step = trainer_step(vae(config), settings, digits.batch(torch.arange(settings.batch)))
     return lambda: [step() for _ in range(steps)]
