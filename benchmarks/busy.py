@@ -40,7 +40,8 @@ def main() -> None:
         os.environ["GOMP_SPINCOUNT"] = str(count)  # before the process loads torch
         lines[count], its = context.Pipe()
         context.Process(target=work, args=(its,), daemon=True).start()
-        lines[count].recv()  # it is warm
+    for line in lines.values():
+        line.recv()  # it is warm
     quiet: dict[str, float] = {}
     print(f"{'beside':6} {'':8} " + " ".join(f"{count:>7}" for count in counts) + "  spins, then sleeps", flush=True)
     for load in LOADS:

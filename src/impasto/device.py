@@ -21,7 +21,7 @@ CGROUPS = Path("/sys/fs/cgroup")
 # spinning takes the core from the thread that is waited for, if others compute here, too (benchmarks/busy.py).
 WAITING = {
     "GOMP_SPINCOUNT": "1000",  # GNU's, on Linux: times; its own default is 300000, some milliseconds
-    "KMP_BLOCKTIME": "0",  # LLVM's and Intel's, elsewhere: milliseconds; their own default is 200
+    "KMP_BLOCKTIME": "1",  # LLVM's and Intel's, elsewhere: milliseconds, not measured; their own default is 200
 }
 
 
