@@ -1,26 +1,27 @@
 # The commands to know: `make demo` (see a picture), `make web` (a page for the browser), `make test` (see that it works).
 # `make docs` builds the documentation into site/, `make wheel-test` tries what would be published.
 PYTHON ?= python3
-BIN = .venv/bin
+VENV = .venv
+BIN = $(VENV)/bin
 
 .PHONY: demo web test lint docs wheel-test clean
 
-demo: .venv/installed
+demo: $(VENV)/installed
 	$(BIN)/impasto demo
 
-web: .venv/installed-web
+web: $(VENV)/installed-web
 	$(BIN)/impasto web
 
 # Two processes of one thread each: the tests are many and small, and PyTorch's threads would wait for each other.
-test: .venv/installed-test
+test: $(VENV)/installed-test
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses 2 --dist worksteal
 
-lint: .venv/installed-test
+lint: $(VENV)/installed-test
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy src
 
-docs: .venv/installed-docs
+docs: $(VENV)/installed-docs
 	$(BIN)/python tools/pages.py
 	$(BIN)/zensical build --strict --clean
 
@@ -29,22 +30,22 @@ wheel-test:
 
 # The install is editable, so only a change of the requirements makes pip run again. Without compiling every
 # module of every package it takes half the time; Python compiles what is imported at first use.
-.venv/installed: pyproject.toml constraints.txt
-	$(PYTHON) -m venv .venv
+$(VENV)/installed: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --no-compile -c constraints.txt -e .
 	touch $@
 
-.venv/installed-web: .venv/installed
+$(VENV)/installed-web: $(VENV)/installed
 	$(BIN)/python -m pip install --quiet --no-compile -c constraints.txt -e ".[web]"
 	touch $@
 
-.venv/installed-test: .venv/installed
+$(VENV)/installed-test: $(VENV)/installed
 	$(BIN)/python -m pip install --quiet --no-compile -c constraints.txt -e ".[test]"
 	touch $@
 
-.venv/installed-docs: .venv/installed
+$(VENV)/installed-docs: $(VENV)/installed
 	$(BIN)/python -m pip install --quiet --no-compile -c constraints.txt -e ".[docs]"
 	touch $@
 
 clean:
-	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache build dist site
+	rm -rf .venv .venv-newest .mypy_cache .pytest_cache .ruff_cache build dist site

@@ -13,14 +13,14 @@ import argparse
 import time
 from collections.abc import Callable
 
-import torch
-from skimage import data
-from torch import Tensor, nn
-
 from impasto import bundled
 from impasto.device import autocast_dtype, configure_threads
 from impasto.media.picture import fit, read, resize
 from impasto.style import draft
+
+import torch
+from skimage import data
+from torch import Tensor, nn
 
 
 def main() -> None:

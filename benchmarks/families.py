@@ -13,8 +13,6 @@ import time
 from collections.abc import Callable
 from itertools import chain
 
-import torch
-
 from impasto.data import glyphs
 from impasto.data.dataset import Batch
 from impasto.device import autocast_dtype, configure_threads
@@ -23,6 +21,8 @@ from impasto.training.contract import Model
 from impasto.training.learner import Learner, seed_step
 from impasto.training.optimisers import build
 from impasto.training.settings import Training
+
+import torch
 
 DEVICE = torch.device("cpu")
 

@@ -11,14 +11,14 @@ import argparse
 import time
 from pathlib import Path
 
-import numpy as np
-from torch import Tensor
-
 from impasto.device import configure_threads
 from impasto.evaluation.sound import chroma, correlation, onsets, texture_distance
 from impasto.media import sound
 from impasto.media.sound import FORMATS, Sound
 from impasto.style.music import transfer
+
+import numpy as np
+from torch import Tensor
 
 METHODS = ("impasto", "ulyanov")
 

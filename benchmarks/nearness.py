@@ -9,12 +9,12 @@ centred by the painting's mean and normalised; at most 6,000 places, drawn with 
 from pathlib import Path
 from typing import NamedTuple
 
+from impasto.media.picture import fit
+
 import torch
 import torch.nn.functional as F
 from safetensors.torch import load_file
 from torch import Tensor
-
-from impasto.media.picture import fit
 
 PLACES = 6000  # at most
 PATCHES = (3, 2, 1)  # side of the patches of each layer

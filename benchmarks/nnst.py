@@ -8,13 +8,13 @@ every step. The paper's last step, which moves colours, is left out: it changes 
 
 from pathlib import Path
 
-import torch
-import torch.nn.functional as F
-from torch import Tensor
-
 from impasto.media.picture import fit
 from impasto.perception.vgg import VGG16
 from impasto.style.optimise import collapsed, laplacian
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
 
 LAYERS = tuple(f"block{b}_conv{i}" for b, n in enumerate((2, 2, 3, 3), 1) for i in range(1, n + 1))
 SIDES, UPDATES, RATE, BANDS, CONTENT_SHARE = (64, 128, 256, 512), 200, 2e-3, 8, 0.75

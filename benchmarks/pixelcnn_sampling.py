@@ -12,12 +12,12 @@ import copy
 import time
 from collections.abc import Callable
 
-import torch
-from torch.utils.flop_counter import FlopCounterMode
-
 from impasto.configs import changed
 from impasto.device import configure_threads
 from impasto.models.pixelcnn import Cache, PixelCNN, PixelCNNConfig
+
+import torch
+from torch.utils.flop_counter import FlopCounterMode
 
 NAIVE_STEPS = 3  # timed, of one for each pixel and channel
 

@@ -11,11 +11,11 @@ import sys
 import tempfile
 from pathlib import Path
 
+from impasto import bundled
+
 import numpy as np
 from PIL import Image
 from skimage import data
-
-from impasto import bundled
 
 STYLE = bundled.ASSETS / "styles" / "swirl.jpg"
 RUNS = ((512, 384), (1024, 768), (4096, 3072))  # width, height

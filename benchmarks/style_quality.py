@@ -18,12 +18,6 @@ import time
 from collections import defaultdict
 from pathlib import Path
 
-import torch
-from nearness import Judge
-from nnst import Peer
-from PIL import Image
-from torch import Tensor
-
 from impasto.data.folder import pictures_in
 from impasto.device import configure_threads
 from impasto.gaussian import measure
@@ -32,6 +26,12 @@ from impasto.media.picture import Picture, fit, resize, to_integers
 from impasto.perception.vgg import VGG19
 from impasto.style import losses, settings
 from impasto.style.stylize import stylize
+
+import torch
+from nearness import Judge
+from nnst import Peer
+from PIL import Image
+from torch import Tensor
 
 STYLE_LAYERS, CONTENT_LAYER = ("block1_conv1", "block2_conv1", "block3_conv1"), "block3_conv4"
 FIGURES = ("fidelity", "coverage", "Gram", "content", "LPIPS", "seconds")

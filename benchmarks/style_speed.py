@@ -11,10 +11,6 @@ import argparse
 import time
 from collections.abc import Callable
 
-import torch
-from skimage import data
-from torch import Tensor
-
 from impasto import bundled
 from impasto.device import autocast_dtype, configure_threads
 from impasto.media.picture import Picture, fit, read
@@ -23,6 +19,10 @@ from impasto.perception.vgg import VGG19
 from impasto.style.objective import Extractor, Objective, Region
 from impasto.style.settings import QUALITIES, Settings
 from impasto.style.stylize import Job, running
+
+import torch
+from skimage import data
+from torch import Tensor
 
 PEER_ITERATIONS = 500
 

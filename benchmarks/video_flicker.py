@@ -13,10 +13,6 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
-import torch
-from skimage import data
-from torch import Tensor
-
 from impasto import bundled
 from impasto.device import configure_threads
 from impasto.evaluation.flicker import estimated, known, moving_photograph, warping_error
@@ -29,6 +25,10 @@ from impasto.style.anystyle import LAYERS
 from impasto.style.objective import Extractor
 from impasto.style.settings import Settings
 from impasto.style.video import Job, TimedStyle, stylizing
+
+import torch
+from skimage import data
+from torch import Tensor
 
 Links = Callable[[], Iterable[tuple[Tensor, Tensor]]]
 

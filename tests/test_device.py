@@ -3,6 +3,8 @@
 import os
 import platform
 import random
+import re
+import subprocess
 import sys
 from pathlib import Path
 
@@ -102,6 +104,40 @@ def test_threads_are_set_once(monkeypatch: pytest.MonkeyPatch) -> None:
     finally:
         device.configure_threads.cache_clear()
         torch.set_num_threads(before)
+
+
+def told(code: str, **environment: str) -> dict[str, str]:
+    """What the OpenMP runtime of a new process that runs `code` says it was told."""
+    rest = {name: value for name, value in os.environ.items() if name not in ("OMP_WAIT_POLICY", *device.WAITING)}
+    words = [sys.executable, "-c", code]
+    environment = rest | {"OMP_DISPLAY_ENV": "VERBOSE"} | environment
+    done = subprocess.run(words, env=environment, capture_output=True, text=True, check=True)
+    return dict(re.findall(r"(\w+) ?= ?'(\w*)'", done.stderr))
+
+
+def test_threads_sleep_soon_where_impasto_comes_before_torch() -> None:
+    said = told("import impasto, torch")
+    assert any(said.get(name) == value for name, value in device.WAITING.items())
+
+
+def test_what_the_user_says_of_waiting_reaches_the_threads() -> None:
+    said = told("import impasto, torch", OMP_WAIT_POLICY="ACTIVE")
+    assert said["OMP_WAIT_POLICY"] == "ACTIVE"
+    assert not any(said.get(name) == value for name, value in device.WAITING.items())
+
+
+@pytest.mark.parametrize("name", ["OMP_WAIT_POLICY", "GOMP_SPINCOUNT", "KMP_BLOCKTIME"])
+def test_nothing_is_set_beside_what_the_user_said(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "environ", {name: "7"})
+    monkeypatch.delitem(sys.modules, "torch")
+    device.wait_asleep()
+    assert os.environ == device.waiting() == {name: "7"}
+
+
+def test_nothing_is_set_once_torch_is_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "environ", {})
+    device.wait_asleep()
+    assert os.environ == {}
 
 
 def test_the_picked_device_computes() -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from packaging.requirements import Requirement
 from PIL import Image
 from typer.main import get_command
 
@@ -176,10 +177,16 @@ def test_the_changelog_begins_with_this_version() -> None:
 
 def test_packages_of_every_extra_are_pinned() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    pinned = {re.split("==", line)[0].lower().replace("_", "-") for line in (ROOT / "constraints.txt").open()}
+    pins = [Requirement(line) for line in (ROOT / "constraints.txt").read_text().splitlines()]
     asked = chain(project["dependencies"], *project["optional-dependencies"].values())
     names = {re.split(r"[^\w-]", line)[0].lower().replace("_", "-") for line in asked} - {"impasto"}
-    assert names <= pinned
+    pythons = [line.rpartition(" ")[2] for line in project["classifiers"] if ":: Python :: 3." in line]
+    assert len(pythons) == 3
+    for python in pythons:
+        here = [pin for pin in pins if pin.marker is None or pin.marker.evaluate({"python_version": python})]
+        pinned = [pin.name.lower().replace("_", "-") for pin in here]
+        assert names <= set(pinned) and len(set(pinned)) == len(pinned)
+        assert all(str(pin.specifier).startswith("==") for pin in here)
 
 
 @pytest.fixture

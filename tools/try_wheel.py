@@ -12,7 +12,7 @@ import zipfile
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
-KINDS = (".py", ".safetensors", ".json", ".jpg", ".md")  # of files that belong into the package
+KINDS = (".py", ".typed", ".safetensors", ".json", ".jpg", ".md")  # of files that belong into the package
 COMMANDS = (  # and the file that each must leave; "" if none
     ("--version", ""),
     ("doctor", ""),

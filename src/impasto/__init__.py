@@ -8,6 +8,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from impasto._version import __version__
+from impasto.device import wait_asleep
 from impasto.errors import ImpastoError, PictureError, SettingsError, WeightsError
 
 if TYPE_CHECKING:
@@ -38,6 +39,8 @@ _HOMES = {
     "stylize": "impasto.style.stylize",
     "stylizing": "impasto.style.stylize",
 }
+
+wait_asleep()  # here, for whatever of Impasto is imported, this page is first
 
 
 def __getattr__(name: str) -> Any:

@@ -6,6 +6,7 @@ import functools
 import math
 import os
 import random
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,12 @@ if TYPE_CHECKING:
 
 PROCESS_CGROUPS = Path("/proc/self/cgroup")  # Linux: the control groups of this process
 CGROUPS = Path("/sys/fs/cgroup")
+# How long threads that wait for each other spin before they sleep, by the OpenMP runtime that torch comes with. Long
+# spinning takes the core from the thread that is waited for, if others compute here, too (benchmarks/busy.py).
+WAITING = {
+    "GOMP_SPINCOUNT": "1000",  # GNU's, on Linux: times; its own default is 300000, some milliseconds
+    "KMP_BLOCKTIME": "1",  # LLVM's and Intel's, elsewhere: milliseconds, not measured; their own default is 200
+}
 
 
 def usable_cpus() -> int:
@@ -28,6 +35,20 @@ def usable_cpus() -> int:
     asked = os.environ.get("OMP_NUM_THREADS", "").split(",")[0].strip()  # "4,2" sets nested levels; the first counts
     threads = int(asked) if asked.isdecimal() else affinity
     return max(1, math.floor(min(affinity, threads, _cpu_quota())))
+
+
+def waiting() -> dict[str, str]:
+    """Which variables of the environment say how threads wait: the user's own, or else those of `WAITING`."""
+    return {name: os.environ[name] for name in ("OMP_WAIT_POLICY", *WAITING) if name in os.environ}
+
+
+def wait_asleep() -> None:
+    """Let threads that wait for each other sleep soon, unless the user has said how they wait.
+
+    The runtime reads this once, when torch is loaded: where that has happened, nothing changes.
+    """
+    if "torch" not in sys.modules and not waiting():
+        os.environ.update(WAITING)
 
 
 @functools.cache  # once per process: whoever changes torch's setting afterwards is not overruled

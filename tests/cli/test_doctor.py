@@ -58,6 +58,9 @@ def sound(monkeypatch: pytest.MonkeyPatch, install: Callable[..., None], tmp_pat
     monkeypatch.setattr("shutil.which", lambda _: None)
     monkeypatch.setenv("IMPASTO_HOME", str(tmp_path))
     monkeypatch.delenv("IMPASTO_DATA", raising=False)
+    for name in device.waiting():
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("OMP_WAIT_POLICY", "PASSIVE")
 
 
 def test_a_sound_machine_is_described_in_a_line_for_each_fact(impasto: Impasto, tmp_path: Path) -> None:
@@ -69,6 +72,7 @@ def test_a_sound_machine_is_described_in_a_line_for_each_fact(impasto: Impasto, 
     assert ["packages", "torch 2.13, numpy 2.4"] in facts and ["extra", "onnx: here"] in facts
     about = dict(facts)
     assert about["threads"].startswith(f"{device.usable_cpus()} of ") and about["cache"].startswith(f"{tmp_path} (")
+    assert about["waiting"] == "OMP_WAIT_POLICY=PASSIVE"
     assert "cpu" in about["devices"] and about["memory"] == "8.0 GB free"
     assert "warning" not in out and "broken" not in out
 

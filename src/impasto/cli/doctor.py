@@ -68,6 +68,7 @@ def _facts() -> Iterator[tuple[str, object]]:
         yield "extra", f"{extra}: {without if missing else 'here'}"
     yield "devices", ", ".join([*found, "cpu"])
     yield "threads", f"{device.usable_cpus()} of {os.cpu_count()} CPUs (fewer with OMP_NUM_THREADS)"
+    yield "waiting", " ".join(f"{name}={value}" for name, value in device.waiting().items())
     yield "bf16", f"{'yes' if device.autocast_dtype(fastest) else 'no, float32'} (on {fastest.type})"
     yield "memory", f"{decimal(device.free_memory())} free"
     yield "cache", f"{download.home()} ({decimal(_room(download.home()))} free; IMPASTO_HOME chooses another)"

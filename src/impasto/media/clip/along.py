@@ -33,7 +33,7 @@ def add(source: InputContainer, target: OutputContainer, clip: Clip, suffix: str
         (s.metadata["timecode"] for s in source.streams if "timecode" in s.metadata), None
     )
     if timecode is not None:
-        moved = _timecode(timecode, clip, source.streams.video[0].average_rate or clip.info.rate)
+        moved = _timecode(timecode, clip, Fraction(source.streams.video[0].average_rate or clip.info.rate))
         if moved is None:
             left_out.append("timecode")
         else:

@@ -147,15 +147,16 @@ class _Video:
     def __init__(self, path: Path, start: Fraction, end: Fraction | None, size: int | None) -> None:
         self.path, self.start, self.end = path, start, end
         with _opened(path) as (container, stream):
-            self.tick = stream.time_base or Fraction(1, 90_000)
+            # From PyAV 19 on, its fractions have a type of their own, which cannot be rounded and overflows.
+            self.tick = Fraction(stream.time_base or Fraction(1, 90_000))
             times = _times(container, stream)
             whole = None if container.duration is None else Fraction(container.duration, av.time_base)
             own = _own_length(container, stream)
             steps = [(after - before) * self.tick for before, after in itertools.pairwise(times)]
-            rate = stream.average_rate or stream.guessed_rate or Fraction(24)
+            rate = Fraction(stream.average_rate or stream.guessed_rate or 24)
             if steps and rate * min(steps) > 2:  # of raw DV FFmpeg counts ticks
-                rate = stream.guessed_rate or 1 / min(steps)
-            aspect, counted = stream.sample_aspect_ratio or Fraction(1), stream.frames
+                rate = Fraction(stream.guessed_rate or 1 / min(steps))
+            aspect, counted = Fraction(stream.sample_aspect_ratio or 1), stream.frames
             sound = any(track.codec_context is not None for track in container.streams.audio[:1])
             from_zero = "matroska" in container.format.name  # its lengths; others count from the first frame
             jumps = may_jump(container)
