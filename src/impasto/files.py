@@ -34,6 +34,20 @@ def replacing(path: Path) -> Iterator[Path]:
         part.unlink(missing_ok=True)
 
 
+@contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Say in one line what keeps the file `path` from being written.
+
+    Raises:
+        OutputError: in place of an OSError, or of a ValueError, which a name brings that no file can have.
+    """
+    try:
+        yield
+    except (OSError, ValueError) as error:
+        why = getattr(error, "strerror", None) or error
+        raise OutputError(f"{path} cannot be written: {why}; make room there or choose another place") from error
+
+
 def remove_abandoned(folder: Path) -> None:
     """Delete what processes that were killed left half-written in `folder` and below it."""
     import psutil

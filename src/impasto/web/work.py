@@ -21,7 +21,7 @@ from gradio.utils import get_upload_folder
 from PIL import Image
 from torch import Tensor
 
-from impasto.errors import ImpastoError
+from impasto.errors import ImpastoError, out_of_memory
 from impasto.media.picture import fit, to_integers
 from impasto.web.limits import Limits
 from impasto.web.text import said, t
@@ -108,7 +108,7 @@ def one_line() -> Iterator[None]:
     except (ImpastoError, MemoryError, OSError, RuntimeError) as error:
         if isinstance(error, ImpastoError):
             message = _public(str(error))
-        elif isinstance(error, MemoryError) or "allocate" in str(error):  # as torch says it, on every device
+        elif out_of_memory(error):
             message = "there is not enough memory for this; try a smaller size"
         elif isinstance(error, OSError):
             message = "the server could not read or write a file; try again"
