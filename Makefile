@@ -3,7 +3,7 @@
 PYTHON ?= python3
 BIN = .venv/bin
 
-.PHONY: demo web test lint docs wheel-test clean
+.PHONY: demo web test fuzz lint docs wheel-test clean
 
 demo: .venv/installed
 	$(BIN)/impasto demo
@@ -14,6 +14,13 @@ web: .venv/installed-web
 # Two processes of one thread each: the tests are many and small, and PyTorch's threads would wait for each other.
 test: .venv/installed-test
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses 2 --dist worksteal
+
+# Damaged files of every kind, each to a command that reads it: `make fuzz FILES=500 SEED=1`. What went wrong is printed,
+# and lies in fuzz-found/.
+FILES ?= 5000
+SEED ?= 0
+fuzz: .venv/installed-test
+	OMP_NUM_THREADS=1 $(BIN)/python tests/fuzz/fuzz.py $(FILES) $(SEED)
 
 lint: .venv/installed-test
 	$(BIN)/ruff check .
@@ -47,4 +54,4 @@ wheel-test:
 	touch $@
 
 clean:
-	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache build dist site
+	rm -rf fuzz-found .venv .mypy_cache .pytest_cache .ruff_cache build dist site

@@ -3,6 +3,7 @@
 import os
 import platform
 import random
+import subprocess
 import sys
 from pathlib import Path
 
@@ -142,6 +143,16 @@ def test_free_memory_is_what_the_kernel_calls_available() -> None:
     lines = dict(line.split(":") for line in Path("/proc/meminfo").read_text().splitlines())
     available, total = (int(lines[key].split()[0]) * 1024 for key in ("MemAvailable", "MemTotal"))
     assert abs(device.free_memory() - available) < 0.1 * total  # other processes take and give meanwhile
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="of Linux")
+def test_a_limit_of_the_address_space_counts() -> None:
+    code = (
+        "import resource; from impasto.device import free_memory; "
+        "resource.setrlimit(resource.RLIMIT_AS, (10**9, 10**9)); print(free_memory())"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert 0 < int(done.stdout) < 10**9
 
 
 def test_a_memory_limit_leaves_what_is_unused_or_only_cache(cgroups: Path) -> None:

@@ -1,6 +1,6 @@
 """The run folder: what a trained model is, and all that its training needs to go on as if never interrupted.
 
-`config.json` says what was trained and how, `model.safetensors` holds the averaged weights, `state.pt` all that there is.
+`config.json` says what was trained and how, `model.safetensors` holds the averaged weights, `state.pt` all there is.
 Files are replaced whole, and `state.pt` first: that one step makes a checkpoint, for the others follow from it, and
 whoever goes on writes them from it. No pickle is ever executed.
 """
