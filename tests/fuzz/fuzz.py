@@ -22,6 +22,7 @@ from types import SimpleNamespace
 import av  # noqa: F401  # with all below: imported here, not in each fork
 import numpy as np
 import torch
+import torch._dynamo
 from PIL import Image
 
 from impasto.__main__ import main as impasto

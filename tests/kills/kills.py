@@ -15,8 +15,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import matplotlib.figure  # noqa: F401  # not anew in each fork
 import torch
+import torch._dynamo  # which an optimiser would import in each fork
 
 from impasto.batch import manifest, run, sheet
 from impasto.batch.tasks import crossed
@@ -88,6 +88,7 @@ def died(work: Callable[[], None], moment: int | None = None) -> bool:
 
 def train(folder: Path, resume: bool) -> None:
     trainer.SAVE_EVERY = trainer.SHOW_EVERY = 0  # a checkpoint at each step
+    trainer.Reports.draw = lambda self, model: None  # type: ignore[method-assign]  # most of the time, and no state
     resume = resume and (folder / "run" / "state.pt").exists()  # else there is nothing to go on from
     settings = replace(tiny.SETTINGS, steps=2, log_every=1, report_every=2)
     for _ in trainer.train(tiny.tiny(), tiny.pictures(), None, settings, folder / "run", resume=resume):
@@ -130,7 +131,7 @@ def inputs(folder: Path) -> None:
     whole = picture.resize(ground, 48, 64)
     (folder / "clip").mkdir()
     for i in range(FRAMES):
-        shown = picture.Picture(whole[..., i : i + 32, 2 * i : 2 * i + 32])
+        shown = picture.Picture(whole.roll((i, 2 * i), (2, 3))[..., :32, :32])
         shown.save(folder / "clip" / f"{i:02}.png")
         shown.save(folder / f"{i}.png")
 
@@ -146,7 +147,8 @@ def result(folder: Path) -> dict[str, Any]:
             found[name] = {json.dumps(line, sort_keys=True) for line in lines}  # a picture may be painted twice
         elif name.endswith("state.pt"):
             state = torch.load(file, weights_only=True)
-            found[name] = repr({name: x for name, x in state.items() if name != "seconds"})
+            found[name] = repr([state[part] for part in ("step", "seen", "model", "average", "sums", "counts")])
+            found[name] += repr([one["state"] for one in state["optimisers"]["model"]])  # the rate is said at each step
         elif name.endswith(".mp4"):
             found[name] = torch.cat([frame.pixels for frame in clip.read(file)])
         elif name.startswith("frames/"):
