@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-SAMPLE = 48  # files
+SAMPLE = 24  # files
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
