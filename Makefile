@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV = .venv
 BIN = $(VENV)/bin
 
-.PHONY: demo web test lint docs wheel-test clean
+.PHONY: demo web test fuzz lint docs wheel-test clean
 
 demo: $(VENV)/installed
 	$(BIN)/impasto demo
@@ -15,6 +15,13 @@ web: $(VENV)/installed-web
 # Two processes of one thread each: the tests are many and small, and PyTorch's threads would wait for each other.
 test: $(VENV)/installed-test
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses 2 --dist worksteal
+
+# Damaged files of every kind, each to a command that reads it: `make fuzz FILES=500 SEED=1`. What went wrong is printed,
+# and lies in fuzz-found/.
+FILES ?= 5000
+SEED ?= 0
+fuzz: $(VENV)/installed-test
+	OMP_NUM_THREADS=1 $(BIN)/python tests/fuzz/fuzz.py $(FILES) $(SEED)
 
 lint: $(VENV)/installed-test
 	$(BIN)/ruff check .
@@ -48,4 +55,4 @@ $(VENV)/installed-docs: $(VENV)/installed
 	touch $@
 
 clean:
-	rm -rf .venv .venv-newest .mypy_cache .pytest_cache .ruff_cache build dist site
+	rm -rf fuzz-found .venv .venv-newest .mypy_cache .pytest_cache .ruff_cache build dist site

@@ -180,6 +180,16 @@ def test_free_memory_is_what_the_kernel_calls_available() -> None:
     assert abs(device.free_memory() - available) < 0.1 * total  # other processes take and give meanwhile
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="of Linux")
+def test_a_limit_of_the_address_space_counts() -> None:
+    code = (
+        "import resource; from impasto.device import free_memory; "
+        "resource.setrlimit(resource.RLIMIT_AS, (10**9, 10**9)); print(free_memory())"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert 0 < int(done.stdout) < 10**9
+
+
 def test_a_memory_limit_leaves_what_is_unused_or_only_cache(cgroups: Path) -> None:
     write(cgroups / "cgroup", "0::/box\n")
     write(cgroups / "tree/box/memory.max", "1000000\n")

@@ -37,7 +37,7 @@ def main() -> None:
         config["config"]["guidance"] = args.guidance
     figures = json.loads(args.figures.read_text()) | {"model": args.name}
     export.weights(config, weights, folder / checkpoint.WEIGHTS, half=True)
-    checkpoint.write_config(folder, config)
+    (folder / checkpoint.CONFIG).write_text(checkpoint.config_text(config))
     (folder / "figures.json").write_text(json.dumps(figures, indent=1) + "\n")
     last = json.loads((args.run / "metrics.jsonl").read_text().splitlines()[-1])
     shown = [(f"Figures on the test set, as `impasto evaluate` gives them, of one training{args.measured}", figures)]

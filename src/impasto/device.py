@@ -96,11 +96,12 @@ def autocast_dtype(device: "torch.device") -> "torch.dtype | None":
 def free_memory() -> int:
     """Count the bytes of main memory that this process may still take.
 
-    The smaller of what the system has available and what the control groups (containers) still allow.
+    The least of what the system has available, what the control groups (containers) still allow, and what is left of
+    the address space (`ulimit -v`).
     """
     import psutil  # what is available has no answer in the standard library on macOS and Windows
 
-    return max(0, min([int(psutil.virtual_memory().available), *_cgroup_memory()]))
+    return max(0, min([int(psutil.virtual_memory().available), *_cgroup_memory(), *_address_space()]))
 
 
 def release_memory() -> None:
@@ -178,6 +179,18 @@ def _cpu_quota() -> float:
             if len(words) == 2 and words[0] not in ("max", "-1"):
                 quota = min(quota, int(words[0]) / int(words[1]))
     return quota
+
+
+def _address_space() -> list[int]:
+    """The bytes that are left to this process where its address space has a limit."""
+    import psutil
+
+    try:
+        import resource
+    except ImportError:  # Windows
+        return []
+    limit = resource.getrlimit(resource.RLIMIT_AS)[0]
+    return [] if limit == resource.RLIM_INFINITY else [limit - psutil.Process().memory_info().vms]
 
 
 def _cgroup_memory() -> list[int]:

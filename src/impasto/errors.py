@@ -54,6 +54,12 @@ def warn(message: str) -> None:
     warnings.warn(message, ImpastoWarning, stacklevel=3)
 
 
+def out_of_memory(error: BaseException) -> bool:
+    """Whether it says that memory is full: torch, oneDNN, OpenCV and the system each have words of their own for it."""
+    words = ("allocate", "bad_alloc", "create a primitive", "Insufficient memory", "map segment", "start new thread")
+    return isinstance(error, MemoryError) or any(word in str(error) for word in words)
+
+
 def one_line(text: object) -> str:
     """Make one line of plain text: names and recipes come from anyone, and may hold what moves the cursor."""
     line = " ".join(part.strip() for part in str(text).splitlines())  # spaces inside stay: they may be a file's name

@@ -34,11 +34,25 @@ def replacing(path: Path) -> Iterator[Path]:
         part.unlink(missing_ok=True)
 
 
-def remove_abandoned(folder: Path) -> None:
-    """Delete what processes that were killed left half-written in `folder` and below it."""
+@contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Say in one line what keeps the file `path` from being written.
+
+    Raises:
+        OutputError: in place of an OSError, or of a ValueError, which a name brings that no file can have.
+    """
+    try:
+        yield
+    except (OSError, ValueError) as error:
+        why = getattr(error, "strerror", None) or error
+        raise OutputError(f"{path} cannot be written: {why}; make room there or choose another place") from error
+
+
+def remove_abandoned(folder: Path, below: bool = True) -> None:
+    """Delete what processes that were killed left half-written in `folder`, and `below` it."""
     import psutil
 
-    for part in folder.rglob(".impasto-*"):
+    for part in folder.rglob(".impasto-*") if below else folder.glob(".impasto-*"):
         made = re.match(r"\.impasto-([0-9a-f]{8})-(\d+)-", part.name)
         with suppress(OSError):  # somebody else removes it, too
             if part.suffix == ".lock" or (made and made[1] == HOST and psutil.pid_exists(int(made[2]))):

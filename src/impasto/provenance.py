@@ -17,7 +17,7 @@ from typing import Any
 from xml.sax.saxutils import escape
 
 from impasto._version import __version__
-from impasto.errors import PictureError
+from impasto.errors import PictureError, warn
 
 RDF = "http://www.w3.org/1999/02/22-rdf-syntax-ns#"
 NAMESPACES = {
@@ -28,6 +28,7 @@ NAMESPACES = {
 SOURCE_TYPES = "http://cv.iptc.org/newscodes/digitalsourcetype/"
 REPAINTED = SOURCE_TYPES + "compositeWithTrainedAlgorithmicMedia"  # somebody's picture had a part in it
 XMP = "xmp"  # files of tensors and ONNX files have the packet in their metadata, so named
+LARGEST = 8 << 20  # bytes of a packet that is read: of ours, some thousands
 DRAWN = SOURCE_TYPES + "trainedAlgorithmicMedia"  # by a model alone
 
 
@@ -167,6 +168,9 @@ def parse(xmp: bytes) -> dict[str, Any]:
 
 
 def _root(xmp: bytes) -> ET.Element:
+    if len(xmp) > LARGEST:
+        warn(f"metadata of {len(xmp) / 1e6:.0f} MB are not read")
+        return ET.Element("refused")
     try:
         text = xmp.decode("utf-8-sig").strip("\0 \r\n\t")
         # XMP has no document type; one is there to declare entities that expand without end, or read files.

@@ -89,6 +89,16 @@ def test_the_manifest_survives_a_line_that_a_kill_cut_off(tasks: list[Task]) -> 
     assert sorted(key for key in manifest.done(folder)) == sorted(task.output.name for task in tasks)
 
 
+def test_a_full_disk_names_the_manifest(tasks: list[Task]) -> None:
+    folder = tasks[0].output.parent
+    folder.mkdir(exist_ok=True)
+    (folder / manifest.NAME).symlink_to("/dev/full")
+    if Path("/dev/full").exists():
+        with pytest.raises(OutputError, match=r"manifest\.jsonl cannot be written: No space left"):
+            records = manifest.Manifest(folder)
+            records.add({"output": "a.png"})
+
+
 def test_closing_a_batch_ends_the_work(tasks: list[Task]) -> None:
     painter = Painter()
     run = running(tasks, tasks[0].output.parent, painter)

@@ -9,6 +9,7 @@ from typing import Any
 import av
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from impasto import provenance
@@ -16,6 +17,7 @@ from impasto.media.animation import FORMATS as ANIMATIONS
 from impasto.media.clip import FORMATS as CLIPS
 from impasto.media.inspect import inspect
 from impasto.media.picture import FORMATS as PICTURES
+from impasto.media.picture import Picture
 from impasto.media.sound import FORMATS as SOUNDS
 
 Impasto = Callable[..., Any]  # the fixture in conftest.py
@@ -122,3 +124,17 @@ def test_what_is_missing_or_damaged_is_one_line_that_names_it(name: str, impasto
     Path(name).write_bytes(b"nothing of the kind" * 9)
     code, out, err = impasto("inspect", name)
     assert (code, out, err.count("\n")) == (2, "", 1) and f"error: {name} " in err
+
+
+def test_a_recipe_of_any_length_is_shown_in_part_and_given_in_full(impasto: Impasto, folder: Path) -> None:
+    many = {"content": {}, "long": "x" * 10**6, **{f"k{i}": i for i in range(10**4)}}
+    Picture(torch.zeros(1, 3, 16, 16), recipe=many).save("many.png")
+    out = impasto("inspect", "many.png").out
+    assert out.count("k") < 1000 and len(out) < 100_000 and "--json" in out
+    assert json.loads(impasto("inspect", "--json", "many.png").out)["recipe"] == many
+
+
+def test_metadata_beyond_all_measure_are_not_read(impasto: Impasto, folder: Path) -> None:
+    Picture(torch.zeros(1, 3, 16, 16), recipe={"content": "x" * provenance.LARGEST}).save("bomb.png")
+    answer = impasto("inspect", "bomb.png")
+    assert answer.code == 0 and answer.err == "warning: metadata of 8 MB are not read\n"

@@ -28,17 +28,14 @@ def bundle(folder: Path, name: str, data: str = "glyphs", names: tuple[str, ...]
     torch.manual_seed(0)
     model = family(name)(family(name).config_class(**settings)).eval()
     config: Config = model.config
-    checkpoint.write_config(
-        folder,
-        {
-            "family": name,
-            "config": {field: getattr(config, field) for field in config.__dataclass_fields__},
-            "class_names": list(names or [str(i) for i in range(config.classes)]),
-            "data": {"name": data},
-            "parameters": 0,
-        },
-    )
-    checkpoint.save(folder, model, {})
+    said = {
+        "family": name,
+        "config": {field: getattr(config, field) for field in config.__dataclass_fields__},
+        "class_names": list(names or [str(i) for i in range(config.classes)]),
+        "data": {"name": data},
+        "parameters": 0,
+    }
+    checkpoint.save(folder, said, model, {})
 
 
 @pytest.fixture

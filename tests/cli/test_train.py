@@ -80,10 +80,10 @@ def test_a_signal_saves_and_says_what_to_paste_to_go_on(
         if self.step == 4:
             os.kill(os.getpid(), number)
 
-    def saved(folder: Path, model: Any, state: dict[str, Any]) -> None:
+    def saved(folder: Path, config: dict[str, Any], model: Any, state: dict[str, Any]) -> None:
         if state["step"] == 4:  # somebody presses again
             os.kill(os.getpid(), number)
-        save(folder, model, state)
+        save(folder, config, model, state)
 
     with monkeypatch.context() as patch:
         patch.setattr(trainer.Learner, "learn", interrupted)

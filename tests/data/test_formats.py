@@ -152,6 +152,9 @@ def test_a_broken_npz_is_named(tmp_path: Path) -> None:
     for files in (jpegs((16, 16), (16, 8))[0], [b"not a JPEG"]):
         pack(file, files)
         broken.append(file.read_bytes())
+    for labels in (np.array(3), np.array(["a"]), np.zeros((1, 1), int), np.array([0.5])):
+        np.savez(file, test_jpeg=np.frombuffer(b"\0", np.uint8), test_offsets=[0, 1], test_labels=labels)
+        broken.append(file.read_bytes())
     for content in broken:
         file.write_bytes(content)
         with pytest.raises(DataError, match=r"x\.npz cannot be read"):

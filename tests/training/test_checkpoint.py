@@ -81,7 +81,7 @@ def written(name: str, data: bytes) -> Callable[[Path], None]:
 
 
 HOSTILE: dict[str, Callable[[Path], None]] = {
-    "no config": lambda run: (run / "config.json").unlink(),
+    "no config": lambda run: [(run / name).unlink() for name in ("config.json", "state.pt")] and None,
     "no weights": lambda run: (run / "model.safetensors").unlink(),
     "config cut": cut("config.json", 40),
     "config is a list": written("config.json", b"[1]"),
@@ -145,7 +145,7 @@ def test_a_full_disk_leaves_the_last_checkpoint(run: Path, family: ModuleType) -
     resource.setrlimit(resource.RLIMIT_FSIZE, (2000, limits[1]))  # bytes of one file
     try:
         with pytest.raises(ModelError, match=r"cannot be written \(File too large\)"):  # not torch's words
-            checkpoint.save(run, family.tiny(), {"big": torch.zeros(10_000)})
+            checkpoint.save(run, {}, family.tiny(), {"big": torch.zeros(10_000)})
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
     assert before == {name: (run / name).read_bytes() for name in before}
@@ -155,7 +155,7 @@ def test_a_full_disk_leaves_the_last_checkpoint(run: Path, family: ModuleType) -
 def test_a_family_may_add_files_for_other_tools(run: Path, family: ModuleType) -> None:
     model = family.tiny()
     model.extra_files = lambda folder: (folder / "model_index.json").write_text("{}")
-    checkpoint.save(run, model, {})
+    checkpoint.save(run, {}, model, {})
     assert (run / "model_index.json").read_text() == "{}"
 
 

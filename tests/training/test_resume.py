@@ -237,6 +237,17 @@ def test_a_kill_between_state_and_weights_is_mended(family: ModuleType, run: Pat
     assert (run / "model.safetensors").read_bytes() == wanted
 
 
+def test_a_kill_right_after_the_state_is_mended(family: ModuleType, run: Path, tmp_path: Path) -> None:
+    run_on(family, tmp_path / "whole", resume=False)
+    for name in ("config.json", "model.safetensors", "metrics.jsonl"):  # as at the first checkpoint
+        (run / name).unlink()
+    with pytest.raises(ModelError, match="go on with --resume"):
+        run_on(family, run, resume=False)
+    run_on(family, run)
+    for name in ("config.json", "model.safetensors"):
+        assert (run / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
+
+
 def test_a_kill_before_the_first_checkpoint_leaves_a_folder_to_start_in(family: ModuleType, run: Path) -> None:
     for name in ("state.pt", "model.safetensors", "curves.png"):
         (run / name).unlink()

@@ -3,8 +3,11 @@
 import json
 import os
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
+
+from impasto.files import writing
 
 NAME = "manifest.jsonl"
 Record = dict[str, Any]  # output, key, status ("done" or "failed"), and what came of it
@@ -22,7 +25,9 @@ class Manifest:
     """The manifest of a folder, open for more records. Each leaves this process before the next is taken."""
 
     def __init__(self, folder: Path):
-        self._file = (folder / NAME).open("a+b")
+        self._place = folder / NAME
+        with writing(self._place):
+            self._file = self._place.open("a+b")
         self._file.seek(0, os.SEEK_END)
         if self._file.tell():
             self._file.seek(-1, os.SEEK_END)
@@ -30,13 +35,19 @@ class Manifest:
                 self._file.write(b"\n")
 
     def add(self, record: Record) -> None:
-        """Write a line, whole even if the process is killed after it."""
-        self._file.write(json.dumps(record).encode() + b"\n")
-        self._file.flush()
+        """Write a line, whole even if the process is killed after it.
+
+        Raises:
+            OutputError: the disk is full.
+        """
+        with writing(self._place):
+            self._file.write(json.dumps(record).encode() + b"\n")
+            self._file.flush()
 
     def close(self) -> None:
         """Close the file."""
-        self._file.close()
+        with suppress(OSError):  # a full disk has been said already
+            self._file.close()
 
 
 def records(folder: Path) -> Iterator[Record]:

@@ -10,7 +10,7 @@ from PIL import Image
 from impasto import provenance
 from impasto.batch.tasks import CONTENT_TYPES, Task
 from impasto.errors import PictureError
-from impasto.files import replacing
+from impasto.files import replacing, writing
 
 NAME = "contact-sheet.jpg"
 CELL, GAP = 192, 6  # pixels
@@ -40,7 +40,7 @@ def draw(tasks: Sequence[Task], folder: Path) -> Path | None:
             if (content, blend) in done:
                 put(done[content, blend], row, column)
     label_cn = any(task.label_cn for task in tasks)
-    with replacing(folder / NAME) as part:
+    with writing(folder / NAME), replacing(folder / NAME) as part:
         sheet.save(part, quality=85, xmp=provenance.packet(_recipe(tasks, contents, styles), label_cn=label_cn))
     return folder / NAME
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from impasto.batch.manifest import Record
 from impasto.batch.tasks import Task
-from impasto.errors import ImpastoError, ImpastoWarning
+from impasto.errors import ImpastoError, ImpastoWarning, out_of_memory
 
 
 def paint(task: Task, memory: float) -> Record:
@@ -33,7 +33,8 @@ def paint(task: Task, memory: float) -> Record:
     except ImpastoError as error:
         record = failure(str(error))
     except Exception as error:  # whatever one picture brings, the others go on
-        record = failure(f"{type(error).__name__}: {error}")
+        full = "there is not enough memory; try a smaller --size or --memory"
+        record = failure(full if out_of_memory(error) else f"{type(error).__name__}: {error}")
     ours = dict.fromkeys(str(one.message) for one in said if issubclass(one.category, ImpastoWarning))
     if ours:
         record["warnings"] = list(ours)

@@ -34,7 +34,7 @@ from impasto.cli import (
 )
 from impasto.cli.places import checked
 from impasto.cli.terminal import Stopped, attend, drop_output, ended, show_warnings
-from impasto.errors import ImpastoError, one_line
+from impasto.errors import ImpastoError, one_line, out_of_memory
 
 STOPPED = 130  # what shells report for a program that Ctrl-C ended: 128 + SIGINT
 NOBODY_READS = 141  # and for one that writes into a pipe that was closed: 128 + SIGPIPE
@@ -107,14 +107,13 @@ def main() -> None:
     except (ImpastoError, typer.TyperException) as error:
         message = error.format_message() if isinstance(error, typer.TyperException) else str(error)
         code = _say(f"error: {message}", 2)
-    except MemoryError:
-        code = _say("error: there is not enough memory; try a smaller --size", 2)
-    except OSError as error:  # the disk is full, a file vanished
-        code = _say(f"error: {error}", 2)
-    except RuntimeError as error:
-        if "allocate" not in str(error):  # as torch says that memory is full, on every device
+    except Exception as error:
+        if out_of_memory(error):
+            code = _say("error: there is not enough memory; try a smaller --size or --memory", 2)
+        elif isinstance(error, OSError):  # the disk is full, a file vanished
+            code = _say(f"error: {error}", 2)
+        else:
             raise
-        code = _say("error: there is not enough memory; try a smaller --size or --memory", 2)
     drop_output()
     sys.exit(code)
 

@@ -102,6 +102,8 @@ def read_jpegs(path: Path, split: str) -> tuple[np.ndarray, np.ndarray]:
 
     with _reading(path), np.load(path, allow_pickle=False) as arrays:
         jpeg, offsets, labels = (arrays[f"{split}_{part}"] for part in ("jpeg", "offsets", "labels"))
+        if not all(array.ndim == 1 and array.dtype.kind in "iu" for array in (jpeg, offsets, labels)):
+            raise ValueError("rows of integers")
         files = (jpeg[a:b].tobytes() for a, b in itertools.pairwise(offsets))
         images = np.stack([imagecodecs.jpeg8_decode(file, outcolorspace="RGB") for file in files])
         return np.moveaxis(images, -1, 1), labels

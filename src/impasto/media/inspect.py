@@ -1,5 +1,6 @@
 """What made this file: recipe and AI-content labels, read from every kind of file that Impasto writes."""
 
+import itertools
 import json
 import os
 from collections.abc import Iterator
@@ -14,6 +15,8 @@ from impasto.media.formats import what_it_is
 from impasto.provenance import XMP, parse
 
 TENSORS = (".style", ".safetensors")
+MOST = 500  # rows that are shown: a recipe may come from anyone, and be of any length
+LONGEST = 10_000  # characters of a row
 
 
 def inspect(path: str | os.PathLike[str]) -> dict[str, Any]:
@@ -78,9 +81,14 @@ def _onnx_xmp(path: Path) -> bytes:
 
 
 def rows(found: dict[str, Any]) -> list[tuple[str, str]]:
-    """What `inspect` found, as lines of a name and a value."""
-    lines = [*_rows("", found["recipe"] or {}), *_rows("label", found["labels"])]
-    return [(one_line(name), one_line(value)) for name, value in lines]
+    """What `inspect` found, as lines of a name and a value; of very long recipes the beginning."""
+    lines = itertools.chain(_rows("label", found["labels"]), _rows("", found["recipe"] or {}))
+    shown = [(_cut(name), _cut(value)) for name, value in itertools.islice(lines, MOST)]
+    return [*shown, ("...", "and more, which --json shows")] if next(lines, None) else shown
+
+
+def _cut(text: str) -> str:
+    return one_line(text if len(text) <= LONGEST else f"{text[:LONGEST]}...")
 
 
 def _rows(name: str, value: Any, depth: int = 3) -> Iterator[tuple[str, Any]]:

@@ -29,8 +29,8 @@ import torch.nn.functional as F
 from PIL import Image, ImageFile
 from torch import Tensor
 
-from impasto.errors import ImpastoWarning, OutputError, PictureError, warn
-from impasto.files import absent, check_place, replacing
+from impasto.errors import ImpastoWarning, PictureError, warn
+from impasto.files import absent, check_place, replacing, writing
 from impasto.media import jxl
 from impasto.media.formats import MAX_PIXELS, READ, what_it_is
 from impasto.provenance import packet
@@ -131,7 +131,7 @@ class Picture:
         check_writable(path, bits=bits, long_side=max(self.pixels.shape[-2:]))
         xmp = packet(self.recipe, label_cn=label_cn) if metadata and self.recipe is not None else b""
         data = _encode(self, FORMATS[path.suffix.lower()], bits, xmp)
-        with _writing(path), replacing(path) as part:
+        with writing(path), replacing(path) as part:
             part.write_bytes(data)
 
 
@@ -631,13 +631,3 @@ def _add_png_chunks(png: bytes, xmp: bytes, dpi: float | None) -> bytes:
 
 def _png_chunk(name: bytes, body: bytes) -> bytes:
     return struct.pack(">I", len(body)) + name + body + struct.pack(">I", zlib.crc32(name + body))
-
-
-@contextmanager
-def _writing(path: Path) -> Iterator[None]:
-    """Say in one line what keeps a file from being written."""
-    try:
-        yield
-    except (OSError, ValueError) as error:  # ValueError: a name that no file can have
-        why = getattr(error, "strerror", None) or error
-        raise OutputError(f"{path} cannot be written: {why}; make room there or choose another place") from error

@@ -1,7 +1,8 @@
 """The run folder: what a trained model is, and all that its training needs to go on as if never interrupted.
 
-`config.json` says what was trained and how, `model.safetensors` holds the averaged weights, `state.pt` the rest. Each
-file is replaced whole, so that a kill at any moment leaves the last checkpoint. No pickle is ever executed.
+`config.json` says what was trained and how, `model.safetensors` holds the averaged weights, `state.pt` all there is.
+Files are replaced whole, and `state.pt` first: that one step makes a checkpoint, for the others follow from it, and
+whoever goes on writes them from it. No pickle is ever executed.
 """
 
 import io
@@ -17,8 +18,8 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from impasto.errors import ModelError, OutputError
-from impasto.files import check_place, remove_abandoned, replacing
+from impasto.errors import ModelError
+from impasto.files import check_place, replacing
 from impasto.training.contract import WritesExtraFiles
 
 CONFIG, WEIGHTS, STATE = "config.json", "model.safetensors", "state.pt"
@@ -56,29 +57,23 @@ def _unbegun(run: Path) -> bool:
     return not names or (CONFIG in names and names <= BEGUN and "family" in read_config(run))
 
 
-def write_config(run: Path, config: dict[str, Any]) -> None:
-    """Make the folder and write its `config.json`; clear away what a killed process left half-written.
-
-    Raises:
-        OutputError: it cannot be written.
-    """
-    try:
-        run.mkdir(parents=True, exist_ok=True)
-        remove_abandoned(run)
-        with replacing(run / CONFIG) as part:
-            part.write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
-    except OSError as error:
-        raise OutputError(f"{run / CONFIG} cannot be written ({error.strerror})") from error
+def config_text(config: dict[str, Any]) -> str:
+    """The text of a `config.json`."""
+    return json.dumps(config, indent=2) + "\n"
 
 
 def read_config(run: Path) -> dict[str, Any]:
-    """What `config.json` says.
+    """What `config.json` says, or where a kill came before it was written, the state.
 
     Raises:
         ModelError: it is not there, or is none of ours.
     """
     try:
-        config = json.loads((run / CONFIG).read_text(encoding="utf-8"))
+        if not (run / CONFIG).exists() and (run / STATE).exists():
+            text = str(read_state(run).get(CONFIG))
+        else:
+            text = (run / CONFIG).read_text(encoding="utf-8")
+        config = json.loads(text)
     except OSError as error:
         raise ModelError(f"{run} is no run: {CONFIG} cannot be read ({error.strerror})") from error
     except (ValueError, RecursionError) as error:
@@ -94,19 +89,26 @@ def read_config(run: Path) -> dict[str, Any]:
     return config
 
 
-def save(run: Path, average: nn.Module, state: dict[str, Any]) -> None:
-    """Write weights and state, each whole or not at all.
+def save(run: Path, config: dict[str, Any], average: nn.Module, state: dict[str, Any]) -> None:
+    """Make the folder if need be, and write the state, then what follows from it.
 
     A family that `WritesExtraFiles` does so there, too.
+
+    Args:
+        config: what `config.json` shall say.
 
     Raises:
         ModelError: the disk is full, or something else is in the way; the last checkpoint stays.
     """
+    text = config_text(config)
     try:
+        run.mkdir(parents=True, exist_ok=True)
         buffer = io.BytesIO()
-        torch.save(state, buffer)  # in memory, for of a disk that is full torch would not say so
+        torch.save({**state, CONFIG: text}, buffer)  # in memory, for of a disk that is full torch would not say so
         with replacing(run / STATE) as part:
             part.write_bytes(buffer.getbuffer())
+        with replacing(run / CONFIG) as part:
+            part.write_text(text, encoding="utf-8")
         with replacing(run / WEIGHTS) as part:
             save_file(plain(average.state_dict()), part)
         if isinstance(average, WritesExtraFiles):

@@ -17,6 +17,7 @@ from impasto.data.augment import augment
 from impasto.data.dataset import Dataset, Stored, order
 from impasto.device import configure_threads
 from impasto.errors import DataError, ModelError, SettingsError
+from impasto.files import remove_abandoned
 from impasto.training import checkpoint
 from impasto.training.learner import Learner, seed_step
 from impasto.training.reports import Reports
@@ -129,16 +130,16 @@ def train(
         if not learner.finite():
             raise _diverged("a weight", learner.step, run)
         if processes.is_main_process:
-            checkpoint.save(run, learner.average, {**learner.state(), "seconds": seconds()})
+            checkpoint.save(run, config, learner.average, {**learner.state(), "seconds": seconds()})
         saved_at = time.perf_counter()
 
     config = _config(model, data, validation, settings, stop, preset)
     reports = None
     try:
-        if processes.is_main_process:
-            checkpoint.write_config(run, config)
-            reports = Reports(run, learner.step)
         save()  # also of a resumed run: a kill may have come between the state and the weights
+        if processes.is_main_process:
+            remove_abandoned(run)
+            reports = Reports(run, learner.step)
         share = done()
         while share < 1:
             rate = settings.rate_at(learner.step, share)

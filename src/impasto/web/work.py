@@ -26,7 +26,7 @@ from torch import Tensor
 
 from impasto.bundled import style_picture
 from impasto.device import free_memory
-from impasto.errors import ImpastoError, SettingsError
+from impasto.errors import ImpastoError, SettingsError, out_of_memory
 from impasto.media import picture
 from impasto.media.picture import Picture, fit, to_integers
 from impasto.web.guard import visitor
@@ -227,7 +227,7 @@ def one_line() -> Iterator[None]:
     except (ImpastoError, MemoryError, OSError, RuntimeError) as error:
         if isinstance(error, ImpastoError):
             message = _public(str(error))
-        elif isinstance(error, MemoryError) or "allocate" in str(error):  # as torch says it, on every device
+        elif out_of_memory(error):
             message = "there is not enough memory for this; try a smaller size"
         elif isinstance(error, OSError):
             message = "the server could not read or write a file; try again"

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from impasto import provenance
 from impasto.errors import ClipError, PictureError, warn
-from impasto.files import is_hidden
+from impasto.files import is_hidden, remove_abandoned
 from impasto.media import picture
 from impasto.media.clip.info import Frame, Info
 from impasto.media.picture import Picture
@@ -94,6 +94,8 @@ class FrameWriter:
             self.done += 1
         if self.done and not resume:
             raise ClipError(f"{self._file(0)} is there already; resume to go on with it, or name another folder")
+        if resume:
+            remove_abandoned(pattern.parent, below=False)
         if self.done:
             newest = self._file(self.done - 1)
             if provenance.parse(picture.read_xmp(newest))["recipe"] != (recipe and json.loads(json.dumps(recipe))):
