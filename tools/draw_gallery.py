@@ -15,6 +15,7 @@ from impasto.cli.demo import PHOTOS
 FOLDER = Path(__file__).parent.parent / "docs" / "pictures"
 PAIRS = (("rocket", "swirl"), ("chelsea", "mosaic"), ("coffee", "facets"))
 LONG_SIDE = 640
+FREEDOM = 0.7  # bolder than the default
 ROW = 300  # height of a row of the sheet, pixels
 
 
@@ -25,7 +26,7 @@ def main() -> None:
         photo_file = Path(skimage.data.__file__).parent / PHOTOS[photo]
         style_file = ASSETS / "styles" / f"{style}.jpg"
         target = FOLDER / f"{photo}-{style}.jpg"
-        impasto.stylize(photo_file, style_file, size=LONG_SIDE).save(target)
+        impasto.stylize(photo_file, style_file, size=LONG_SIDE, freedom=FREEDOM).save(target)
         print(target)
         rows.append([photo_file, style_file, target])
     cells = [[scaled(path) for path in row] for row in rows]

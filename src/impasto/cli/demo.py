@@ -31,7 +31,7 @@ def demo(
     """
     from impasto.style.settings import Settings
 
-    settings = Settings(size=size)
+    settings = Settings(size=size, freedom=FREEDOM)
     if photo not in PHOTOS:
         raise PictureError(f"there is no photograph {photo!r}; there are {', '.join(PHOTOS)}")
     style_file = style_picture(style)
