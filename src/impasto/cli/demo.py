@@ -9,6 +9,7 @@ from impasto.bundled import STYLES, style_picture
 from impasto.cli import places
 from impasto.errors import PictureError
 
+FREEDOM = 0.7  # bolder than the default
 # What scikit-image carries inside its wheel; its other pictures would be downloaded.
 PHOTOS = {"astronaut": "astronaut.png", "chelsea": "chelsea.png", "coffee": "coffee.png", "rocket": "rocket.jpg"}
 
