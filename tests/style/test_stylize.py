@@ -435,7 +435,7 @@ def test_little_memory_forces_tiles_and_changes_next_to_nothing(
 
 def test_tiles_grow_with_the_memory_that_may_be_used() -> None:
     whole = torch.zeros(1, 3, 2000, 3000)
-    sides = [engine.tile_for("compact", memory, whole) for memory in (0.1, 2.0, 4.0)]
+    sides = [engine.tile_for("compact", memory, whole) for memory in (0.1, 2.5, 4.0)]
     assert sides[0] == tiles_module.SMALLEST_TILE and sides == sorted(set(sides))
     assert engine.tile_for("vgg19", 4.0, whole) < sides[2]  # it takes more per pixel
 
