@@ -13,7 +13,6 @@ Pictures are kept in --work; those of the peer are not painted again.
 """
 
 import argparse
-import dataclasses
 import time
 from collections import defaultdict
 from pathlib import Path
@@ -92,7 +91,7 @@ def painted(row: str, content: Tensor, style: Tensor, vgg16: Path | None) -> tup
     if row == "gallery":
         options |= {"network": "vgg16", "weights": vgg16}
     if row == "fine of 0.2":
-        settings.QUALITIES["fine"] = dataclasses.replace(settings.BY_MOMENTS)
+        settings.QUALITIES["fine"] = settings.BY_MOMENTS
     try:
         pixels = stylize(Picture(content), Picture(style), **options).pixels
     finally:

@@ -19,7 +19,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from impasto.style.tiles import stride
+from impasto.style.tiles import Wrap, stride
 
 GRID = 8  # pixels from one place to the next
 AROUND = [(down, across) for down in (-1, 0, 1) for across in (-1, 0, 1)]  # a place (number 4) and its neighbours
@@ -170,7 +170,7 @@ class Cloud:
             parts.append(step * part.view(len(part), channels, step**2).mean(2))
         return torch.cat(parts, 1)
 
-    def match(self, queries: Tensor, inside: Tensor | None = None, wrap: tuple[bool, bool] = (False, False)) -> Tensor:
+    def match(self, queries: Tensor, inside: Tensor | None = None, wrap: Wrap = (False, False)) -> Tensor:
         """The index [h, w] of the point that each place gets: of all, the one with the largest corrected cosine.
 
         A point's cosines are corrected by how near its nearest places are, so that no point is everyone's neighbour
@@ -207,7 +207,7 @@ class Cloud:
             matched = torch.cat(nearest).view(height, width)
         return matched
 
-    def votes(self, matched: Tensor, wrap: tuple[bool, bool] = (False, False)) -> Tensor:
+    def votes(self, matched: Tensor, wrap: Wrap = (False, False)) -> Tensor:
         """The points that speak for each place, [1, 9, h, w]: its own and what follows from each neighbour's.
 
         If the place above gets a point, then this one shall look like the point below that one.
@@ -267,7 +267,7 @@ def queries_of(own: Tensor, content: Tensor | None, freedom: float) -> Tensor:
     return unit[0] if content is None else F.normalize(torch.lerp(unit[0], unit[1], GUIDANCE * (1 - freedom)), dim=1)
 
 
-def around(height: int, width: int, wrap: tuple[bool, bool] = (False, False)) -> Tensor:
+def around(height: int, width: int, wrap: Wrap = (False, False)) -> Tensor:
     """Numbers [height * width, 9] of the places AROUND each, row by row; NOWHERE beyond a border, unless it wraps."""
     y, x = torch.arange(height)[:, None, None], torch.arange(width)[:, None]
     down, across = torch.tensor(AROUND).T

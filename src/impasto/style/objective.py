@@ -22,7 +22,7 @@ from impasto.perception import registry
 from impasto.style import losses
 from impasto.style.cloud import GRID, LARGEST, Cloud, Points, collected, on_grid, patches_of, places, queries_of
 from impasto.style.settings import Method
-from impasto.style.tiles import REACH, Tile, block, cut, stride
+from impasto.style.tiles import REACH, Tile, Wrap, block, cut, resized, stride
 
 LayerMoments = dict[str, Moments]  # by layer
 
@@ -43,18 +43,14 @@ class Extractor:
     content_level: int = 0  # the reduction that the content loss looks at, below `levels`
     dtype: torch.dtype | None = None  # of autocast; None computes in float32
     tile: int = 4096  # side in pixels
-    wrap: tuple[bool, bool] = (False, False)  # down and across: the picture goes on at its other side
+    wrap: Wrap = (False, False)
 
     def reductions(self, picture: Tensor) -> list[Tensor]:
         """`picture` [1, 3, H, W] and its halves, while the deepest layer still sees at least 4x4 positions."""
         pictures = [picture]
         while len(pictures) < self.levels and min(pictures[-1].shape[2:]) >= 8 * 2 ** (self._deepest - 1):
-            # At a half, this low-pass filter is the binomial 1-3-3-1 of the compact network's own reductions.
             height, width = pictures[-1].shape[2:]
-            (whole,) = cut(height, width, max(height, width), 2, self.wrap)  # the filter reaches one pixel beyond
-            outer = whole.outer(pictures[-1])
-            size = (outer.shape[2] // 2, outer.shape[3] // 2)
-            pictures.append(whole.inner(F.interpolate(outer, size, mode="bilinear", antialias=True), 2))
+            pictures.append(resized(pictures[-1], height // 2, width // 2, self.wrap))
         return pictures
 
     def tiles(self, picture: Tensor) -> list[Tile]:

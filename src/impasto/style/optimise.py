@@ -12,10 +12,9 @@ from impasto.device import release_memory
 from impasto.media.picture import SHORTEST_SIDE, resize
 from impasto.style.objective import Objective
 from impasto.style.settings import Method
-from impasto.style.tiles import span
+from impasto.style.tiles import Wrap, resized
 
 REMATCH = 10  # steps until places are matched to the style anew
-Wrap = tuple[bool, bool]  # down and across
 SMALLEST_SCALE = 96  # pixels on the long side; below it a picture is colours, not forms
 
 
@@ -165,8 +164,8 @@ def laplacian(picture: Tensor, bands: int, wrap: Wrap = (False, False)) -> list[
     parts: list[Tensor] = []
     while len(parts) < bands - 1 and min(picture.shape[2:]) >= 4:
         height, width = picture.shape[2:]
-        half = _resized(picture, height // 2, width // 2, wrap)
-        parts.append(picture - _resized(half, height, width, wrap))
+        half = resized(picture, height // 2, width // 2, wrap)
+        parts.append(picture - resized(half, height, width, wrap))
         picture = half
     return [*parts, picture.clone()]
 
@@ -175,7 +174,7 @@ def collapsed(parts: Sequence[Tensor], wrap: Wrap = (False, False)) -> Tensor:
     """The picture of these bands."""
     picture = parts[-1]
     for part in reversed(parts[:-1]):
-        picture = part + _resized(picture, part.shape[2], part.shape[3], wrap)
+        picture = part + resized(picture, part.shape[2], part.shape[3], wrap)
     return picture
 
 
@@ -184,18 +183,6 @@ def laplacian_gradient(gradient: Tensor, parts: Sequence[Tensor], wrap: Wrap = (
     with torch.enable_grad():
         leaves = [part.detach().requires_grad_() for part in parts]
         return list(torch.autograd.grad(collapsed(leaves, wrap), leaves, gradient))
-
-
-def _resized(picture: Tensor, height: int, width: int, wrap: Wrap) -> Tensor:
-    """Half or twice as large; what wraps round has even sides."""
-    shrinks = height < picture.shape[2]
-    before, after = (2, 1) if shrinks else (1, 2)  # pixels beyond the border: the filters reach less far
-    down, across = (int(wraps) for wraps in wrap)
-    outer = span(picture, 2, -before * down, picture.shape[2] + before * down)
-    outer = span(outer, 3, -before * across, picture.shape[3] + before * across)
-    size = (height + 2 * after * down, width + 2 * after * across)
-    resized = F.interpolate(outer, size, mode="bilinear", antialias=shrinks)
-    return resized[..., after * down : after * down + height, after * across : after * across + width]
 
 
 def lbfgs(picture: Tensor, objective: Objective, steps: int, *, free: Tensor | None = None) -> Iterator[Step]:

@@ -124,31 +124,27 @@ BY_MOMENTS = Quality(  # `fine` where there are no points to match: frames of cl
     init="draft",
     steps=(30, 40),
 )
-ON_BANDS = {"rate": 0.02, "bands": 5, "betas": (0.7, 0.95), "average": 0.8}
+FINE = Quality(
+    network="compact",
+    style_layers=BLOCKS_1_TO_3,
+    match_layers=(*BLOCKS_1_TO_3, "block3_conv4", *BLOCK_4),
+    match_weight=0.5,
+    style_weight=2.0,
+    content_layers=("block3_conv4",),
+    content_weight=0.45,
+    levels=2,
+    adam={"rate": 0.02, "bands": 5, "betas": (0.7, 0.95), "average": 0.8},
+    steps=(20, 30, 40),
+)
 QUALITIES = {
     "draft": Quality(network="anystyle", init="draft"),
-    "fine": Quality(
-        network="compact",
-        style_layers=BLOCKS_1_TO_3,
-        match_layers=(*BLOCKS_1_TO_3, "block3_conv4", *BLOCK_4),
-        match_weight=0.5,
-        style_weight=2.0,
-        content_layers=("block3_conv4",),
-        content_weight=0.45,
-        levels=2,
-        adam=ON_BANDS,
-        steps=(20, 30, 40),
-    ),
-    "gallery": Quality(
+    "fine": FINE,
+    "gallery": dataclasses.replace(
+        FINE,
         network="vgg19",
-        style_layers=BLOCKS_1_TO_3,
         match_layers=(*BLOCKS_1_TO_3, "block3_conv3", *BLOCK_4),
-        match_weight=0.5,
-        style_weight=2.0,
         content_layers=("block3_conv3",),
         content_weight=1.0,
-        levels=2,
-        adam=ON_BANDS,
         steps=(60, 80, 100),
     ),
     # Gatys et al. (2015) as its tutorials give it: weights 1e3, 1e-2 and 30, Adam with rate 5 and epsilon 0.1 on the

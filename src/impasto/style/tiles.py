@@ -6,10 +6,13 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from impasto import device
 from impasto.style.settings import DEFAULT_MEMORY, DEFAULT_SHARE
+
+Wrap = tuple[bool, bool]  # whether a picture goes on at its other side, down and across
 
 # Pixels on each side that can influence a feature, rounded up to the stride of the block (VGG-19 and compact).
 REACH = {1: 8, 2: 16, 3: 32, 4: 64, 5: 144}
@@ -67,7 +70,7 @@ def stride(layer: str) -> int:
     return 2 ** (block(layer) - 1)
 
 
-def cut(height: int, width: int, side: int, halo: int, wrap: tuple[bool, bool] = (False, False)) -> Iterator[Tile]:
+def cut(height: int, width: int, side: int, halo: int, wrap: Wrap = (False, False)) -> Iterator[Tile]:
     """Cover a picture with tiles of about `side` pixels, each with `halo` more on every side where there is picture.
 
     A picture not much larger than `side` is one tile: a sliver of a tile would cost its halo for nothing.
@@ -89,6 +92,21 @@ def span(picture: Tensor, axis: int, begin: int, end: int) -> Tensor:
     if begin >= 0 and end <= length:
         return picture.narrow(axis, begin, end - begin)
     return picture.index_select(axis, torch.arange(begin, end, device=picture.device) % length)
+
+
+def resized(picture: Tensor, height: int, width: int, wrap: Wrap = (False, False)) -> Tensor:
+    """`picture` [N, C, H, W] half or twice as large, bilinear; what wraps round has even sides.
+
+    At a half, the low-pass filter is the binomial 1-3-3-1 of the compact network's own reductions.
+    """
+    shrinks = height < picture.shape[2]
+    before, after = (2, 1) if shrinks else (1, 2)  # pixels beyond the border: the filters reach less far
+    down, across = (int(wraps) for wraps in wrap)
+    outer = span(picture, 2, -before * down, picture.shape[2] + before * down)
+    outer = span(outer, 3, -before * across, picture.shape[3] + before * across)
+    size = (height + 2 * after * down, width + 2 * after * across)
+    inner = F.interpolate(outer, size, mode="bilinear", antialias=shrinks)
+    return inner[..., after * down : after * down + height, after * across : after * across + width]
 
 
 def _spans(length: int, side: int) -> list[tuple[int, int]]:
