@@ -12,11 +12,11 @@ from pathlib import Path
 import torch
 from products import garment
 
+from impasto.bundled import ASSETS
 from impasto.media import picture
 from impasto.media.picture import Picture, fit
 from impasto.style.settings import Settings
 from impasto.style.texture import Job, synthesising
-from impasto.weights import ASSETS
 
 OUT = Path("runs/fashion")
 
