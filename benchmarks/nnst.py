@@ -6,6 +6,7 @@ of the content's features and one of the picture's; then 200 updates in which ea
 every step. The paper's last step, which moves colours, is left out: it changes no texture.
 """
 
+from collections.abc import Callable
 from pathlib import Path
 
 from impasto.media.picture import fit
@@ -53,7 +54,7 @@ class Peer:
 
         return self._descend(picture, updates, by_layer).clamp(0, 1)
 
-    def _descend(self, picture: Tensor, updates: int, loss) -> Tensor:
+    def _descend(self, picture: Tensor, updates: int, loss: Callable[[list[Tensor]], Tensor]) -> Tensor:
         bands = [band.clone().requires_grad_() for band in laplacian(picture, BANDS)]
         adam = torch.optim.Adam(bands, lr=RATE)
         for _ in range(updates):
