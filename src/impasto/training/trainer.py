@@ -1,5 +1,6 @@
 """The one trainer: it knows the contract of training/contract.py, and nothing of any family."""
 
+import atexit
 import dataclasses
 import math
 import time
@@ -82,6 +83,7 @@ def train(
     """
     configure_threads()
     processes = PartialState(cpu=model.device.type == "cpu")
+    atexit.register(processes.destroy_process_group)  # else its threads may outlive Python, which then aborts
     device = processes.device if processes.num_processes > 1 else model.device
     stop = stop or Limit()
     saved = None
