@@ -9,10 +9,11 @@ result, its other half the painting; `fine` of version 0.2, by moments alone; `d
   Gram                 mean over block1_conv1, block2_conv1, block3_conv1 of VGG-19 of |G - G*| / |G*|
   content              |F - F*| / |F*| at block3_conv4 of VGG-19
   LPIPS                version 0.1, AlexNet, to the photograph
-Pictures are kept in --work; those of the peer are not painted again.
+Pictures are kept in --work. With --resume those that are there are not painted again (and have no seconds).
 """
 
 import argparse
+import math
 import time
 from collections import defaultdict
 from pathlib import Path
@@ -47,6 +48,7 @@ def main() -> None:
     parser.add_argument("--pairs", type=int, default=12)
     parser.add_argument("--peers", type=int, default=0, help="pairs that NNST paints, some 20 minutes each")
     parser.add_argument("--work", type=Path, default=Path("runs/style_quality"))
+    parser.add_argument("--resume", action="store_true", help="go on from the pictures in --work")
     args = parser.parse_args()
     args.work.mkdir(parents=True, exist_ok=True)
     configure_threads()
@@ -56,18 +58,17 @@ def main() -> None:
     sheet = []
     for number, (content_path, style_path) in enumerate(list(zip(contents, styles, strict=False))[: args.pairs]):
         content, style = (fit(picture.read(path).pixels, args.size) for path in (content_path, style_path))
-        kept = args.work / f"{content_path.stem}-{style_path.stem}-nnst.png"
+        names = ["fine of 0.2", "draft", "fine", *(["gallery"] if args.vgg16 else [])]
+        names += ["NNST"] if args.vgg16 and number < args.peers else []
         results = {"photograph": (content, 0.0)}
-        results |= {row: painted(row, content, style, args.vgg16) for row in ("fine of 0.2", "draft", "fine")}
-        if args.vgg16:
-            results["gallery"] = painted("gallery", content, style, args.vgg16)
-        if args.vgg16 and number < args.peers:
-            start = time.perf_counter()
-            if not kept.exists():
-                Picture(Peer(args.vgg16).paint(content, style)).save(kept)
-            results["NNST"] = picture.read(kept).pixels, time.perf_counter() - start
+        for row in names:
+            kept, start = args.work / f"{content_path.stem}-{style_path.stem}-{row}.png", time.perf_counter()
+            there = args.resume and kept.exists()
+            if not there:
+                painted(row, content, style, args.vgg16).save(kept)
+            results[row] = picture.read(kept).pixels, math.nan if there else time.perf_counter() - start
         halves = judge.half_against_half(style, args.size)
-        rows["half against half"].append([*halves, *[float("nan")] * 4])
+        rows["half against half"].append([*halves, *[math.nan] * 4])
         for row, (pixels, seconds) in results.items():
             pixels = resize(pixels, *content.shape[2:])
             figures = [*judge.nearness(pixels, style), *distances(teacher, pixels, content, style)]
@@ -77,26 +78,28 @@ def main() -> None:
         print(f"{both:>44}  fine {rows['fine'][-1][0] / halves.fidelity:.3f} of half against half", flush=True)
     print(f"\n{'mean of ' + str(len(sheet)):>18}  " + "  ".join(f"{name:>9}" for name in FIGURES))
     for row, measured in rows.items():
-        means = torch.tensor(measured).mean(0).tolist()
+        means = torch.tensor(measured).nanmean(0).tolist()
         few = f"  ({len(measured)} pairs)" if len(measured) < len(sheet) else ""
         print(f"{row:>18}  " + "  ".join(f"{value:9.3f}" for value in means) + few)
     draw(sheet, args.work / "sheet.png")
     print(args.work / "sheet.png")
 
 
-def painted(row: str, content: Tensor, style: Tensor, vgg16: Path | None) -> tuple[Tensor, float]:
-    """The picture of a row, and how many seconds it took."""
-    start, now = time.perf_counter(), settings.QUALITIES["fine"]
+def painted(row: str, content: Tensor, style: Tensor, vgg16: Path | None) -> Picture:
+    """The picture of a row."""
+    if row == "NNST":
+        assert vgg16 is not None
+        return Picture(Peer(vgg16).paint(content, style))
     options = {"quality": row.split()[0], "size": max(content.shape[2:])}
     if row == "gallery":
         options |= {"network": "vgg16", "weights": vgg16}
+    now = settings.QUALITIES["fine"]
     if row == "fine of 0.2":
         settings.QUALITIES["fine"] = settings.BY_MOMENTS
     try:
-        pixels = stylize(Picture(content), Picture(style), **options).pixels
+        return stylize(Picture(content), Picture(style), **options)
     finally:
         settings.QUALITIES["fine"] = now
-    return pixels, time.perf_counter() - start
 
 
 @torch.no_grad()

@@ -10,12 +10,29 @@ from torch import Tensor
 
 from impasto.perception import registry
 from impasto.style import cloud as cloud_module
-from impasto.style.cloud import AROUND, Cloud, Points, collected, on_grid, patches_of, places, queries_of, union
+from impasto.style.cloud import (
+    AROUND,
+    Cloud,
+    Points,
+    collected,
+    directions,
+    on_grid,
+    patches_of,
+    places,
+    queries_of,
+    union,
+)
 from impasto.style.objective import Extractor, Objective, Region
 
 LAYERS = ("block1_conv1", "block2_conv1", "block3_conv1", "block3_conv4", "block4_conv1")
 STEPS = {"block1_conv1": 8, "block3_conv1": 2, "block4_conv1": 1}  # features along a side of a place
 CHANNELS = {"block1_conv1": 3, "block3_conv1": 2, "block4_conv1": 5}
+
+
+def sought(own: Tensor, content: Tensor | None, freedom: float) -> Tensor:
+    """Queries of hypercolumns, which stay as they are."""
+    aims = None if content is None else directions(content.clone())
+    return queries_of(directions(own.clone()), aims, freedom)
 
 
 def features(height: int = 5, width: int = 7, seed: int = 0) -> dict[str, Tensor]:
@@ -111,7 +128,7 @@ def test_a_painting_is_matched_to_itself() -> None:
     cloud = Cloud(points)
     own = cloud.columns(points.patches).T.view(1, -1, 12, 10)
     for freedom in (0.0, 0.5, 1.0):
-        matched = cloud.match(queries_of(own, own, freedom))
+        matched = cloud.match(sought(own, own, freedom))
         assert torch.equal(matched.flatten(), torch.arange(120))
     targets = cloud.targets(cloud.votes(matched)[0].flatten(1).T)
     torch.testing.assert_close(cloud.distances(points.patches, targets), torch.zeros(120), atol=1e-5, rtol=0)
@@ -122,7 +139,7 @@ def test_what_goes_on_is_taken_where_points_are_about_as_good() -> None:
     cloud = Cloud(union([points, points]))  # every point is there twice, and noise alone decides between them
     own = cloud.columns(points.patches).T.view(1, -1, 12, 10)
     noise = 0.3 * torch.randn(own.shape, generator=torch.Generator().manual_seed(3))
-    matched = cloud.match(queries_of(own + noise, own, 1.0))
+    matched = cloud.match(sought(own + noise, own, 1.0))
     assert (matched.flatten() % 120 == torch.arange(120)).float().mean() > 0.9
     shares = []
     for passes in (0, 2):
@@ -131,9 +148,7 @@ def test_what_goes_on_is_taken_where_points_are_about_as_good() -> None:
             half = torch.randint(2, (1, 1, 12, 10), generator=torch.Generator().manual_seed(4)).float()
             doubles = torch.cat([points.patches, points.patches + 0.01])  # nearly the same
             nearly = Cloud(Points(doubles, cloud.points.neighbours, cloud.points.windows, points.channels))
-            asked = queries_of(
-                own + half * nearly.columns(points.patches + 0.01).T.view(own.shape) - half * own, own, 1.0
-            )
+            asked = sought(own + half * nearly.columns(points.patches + 0.01).T.view(own.shape) - half * own, own, 1.0)
             copy = nearly.match(asked) // 120
             shares.append(((copy[:, 1:] == copy[:, :-1]).float().mean() + (copy[1:] == copy[:-1]).float().mean()) / 2)
     assert shares[1] > shares[0] + 0.1
@@ -142,7 +157,7 @@ def test_what_goes_on_is_taken_where_points_are_about_as_good() -> None:
 def test_places_that_nobody_asks_for_do_not_crowd() -> None:
     cloud = Cloud(points_of(features(12, 10)))
     own = cloud.columns(cloud.points.patches).T.view(1, -1, 12, 10)
-    queries = queries_of(own, own, 1.0)
+    queries = sought(own, own, 1.0)
     inside = torch.zeros(1, 1, 12, 10)
     inside[..., :5] = 1
     noise = F.normalize(torch.randn(queries.shape, generator=torch.Generator().manual_seed(0)), dim=1)
@@ -172,15 +187,15 @@ def test_freedom_goes_from_the_content_to_the_pictures_own() -> None:
     def centred(columns: Tensor) -> Tensor:
         return F.normalize(columns - columns.mean((2, 3), keepdim=True), dim=1)
 
-    torch.testing.assert_close(queries_of(own, content, 1.0), centred(own))
-    torch.testing.assert_close(queries_of(own, None, 0.5), centred(own))
+    torch.testing.assert_close(sought(own, content, 1.0), centred(own))
+    torch.testing.assert_close(sought(own, None, 0.5), centred(own))
     before = 1.0
     for freedom in (0.9, 0.5, 0.0):
-        near = (queries_of(own, content, freedom) * centred(own)).sum(1).mean().item()
+        near = (sought(own, content, freedom) * centred(own)).sum(1).mean().item()
         assert near < before
         before = near
     mixed = F.normalize(0.4 * centred(own) + 0.6 * centred(content), dim=1)
-    torch.testing.assert_close(queries_of(own, content, 0.0), mixed)
+    torch.testing.assert_close(sought(own, content, 0.0), mixed)
 
 
 def made_up(count: int, value: float) -> Points:

@@ -150,8 +150,13 @@ def test_content_is_the_mean_squared_difference_over_the_power() -> None:
 
 
 def test_variance_is_the_mean_over_channels_of_the_variance_over_positions() -> None:
-    f = torch.randn(1, 4, 5, 6) * 3 + torch.arange(4).view(1, 4, 1, 1)
-    np.testing.assert_allclose(losses.variance(f), np.var(f[0].flatten(1).numpy(), axis=1).mean(), rtol=1e-5)
+    draw = torch.Generator().manual_seed(0)
+    f, weight = torch.randn(1, 37, 6, 7, generator=draw).bfloat16(), torch.rand(1, 1, 6, 7, generator=draw)
+    exact, shares = f.double().numpy()[0].reshape(37, -1), weight.double().numpy().ravel()
+    assert losses.variance(f).item() == pytest.approx(exact.var(1).mean(), rel=1e-4)
+    apart = exact - np.average(exact, axis=1, weights=shares)[:, None]
+    weighted = np.average(apart**2, axis=1, weights=shares).mean()
+    assert losses.variance(f, weight).item() == pytest.approx(weighted, rel=1e-4)
 
 
 def test_the_content_loss_of_a_flat_picture_is_one() -> None:

@@ -1,5 +1,7 @@
 """Clips in the manner of pictures: steady, true to their mask and their times, and resumed where they stopped."""
 
+import dataclasses
+import shutil
 from collections.abc import Iterable
 from fractions import Fraction
 from itertools import pairwise
@@ -7,6 +9,8 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors import safe_open
+from safetensors.torch import save_file
 from skimage import data
 from torch import Tensor
 
@@ -16,7 +20,9 @@ from impasto.evaluation.flicker import known, moving_photograph, warping_error
 from impasto.media import clip as clips
 from impasto.media.picture import Picture, read, resize
 from impasto.style import video
-from impasto.style.settings import Settings
+from impasto.style.settings import QUALITIES, Settings
+from impasto.style.source import save
+from impasto.style.stylize import stylize
 from impasto.style.video import Job, TimedStyle, preview, stylizing
 
 WIDTH, HEIGHT = 112, 80
@@ -219,6 +225,25 @@ def test_fine_frames_follow_the_one_before(tmp_path: Path, coffee: Picture) -> N
     assert errors[1] < errors[0] / 2
 
 
+def test_the_first_frame_is_painted_as_a_picture_is(
+    tmp_path: Path, coffee: Picture, still: Tensor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(QUALITIES, "fine", dataclasses.replace(QUALITIES["fine"], steps=(3,)))
+    source = folder(tmp_path / "frames", [still])
+    saved = tmp_path / "a.style"
+    save(coffee, saved)
+    old = tmp_path / "old.style"  # as version 0.2 wrote it: without the pixels that points are taken of
+    with safe_open(saved, "pt") as file:
+        kept = {name: file.get_tensor(name) for name in file.keys() if name != "pixels"}  # noqa: SIM118
+        save_file(kept, old, file.metadata())
+    for style in (coffee, saved, old):
+        job = Job(source, [TimedStyle(style)], tmp_path / "out")
+        (clip,) = painted(job, Settings(quality="fine", precision="float32"))
+        alone = stylize(source / "000.png", style, quality="fine", precision="float32", size=max(still.shape[2:]))
+        torch.testing.assert_close(clip, alone.pixels, atol=1e-4, rtol=0)
+        shutil.rmtree(tmp_path / "out")
+
+
 def test_luminance_keeps_the_colours_of_the_clip(tmp_path: Path, coffee: Picture, still: Tensor) -> None:
     from skimage.color import rgb2lab
 
@@ -311,7 +336,7 @@ def test_content_statistics_run_along_smoothly(tmp_path: Path, coffee: Picture, 
 def test_what_is_transparent_in_a_frame_counts_for_nothing(
     tmp_path: Path, coffee: Picture, still: Tensor, quality: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(video, "BEGINNING", 2)
+    monkeypatch.setitem(QUALITIES, "fine", dataclasses.replace(QUALITIES["fine"], steps=(12,)))
     monkeypatch.setattr(video, "REFINING", 2)
     alpha = torch.zeros(1, 1, HEIGHT, WIDTH)
     alpha[..., 20:70, 30:90] = 1

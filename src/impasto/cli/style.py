@@ -19,6 +19,7 @@ from impasto.cli.options import (
     REGIONS,
     Colour,
     Device,
+    Freedom,
     Label,
     Memory,
     Precision,
@@ -94,7 +95,7 @@ def style(
     style_layers: Annotated[str | None, setting(METHOD, "style_layers", metavar="A,B")] = None,
     content_layers: Annotated[str | None, setting(METHOD, "content_layers", metavar="A,B")] = None,
     style_loss: Annotated[str | None, setting(METHOD, "style_loss", metavar="NAME")] = None,
-    freedom: Annotated[float | None, setting(EVERYDAY, "freedom", metavar="X")] = None,
+    freedom: Freedom = None,
     content_weight: Annotated[float | None, setting(METHOD, "content_weight", metavar="W")] = None,
     variation_weight: Annotated[
         float | None, setting(METHOD, "variation_weight", "--variation-weight", "--tv-weight", metavar="W")

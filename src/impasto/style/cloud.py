@@ -252,19 +252,24 @@ def cloud_of(
     return Cloud(union(known, shares), dtype) if len(known) == len(parts) else None
 
 
-def queries_of(own: Tensor, content: Tensor | None, freedom: float) -> Tensor:
-    """What is looked for at each place: a mix of the picture's own hypercolumns and the content's, [1, D, h, w].
+def directions(columns: Tensor) -> Tensor:
+    """Hypercolumns [1, D, h, w], centred by their mean over the picture, of length 1: written over `columns`."""
+    for part in columns.split(32, 1):  # PyTorch takes the mean of bfloat16 from a copy in float32
+        part.sub_(part.mean((2, 3), keepdim=True))
+    return _unit(columns)
 
-    Each is centred by its own mean over the picture. The content says *which* point of the style a place gets.
+
+def queries_of(own: Tensor, content: Tensor | None, freedom: float) -> Tensor:
+    """What is looked for at each place: a mix of the picture's own directions and the content's, written over `own`.
+
+    The content says *which* point of the style a place gets.
 
     Args:
-        own: [1, D, h, w].
+        own: [1, D, h, w], as `directions` gives them.
         content: the same of the content, if there is one.
         freedom: from 0, where the content has its largest share, to 1, where it has none.
     """
-    maps = [own] if content is None else [own, content]
-    unit = [F.normalize(map - map.mean((2, 3), keepdim=True), dim=1) for map in maps]
-    return unit[0] if content is None else F.normalize(torch.lerp(unit[0], unit[1], GUIDANCE * (1 - freedom)), dim=1)
+    return own if content is None else _unit(own.lerp_(content, GUIDANCE * (1 - freedom)))
 
 
 def around(height: int, width: int, wrap: Wrap = (False, False)) -> Tensor:
@@ -280,6 +285,11 @@ def _together(columns: Tensor, around: Tensor, places: Tensor) -> Tensor:
     """Columns [n, 9 D] of `places` [n] and those around them; in place of what is NOWHERE, those of the middle."""
     wanted = around[places]
     return columns[torch.where(wanted == NOWHERE, places[:, None], wanted)].flatten(1) / len(AROUND) ** 0.5
+
+
+def _unit(columns: Tensor) -> Tensor:
+    """`columns` [1, D, h, w] themselves, now of length 1."""
+    return columns.div_(torch.linalg.vector_norm(columns, dim=1, keepdim=True).clamp_min(1e-12))
 
 
 def _step(layer: str) -> int:

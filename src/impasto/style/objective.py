@@ -20,7 +20,18 @@ from impasto import device
 from impasto.gaussian import Moments, measure, merge, rows
 from impasto.perception import registry
 from impasto.style import losses
-from impasto.style.cloud import GRID, LARGEST, Cloud, Points, collected, on_grid, patches_of, places, queries_of
+from impasto.style.cloud import (
+    GRID,
+    LARGEST,
+    Cloud,
+    Points,
+    collected,
+    directions,
+    on_grid,
+    patches_of,
+    places,
+    queries_of,
+)
 from impasto.style.settings import Method
 from impasto.style.tiles import REACH, Tile, Wrap, block, cut, resized, stride
 
@@ -88,8 +99,8 @@ class Extractor:
         )
 
     @torch.no_grad()
-    def columns(self, picture: Tensor, cloud: Cloud) -> Tensor:
-        """The hypercolumns [1, D, h, w] of all places of `picture`, in the scale of `cloud`, as precise as its keys."""
+    def directions(self, picture: Tensor, cloud: Cloud) -> Tensor:
+        """Those of all places of `picture`, [1, D, h, w], in the scale of `cloud` and as precise as its keys."""
         found: Tensor | None = None
         for tile in self.tiles(picture):
             columns = cloud.columns(patches_of(self.features(picture, tile, list(self.match_layers))))
@@ -99,7 +110,7 @@ class Extractor:
             here = tile.of(found, GRID)
             here.copy_(columns.T.view(here.shape))
         assert found is not None
-        return found
+        return directions(found)
 
     @torch.no_grad()
     def contents(self, picture: Tensor) -> dict[str, Tensor]:
@@ -168,9 +179,9 @@ class Objective:
         self._matches.clear()
         if not self.match_weight:
             return
-        for region, content, mask in zip(self.regions, self._content_columns, self._match_weights, strict=True):
+        for region, content, mask in zip(self.regions, self._content_directions, self._match_weights, strict=True):
             assert region.cloud is not None
-            queries = queries_of(self.extractor.columns(picture, region.cloud), content, self.freedom)
+            queries = queries_of(self.extractor.directions(picture, region.cloud), content, self.freedom)
             matched = region.cloud.match(queries, mask, self.extractor.wrap)
             self._matches.append(region.cloud.votes(matched, self.extractor.wrap))
 
@@ -269,12 +280,12 @@ class Objective:
         return self.style_weight * self.match_weight * loss
 
     @cached_property
-    def _content_columns(self) -> list[Tensor | None]:
+    def _content_directions(self) -> list[Tensor | None]:
         """Those of `target`, by region, which stay the same."""
         if self.freedom == 1:
             return [None] * len(self.regions)
         assert self.target is not None
-        return [self.extractor.columns(self.target, region.cloud) for region in self.regions if region.cloud]
+        return [self.extractor.directions(self.target, region.cloud) for region in self.regions if region.cloud]
 
     @cached_property
     def _match_weights(self) -> list[Tensor | None]:

@@ -115,7 +115,7 @@ class Method(Quality, RunSettings):
     """All that the engine works by: a quality, and what the user set (`Settings.resolved`)."""
 
 
-BY_MOMENTS = Quality(  # `fine` where there are no points to match: frames of clips, and saved styles of version 0.2
+BY_MOMENTS = Quality(  # `fine` where there are no points to match: saved styles of version 0.2
     network="compact",
     style_layers=BLOCKS_1_TO_3,
     content_layers=("block3_conv4",),

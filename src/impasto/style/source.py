@@ -1,6 +1,7 @@
 """A style as the engine meets it: a picture, or the statistics of one, saved to be used without it."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from os import PathLike
 from pathlib import Path
@@ -21,9 +22,9 @@ from impasto.perception import registry
 from impasto.perception.compact import TAPS, Compact
 from impasto.style import colour
 from impasto.style.anystyle import LAYERS, LEVELS, SMALLEST, AnyStyle, flat
-from impasto.style.cloud import Points
+from impasto.style.cloud import Points, cloud_of
 from impasto.style.draft import Canvas
-from impasto.style.objective import Extractor, LayerMoments
+from impasto.style.objective import Extractor, LayerMoments, Region, blend
 from impasto.style.regions import opaque, visible
 from impasto.style.settings import Method
 
@@ -120,6 +121,25 @@ class SavedStyle:
 
 
 Style = StyleImage | SavedStyle
+
+
+def region_of(
+    styles: Sequence[Style],
+    shares: tuple[float, ...],
+    extractor: Extractor,
+    side: int,
+    whole: int,
+    mask: Tensor | None = None,
+) -> Region:
+    """What is to look like these `styles`, each of its share, where `mask` [1, 1, H, W] is white: all by default.
+
+    Args:
+        side: long side in pixels of the picture that is painted now.
+        whole: and of what it will be at last.
+    """
+    statistics = [style.levels(extractor, side, whole) for style in styles]
+    points = [style.points(extractor, side, whole) for style in styles]
+    return Region(blend(statistics, shares), mask, cloud_of(points, shares, extractor.dtype))
 
 
 def painting(picture: Picture, scale: float = 1.0) -> StyleImage:

@@ -22,12 +22,9 @@ from impasto.errors import PictureError, SettingsError
 from impasto.media.formats import MAX_PIXELS
 from impasto.media.picture import Picture, PictureLike, fit, opened, resize
 from impasto.style import colour, draft, optimise, regions
-from impasto.style.cloud import cloud_of
 from impasto.style.objective import (
     Extractor,
     Objective,
-    Region,
-    blend,
     dtype_for,
     extractor_for,
     objective_for,
@@ -37,7 +34,7 @@ from impasto.style.objective import (
 from impasto.style.optimise import scale_sides, steps_at
 from impasto.style.recipe import source
 from impasto.style.settings import LONGEST_DEFAULT, MaxPixels, Method, Settings, shares_of
-from impasto.style.source import Style, check_wide, style_of
+from impasto.style.source import Style, check_wide, region_of, style_of
 from impasto.style.tiles import tile_for
 
 P = ParamSpec("P")
@@ -287,18 +284,13 @@ def _objective(
     """What the picture of the size of `target` shall become."""
     height, width = target.shape[2:]
     sides = max(height, width), max(scene.whole.shape[2:])
-    statistics = [style.levels(extractor, *sides) for style in scene.styles]
     areas = [resize(area, height, width) for area in scene.areas]
-    points = [style.points(extractor, *sides) for style in scene.styles]
-    if len(areas) == len(statistics) > 1:
+    if len(areas) == len(scene.styles) > 1:
         placed = [
-            Region(s, area, cloud_of([p], dtype=extractor.dtype))
-            for s, area, p in zip(statistics, areas, points, strict=True)
+            region_of([style], (1.0,), extractor, *sides, area) for style, area in zip(scene.styles, areas, strict=True)
         ]
     else:
-        placed = [
-            Region(blend(statistics, shares), areas[0] if areas else None, cloud_of(points, shares, extractor.dtype))
-        ]
+        placed = [region_of(scene.styles, shares, extractor, *sides, areas[0] if areas else None)]
     visible = None if scene.visible is None else resize(scene.visible, height, width)
     return objective_for(extractor, placed, target, method, visible)
 

@@ -25,15 +25,15 @@ from impasto.errors import ClipError, PictureError, SettingsError
 from impasto.files import locked
 from impasto.media import clip as clips
 from impasto.media import picture
-from impasto.media.picture import SHORTEST_SIDE, Picture, PictureLike
+from impasto.media.picture import SHORTEST_SIDE, Picture, PictureLike, fit, resize
 from impasto.perception.flow import consistent, dense, is_cut, warp
 from impasto.style import colour, draft, optimise, regions
 from impasto.style.objective import (
     Anchor,
     Extractor,
     LayerMoments,
+    Objective,
     Region,
-    blend,
     dtype_for,
     extractor_for,
     objective_for,
@@ -42,7 +42,7 @@ from impasto.style.objective import (
 )
 from impasto.style.recipe import source as describe
 from impasto.style.settings import ClipSettings, Seconds, Settings, shares_of
-from impasto.style.source import style_of
+from impasto.style.source import region_of, style_of
 from impasto.style.tiles import tile_for
 
 QUALITIES = ("draft", "fine")
@@ -51,10 +51,9 @@ COLOURS = ("style", "luminance")  # the others look at the content as a whole, a
 CONTENT_PACE = 0.1  # share of a new frame in the running statistics of the content
 REMEMBERED = 30  # frames after which a frame's share in them has fallen to a twentieth
 STRANGE = 0.1  # difference of a frame from the one before, moved to match, at which trust has fallen to 1/e
-BEGINNING = 30  # steps of `fine` on a frame that has none before it
-REFINING = 12  # and on one that has
-RATE = 0.02  # of the latter, in units of the pixel range
-ANCHOR = 20.0  # weight of the temporal loss
+REFINING = 12  # steps of `fine` on a frame that has one before it
+RATE = 0.02  # of those, in units of the pixel range
+ANCHOR = 300.0  # weight of the temporal loss
 PREVIEWED = 5  # frames of a preview
 
 
@@ -197,23 +196,28 @@ class _Painter:
     """What is known all along a clip (the networks, the styles), and what goes from a frame to the next."""
 
     def __init__(self, job: Job, settings: Settings, clip: clips.Clip) -> None:
-        self.job, self.method = job, settings.resolved(matched=False)
+        self.job, self.method = job, settings.resolved()
         device.configure_threads()
         self.device = device.pick_device(settings.device)
         self.shares = shares_of(len(job.styles), settings.style_weights)
         whole = torch.empty(1, 3, clip.info.height, clip.info.width, device=self.device)
         if min(whole.shape[2:]) < SHORTEST_SIDE:
             raise PictureError(f"the clip is too narrow: {SHORTEST_SIDE} pixels at least")
-        styles = [style_of(style.picture, self.method, whole) for style in job.styles]
+        self.styles = [style_of(style.picture, self.method, whole) for style in job.styles]
+        if not all(style.has_points for style in self.styles):
+            self.method = settings.resolved(matched=False)
         self.tile = settings.tile or tile_for(self.method.network, settings.memory, whole)
         self.dtype = dtype_for(self.method, whole)
-        side = max(whole.shape[2:])
+        self.side = max(whole.shape[2:])
         self.network = draft.load(None if job.weights is None else Path(job.weights)).to(self.device)
-        self.drafted = [style.drafted(self.network, side, side, self.dtype, self.tile) for style in styles]
+        self.drafted = [
+            style.drafted(self.network, self.side, self.side, self.dtype, self.tile) for style in self.styles
+        ]
         self.extractor: Extractor | None = None
         if settings.quality == "fine":
             self.extractor = extractor_for(self.method, whole, self.tile)
-            self.levels = [style.levels(self.extractor, side, side) for style in styles]
+        self.regions: dict[int, Region] = {}  # by long side, of the styles with `mixed` shares
+        self.mixed = self.shares
         self.forget()
 
     def forget(self) -> None:
@@ -296,18 +300,40 @@ class _Painter:
         shares: tuple[float, ...],
         visible: Tensor | None,
     ) -> Tensor:
-        """The frame after steps of `fine`: from the draft alone, or fewer where something is carried over."""
-        assert self.extractor is not None
-        region = Region(blend(self.levels, shares), mask)
-        objective = objective_for(self.extractor, [region], frame, self.method, visible)
-        if carried is None:
-            run = optimise.adam(drafted, objective, BEGINNING)
-        else:
+        """The frame after all steps of `fine`, or after a few at full size where something is carried over."""
+        extractor = self.extractor
+        assert extractor is not None
+
+        def objective(height: int, width: int) -> Objective:
+            masks = [None if m is None else resize(m, height, width) for m in (mask, visible)]
+            region = replace(self._region(max(height, width), shares), mask=masks[0])
+            return objective_for(extractor, [region], resize(frame, height, width), self.method, masks[1])
+
+        def begin(height: int, width: int, before: Tensor | None) -> Tensor:
+            start = drafted if self.method.init == "draft" else frame
+            return resize(start if before is None else before, height, width)
+
+        if carried is not None:
             before, trust = carried
-            anchored = replace(objective, anchor=Anchor(before, trust, ANCHOR))
-            run = optimise.adam(torch.lerp(drafted, before, trust), anchored, REFINING, rate=RATE)
-        *_, last = run
-        return last.picture
+            anchored = replace(objective(*frame.shape[2:]), anchor=Anchor(before, trust, ANCHOR))
+            refining = {**self.method.adam, "rate": RATE}
+            *_, last = optimise.adam(torch.lerp(drafted, before, trust), anchored, REFINING, **refining)
+            return last.picture
+        scaled = [fit(frame, side) for side in optimise.scale_sides(frame, self.method)]
+        sizes = [(small.shape[2], small.shape[3]) for small in scaled]
+        counts = optimise.steps_at(self.method, len(sizes))
+        *_, stage = optimise.coarse_to_fine(sizes, counts, objective, begin, **self.method.adam)
+        return stage.now.picture
+
+    def _region(self, side: int, shares: tuple[float, ...]) -> Region:
+        """What a frame of so long a side shall look like."""
+        assert self.extractor is not None
+        if shares != self.mixed:
+            self.regions.clear()
+            self.mixed = shares
+        if side not in self.regions:
+            self.regions[side] = region_of(self.styles, shares, self.extractor, side, self.side)
+        return self.regions[side]
 
     def _shares_at(self, second: float) -> tuple[float, ...]:
         """Of each style at a time: those with a second of their own take turns, fading over."""
