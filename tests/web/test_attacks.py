@@ -300,6 +300,23 @@ def test_a_style_given_a_thousand_times_is_one(server: Server, cookie: str, tmp_
     assert event == "error" and answer["error"] == "9 styles are more than the limit of 8"
 
 
+def test_no_visitor_fills_the_queue(server: Server, cookie: str) -> None:
+    def begun(cookie: str, name: str, data: list[Any]) -> tuple[int, bytes]:
+        status, _, answer = server.ask("POST", f"/gradio_api/call/{name}", {"data": data}, cookie)
+        return status, answer
+
+    long = style(server.uploaded(cookie, "a.png", png(64, 48)), ["swirl"])
+    long[2] = "fine"
+    assert begun(cookie, "style", long)[0] == 200
+    answers = [begun(cookie, "latent", [0.5, 0.5]) for _ in range(15)]
+    refused = [json.loads(answer)["detail"] for status, answer in answers if status == 503]
+    assert len(refused) in (5, 6) and set(refused) == {
+        "10 of your jobs are waiting; give the next when one of them is done"
+    }
+    assert server.call(server.visitor(), "latent", 0.5, 0.5)[0] == "complete"
+    assert server.call(cookie, "latent", 0.5, 0.5)[0] == "complete"
+
+
 def test_every_picture_has_its_pixels_counted_before_it_is_read(server: Server, cookie: str) -> None:
     photo, large = (server.uploaded(cookie, "a.png", png(*side)) for side in ((64, 48), (9000, 9000)))
     assert server.memory() < 2e9

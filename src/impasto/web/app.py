@@ -44,7 +44,9 @@ def build(limits: Limits) -> "gr.Blocks":
                     built.tab(limits)
         page.unload(work.forget)
     work.refuse_in_one_line(page)
-    return page.queue(max_size=WAITING, api_open=False)
+    page.queue(max_size=WAITING, api_open=False)
+    work.share_queue(page, WAITING // 2)
+    return page
 
 
 def application(

@@ -211,6 +211,21 @@ def refuse_in_one_line(page: gr.Blocks) -> None:
     page.preprocess_data = preprocess_data  # type: ignore[method-assign]
 
 
+def share_queue(page: gr.Blocks, most: int) -> None:
+    """Let no visitor have more than so many jobs in the queue, where there is room for others then."""
+    queue = page._queue
+    usual = queue.push
+
+    async def push(body: Any, request: Any, username: str | None) -> Any:
+        who = visitor(request.scope)
+        waiting = (event for line in queue.event_queue_per_concurrency_id.values() for event in line.queue)
+        if sum(visitor(event.request.scope) == who for event in waiting) >= most:
+            return False, f"{most} of your jobs are waiting; give the next when one of them is done", "queue_full"
+        return await usual(body, request, username)
+
+    queue.push = push  # type: ignore[method-assign]
+
+
 def _uploaded(value: Any) -> bool:
     """Whether a file that is given, in a list or an editor's sheet perhaps, lies among those of visitors."""
     if isinstance(value, dict) and "path" in value:
