@@ -144,7 +144,10 @@ def write_torchvision_file(path: Path, state: dict[str, torch.Tensor]) -> Path:
 def test_a_torchvision_file_gives_the_features_of_the_same_network_in_keras_layout(
     tmp_path: Path, kind: type[VGG], suffix: str
 ) -> None:
-    """(rgb - m) / s . W + b = (255 rgb - M) . W / 255s + (M / 255 - m) / s . W + b, exact where nothing pads with 0."""
+    """(rgb - m) / s . W + b = (255 rgb - M) . W / 255s + (M / 255 - m) / s . W + b, exact where nothing pads with 0.
+
+    Pixels of torchvision are 57.6 times smaller than Caffe's; so large are the features made.
+    """
     state = torchvision_state(kind)
     m, s = np.array([0.485, 0.456, 0.406]), np.array([0.229, 0.224, 0.225])
     caffe = np.array([123.68, 116.779, 103.939])
@@ -163,7 +166,7 @@ def test_a_torchvision_file_gives_the_features_of_the_same_network_in_keras_layo
     found = kind(file, padding="replicate")(image, kind.all_layers())
     assert tuple(found) == kind.all_layers()
     for layer, feature in found.items():
-        torch.testing.assert_close(feature, expected[layer], rtol=1e-3, atol=1e-5)
+        torch.testing.assert_close(feature, 57.63 * expected[layer], rtol=1e-3, atol=2e-2)
         assert feature.std() > 0
 
 
@@ -171,8 +174,8 @@ def test_the_mean_colour_of_torchvision_maps_to_zero(tmp_path: Path) -> None:
     state = torchvision_state(VGG16)
     mean = torch.tensor([0.485, 0.456, 0.406]).view(1, 3, 1, 1).expand(1, 3, 8, 8)
     network = VGG16(write_torchvision_file(tmp_path / "vgg.pth", state))
-    expected = state["features.0.bias"].float().relu().view(1, -1, 1, 1).expand(1, 3, 8, 8)
-    torch.testing.assert_close(network(mean, ["block1_conv1"])["block1_conv1"], expected, atol=1e-5, rtol=0)
+    expected = 57.63 * state["features.0.bias"].float().relu().view(1, -1, 1, 1).expand(1, 3, 8, 8)
+    torch.testing.assert_close(network(mean, ["block1_conv1"])["block1_conv1"], expected, atol=1e-3, rtol=0)
 
 
 def test_a_torchvision_file_may_stop_early(tmp_path: Path) -> None:

@@ -2,7 +2,8 @@
 
 Two files of each network are read: Keras' no-top HDF5 file, whose weights are the authors' own, made with Caffe, and
 torchvision's state dict (.pth, .pt or .safetensors), which torchvision trained anew. They expect differently scaled
-pixels, which the reader sees to. Layers have Keras' names in both.
+pixels, which the reader sees to: what is computed has the scale of Caffe's, which the weights of the classic losses are
+for. Layers have Keras' names in both.
 """
 
 import pickle
@@ -24,7 +25,8 @@ Convolutions = dict[str, nn.Conv2d]  # by layer name
 
 # What is taken from RGB pixels in [0, 1], and what they are then divided by.
 CAFFE = (123.68 / 255, 116.779 / 255, 103.939 / 255), (1 / 255, 1 / 255, 1 / 255)  # that is, 0-255 minus the mean
-TORCHVISION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+LARGER = 255 * 0.226  # times the pixels of torchvision, whose deviations are about 0.226: so large are Caffe's
+TORCHVISION = (0.485, 0.456, 0.406), (0.229 / LARGER, 0.224 / LARGER, 0.225 / LARGER)
 
 
 class VGG(nn.Module):
@@ -109,6 +111,8 @@ class VGG(nn.Module):
             convolutions, channels = {}, 3
             for name, (kernel, bias) in arrays.items():
                 convolution = nn.Conv2d(channels, len(bias), 3)
+                if torchvision:
+                    bias = bias * LARGER  # as all that this layer adds it to is
                 convolution.load_state_dict({"weight": kernel, "bias": bias})  # which checks the shapes
                 convolutions[name], channels = convolution, len(bias)
         except (OSError, SafetensorError, pickle.UnpicklingError, EOFError, LookupError,
