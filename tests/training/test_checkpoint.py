@@ -4,6 +4,7 @@ import json
 import os
 import pickle
 import resource
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
@@ -120,7 +121,14 @@ class Bomb:
         return Path.touch, (Path("exploded"),)
 
 
-@pytest.mark.parametrize("kind", ["zip", "pickle", "cut", "empty", "other", "number"])
+class Strange(pickle.Pickler):
+    """Says of every list that it is a tensor's storage, and not of what type."""
+
+    def persistent_id(self, thing: Any) -> Any:
+        return ("storage", ("float",), "0", "cpu", 1) if isinstance(thing, list) else None
+
+
+@pytest.mark.parametrize("kind", ["zip", "pickle", "cut", "empty", "strange", "other", "number"])
 def test_a_damaged_or_hostile_state_never_runs(run: Path, monkeypatch: pytest.MonkeyPatch, kind: str) -> None:
     monkeypatch.chdir(run.parent)
     state = run / "state.pt"
@@ -132,6 +140,11 @@ def test_a_damaged_or_hostile_state_never_runs(run: Path, monkeypatch: pytest.Mo
         os.truncate(state, state.stat().st_size // 2)
     elif kind == "empty":
         os.truncate(state, 0)
+    elif kind == "strange":
+        with zipfile.ZipFile(state, "w") as file:
+            with file.open("a/data.pkl", "w") as pickled:
+                Strange(pickled, 2).dump({"step": []})
+            file.writestr("a/version", "3")
     else:
         torch.save({"step": 1} if kind == "other" else 3, state)
     with pytest.raises(ModelError, match=r"state\.pt is"):
