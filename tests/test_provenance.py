@@ -241,7 +241,7 @@ def test_a_recipe_says_what_made_the_picture(recipe: dict[str, Any]) -> None:
     assert recipe["masks"]["protect"]["name"] == "face.png"
     assert recipe["settings"]["seed"] == 7
     assert recipe["weights"] == {"compact": "3" * 64}
-    assert recipe["versions"]["torch"] == torch.__version__
+    assert recipe["versions"]["torch"].partition("+")[0] == torch.__version__.partition("+")[0]
     assert set(recipe) == {"impasto", "content", "styles", "masks", "settings", "versions", "weights"}
 
 

@@ -114,7 +114,8 @@ def test_an_option_with_the_name_of_a_setting_is_that_setting(command: str) -> N
 
 # What is typed for a command beside the option. No file of it exists: whoever names the option has done no work before.
 LINES = {
-    "style": "none.png none.jpg -o out.png", "batch": "none.csv -o out", "video": "none.mp4 none.jpg -o out.webm",
+    "style": "none.png none.jpg -o out.png", "batch": "none.csv -o out",
+    "video": "none.mp4 none.jpg -o out.webm --quality fine",
     "music": "none.wav none.mp3 -o out.wav", "texture": "none.png -o out.png", "web": "--host 192.0.2.1",
     "demo": "--photo none -o out.png", "sample": "none -o out.png", "inpaint": "none none.png -o out.png",
     "interpolate": "none -o out.png", "latent": "none -o out.png", "noise": "none none.png -o out.png",

@@ -129,7 +129,7 @@ def test_stylize_takes_every_setting_with_its_default() -> None:
 
 
 def test_the_docstring_of_stylize_says_of_each_setting_what_its_help_says() -> None:
-    said = dict(re.findall(r"^ {8}(\w+): (.+)$", str(stylize.__doc__), re.MULTILINE))
+    said = dict(re.findall(r"^ {4}(\w+): (.+)$", str(inspect.getdoc(stylize)), re.MULTILINE))
     assert list(said) == list(inspect.signature(stylize).parameters)
     hints = typing.get_type_hints(Settings, include_extras=True)
     texts = {name: found.text for name, hint in hints.items() if (found := configs.helped(hint))}

@@ -157,7 +157,7 @@ def _opened(job: Job, settings: Settings) -> clips.Clip:
     if settings.colour not in COLOURS:
         raise SettingsError(f"the colour of a clip is {' or '.join(COLOURS)}, not {settings.colour!r}")
     settings.check_unused("a clip has a method of its own", UNUSED)
-    settings.resolved(matched=False)
+    settings.resolved()
     times = [style.since for style in job.styles if style.since is not None]
     if times and (len(times) < len(job.styles) or settings.style_weights):
         raise SettingsError("give every style its second, or none; styles that take turns have no weights")

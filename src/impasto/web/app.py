@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from impasto.web.guard import Guard
 
 WAITING = 20  # jobs in the queue at most
+SESSIONS = 200  # of which Gradio keeps what it knows of their pages, .3 MB each; those that ask again are kept
 
 
 @contextlib.contextmanager
@@ -45,6 +46,7 @@ def build(limits: Limits) -> "gr.Blocks":
         page.unload(work.forget)
     work.refuse_in_one_line(page)
     page.queue(max_size=WAITING, api_open=False)
+    page.state_session_capacity = SESSIONS
     work.share_queue(page, WAITING // 2)
     return page
 
