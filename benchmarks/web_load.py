@@ -34,7 +34,7 @@ from PIL import Image
 
 NAME, PASSWORD, SIDE = "crowd", "a b&c", 128
 STYLES = ("swirl", "mosaic", "facets")
-AGE = 72  # seconds that files stay
+AGE = 180  # seconds that files stay
 FLAT = 1.10  # memory at the end over memory when all are there
 BOMB = (20_000, 20_000)  # pixels of a picture of some kilobytes
 HOSTILE = (
