@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import torch
+from safetensors.torch import save_file
 
 from impasto.errors import OutputError
 from impasto.files import (
@@ -32,6 +34,17 @@ def test_after_an_error_the_file_that_was_there_stays(tmp_path: Path) -> None:
         raise RuntimeError
     assert path.read_text() == "old"
     assert [p.name for p in tmp_path.iterdir()] == ["a.txt"]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="it has no such modes")
+def test_who_may_read_a_file_is_as_the_user_has_it(tmp_path: Path) -> None:
+    path, before = tmp_path / "a.safetensors", os.umask(0o027)
+    try:
+        with replacing(path) as part:
+            save_file({"a": torch.zeros(1)}, part)  # for its owner alone
+        assert path.stat().st_mode & 0o777 == 0o640
+    finally:
+        os.umask(before)
 
 
 def test_a_place_that_cannot_be_written_is_named(tmp_path: Path) -> None:

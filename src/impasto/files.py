@@ -23,12 +23,16 @@ LOCKED_BYTE = 1 << 30  # on Windows, where nobody else could read the byte that 
 def replacing(path: Path) -> Iterator[Path]:
     """Yield a temporary name beside `path`; what was written there takes the place of `path` at the end.
 
-    After an error nothing is left behind, and the file that was there before stays. A link stays a link.
+    After an error nothing is left behind, and the file that was there before stays. A link stays a link. Who may read
+    the file is as the user has it (umask), though safetensors lets nobody else.
     """
     target = path.resolve()
     part = target.with_name(f".impasto-{HOST}-{os.getpid()}-{uuid.uuid4().hex}{target.suffix}")
     try:
+        part.touch()
+        mode = part.stat().st_mode
         yield part
+        part.chmod(mode)
         part.replace(target)
     finally:
         part.unlink(missing_ok=True)
