@@ -132,6 +132,15 @@ def disc(height: int, width: int, radius: float) -> Tensor:
     return (x**2 + y**2 < radius**2).float()[None, None]
 
 
+def test_a_scan_is_held_no_larger_than_the_result_needs(coffee: Picture) -> None:
+    scan = StyleImage(resize(coffee.pixels, 1600, 2400), visible=torch.ones(1, 1, 1600, 2400))
+    small, same = scan.reduced(512), scan.reduced(1200)
+    assert max(small.pixels.shape[2:]) == 2048 and same is scan and small.visible is not None
+    assert small.visible.shape[2:] == small.pixels.shape[2:]
+    (found, _), (wanted, _) = small.at(512), scan.at(512)
+    assert (found - resize(wanted, *found.shape[2:])).abs().mean() < 1 / 255
+
+
 def test_transparent_parts_of_a_picture_are_no_style(coffee: Picture) -> None:
     """Its statistics are those of the opaque picture within the disc; hidden colours are in none of them."""
     alpha, extractor = (

@@ -32,6 +32,7 @@ EXTENSION = ".style"
 FORMAT = "impasto style 1"
 FAINT = 0.01  # mean alpha, within the frame of what can be seen, below which a picture shows no style
 LARGEST = 1024  # pixels: long side of the picture whose statistics are saved where nobody says another
+SCAN = 2048  # pixels: long side that any style picture keeps
 
 
 @dataclass(frozen=True)
@@ -60,6 +61,14 @@ class StyleImage:
     def fitted(self, side: int) -> tuple[Tensor, Tensor | None]:
         """`pixels` and `visible` with a long side of `side` pixels."""
         return fit(self.pixels, side), None if self.visible is None else fit(self.visible, side)
+
+    def reduced(self, whole: int) -> "StyleImage":
+        """No larger than a result of `whole` pixels needs it: a museum's scan takes a gigabyte, and there may be 8."""
+        enough = max(SCAN, round(2 * whole * self.scale))
+        if max(self.pixels.shape[2:]) <= enough:
+            return self
+        pixels, visible = self.fitted(enough)
+        return replace(self, pixels=pixels, visible=visible)
 
     def levels(self, extractor: Extractor, side: int, whole: int) -> list[LayerMoments]:
         """What the optimiser aims at, when it paints at `side` pixels what will have `whole` at last."""
@@ -90,6 +99,10 @@ class SavedStyle:
     def has_points(self) -> bool:
         """Whether there are points to match places to."""
         return self.image is not None
+
+    def reduced(self, whole: int) -> "SavedStyle":
+        """As it is: it is small."""
+        return self
 
     def levels(self, extractor: Extractor, side: int, whole: int) -> list[LayerMoments]:
         """As of a painting. At half the size of the whole the first reduction is the picture, and so on."""

@@ -267,7 +267,9 @@ def _scene(job: Job, method: Method, processor: torch.device) -> _Scene:
     source = regions.opaque(whole, visible)
     init = None if job.init_from is None else _laid_on(source, opened(job.init_from, job.max_pixels))
     source = colour.lightness(source) if method.colour == "luminance" else source
-    styles = [style_of(style, method, whole, job.max_pixels, visible) for style in job.styles]
+    styles = [
+        style_of(style, method, whole, job.max_pixels, visible).reduced(max(height, width)) for style in job.styles
+    ]
     return _Scene(whole, visible, source, styles, areas, protected, init, photo.alpha, photo.dpi)
 
 

@@ -203,12 +203,12 @@ class _Painter:
         whole = torch.empty(1, 3, clip.info.height, clip.info.width, device=self.device)
         if min(whole.shape[2:]) < SHORTEST_SIDE:
             raise PictureError(f"the clip is too narrow: {SHORTEST_SIDE} pixels at least")
-        self.styles = [style_of(style.picture, self.method, whole) for style in job.styles]
+        self.side = max(whole.shape[2:])
+        self.styles = [style_of(style.picture, self.method, whole).reduced(self.side) for style in job.styles]
         if not all(style.has_points for style in self.styles):
             self.method = settings.resolved(matched=False)
         self.tile = settings.tile or tile_for(self.method.network, settings.memory, whole)
         self.dtype = dtype_for(self.method, whole)
-        self.side = max(whole.shape[2:])
         self.network = draft.load(None if job.weights is None else Path(job.weights)).to(self.device)
         self.drafted = [
             style.drafted(self.network, self.side, self.side, self.dtype, self.tile) for style in self.styles
