@@ -15,6 +15,7 @@ from playwright.sync_api import sync_playwright
 from skimage import data
 
 PICTURES = Path("docs/pictures")
+WIDEST = 1200  # pixels
 MINUTES = 10 * 60_000  # milliseconds
 
 
@@ -38,7 +39,7 @@ def main() -> None:
 
 def style(browser: Any, photo: Path, shot: Path) -> None:
     """The Style tab after a run."""
-    seen = opened(browser, photo, viewport={"width": 1200, "height": 717}, locale="en-GB")
+    seen = opened(browser, photo, viewport={"width": 1440, "height": 860}, locale="en-GB")
     seen.get_by_label("Swirl").uncheck()
     seen.get_by_label("Meadow").check()
     seen.click("#paint")
@@ -67,7 +68,9 @@ def opened(browser: Any, photo: Path, **context: Any) -> Any:
 
 
 def kept(shot: Path, name: str) -> None:
-    Image.open(shot).convert("RGB").save(PICTURES / name, quality=85)
+    picture = Image.open(shot).convert("RGB")
+    picture.thumbnail((WIDEST, picture.height))
+    picture.save(PICTURES / name, quality=85)
     print(PICTURES / name, flush=True)
 
 

@@ -24,6 +24,7 @@ def painter() -> psutil.Process:
         time.sleep(0.01)
 
 
+@pytest.mark.timeout(900)  # workers that start anew import everything, which on a busy machine takes minutes
 def test_a_worker_that_dies_is_replaced_and_nothing_is_lost_or_done_twice(
     tasks: list[Task], monkeypatch: pytest.MonkeyPatch
 ) -> None:
