@@ -20,11 +20,11 @@ from PIL import Image
 from products import walk
 from skimage import data
 
+from impasto.bundled import ASSETS
 from impasto.style.settings import Settings
 from impasto.style.texture import Job as TextureJob
 from impasto.style.texture import synthesising
-from impasto.style.video import Job, Style, stylizing
-from impasto.weights import ASSETS
+from impasto.style.video import Job, TimedStyle, stylizing
 
 OUT = Path("runs/film")
 FRAMES, RATE, SOUND_RATE = 24, 24, 44_100
@@ -38,7 +38,7 @@ def main() -> None:
         frame.save(OUT / "frames" / f"shot_{number:04}.png")
     write_clip(OUT / "shot.mp4", frames)
 
-    swirl = Style(ASSETS / "styles" / "swirl.jpg")
+    swirl = TimedStyle(ASSETS / "styles" / "swirl.jpg")
     for source, target in ((OUT / "shot.mp4", OUT / "painted.mp4"), (OUT / "frames", OUT / "painted")):
         *_, last = stylizing(Job(source, [swirl], target), Settings(quality="draft"))
         print(f"{target}: {last.number} frames, {last.speed:.1f} a second", flush=True)
