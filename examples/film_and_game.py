@@ -45,8 +45,8 @@ def main() -> None:
     before, after = (streams(OUT / name) for name in ("shot.mp4", "painted.mp4"))
     print("frame times unchanged:", before[0] == after[0], "  sound unchanged:", before[1] == after[1])
 
-    job = TextureJob([ASSETS / "styles" / "ink.jpg"], seamless="both")
-    *_, step = synthesising(job, Settings(style_scale=0.7))
+    job = TextureJob([ASSETS / "styles" / "ink.jpg"], seamless="both", scale=0.7)
+    *_, step = synthesising(job, Settings())
     step.result().save(OUT / "surface.png")
     print(OUT / "surface.png")
 
