@@ -20,7 +20,7 @@ from impasto.style.stylize import Progress
 
 Visit = Callable[..., Any]  # the fixture in conftest.py
 
-SECONDS = 60_000  # milliseconds: a machine may be busy
+SECONDS = 150_000  # milliseconds: a machine may be busy
 TABS = {
     "en-GB": ("Style", "Video", "Music", "Models", "Inspect"),
     "zh-CN": ("风格", "视频", "音乐", "模型", "查看"),
