@@ -100,7 +100,7 @@ class Extractor:
 
     @torch.no_grad()
     def directions(self, picture: Tensor, cloud: Cloud) -> Tensor:
-        """Those of all places of `picture`, [1, D, h, w], in the scale of `cloud` and as precise as its keys."""
+        """The directions [1, D, h, w] of all places of `picture`, in the scale of `cloud`, as precise as its keys."""
         found: Tensor | None = None
         for tile in self.tiles(picture):
             columns = cloud.columns(patches_of(self.features(picture, tile, list(self.match_layers))))

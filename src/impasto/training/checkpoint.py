@@ -134,6 +134,8 @@ def read_state(run: Path) -> dict[str, Any]:
     except FileNotFoundError as error:
         remedy = f"begin another run with --from {run}" if (run / WEIGHTS).exists() else "start without --resume"
         raise ModelError(f"{run} has no checkpoint to go on from; {remedy}") from error
+    except MemoryError:
+        raise
     except Exception as error:  # a damaged pickle can end in any
         raise ModelError(f"{run / STATE} is damaged; the training cannot go on from it") from error
     if not isinstance(state, dict) or not _complete(state):

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from impasto.web.guard import Guard
 
 WAITING = 20  # jobs in the queue at most
-SESSIONS = 200  # of which Gradio keeps what it knows of their pages, .3 MB each; those that ask again are kept
+SESSIONS = 200  # whose pages Gradio remembers, the latest, 0.3 MB each
 
 
 @contextlib.contextmanager

@@ -212,7 +212,7 @@ def refuse_in_one_line(page: gr.Blocks) -> None:
 
 
 def share_queue(page: gr.Blocks, most: int) -> None:
-    """Let no visitor have more than so many jobs in the queue, where there is room for others then."""
+    """Let no visitor have more than so many jobs waiting, so that others find a place, too."""
     queue = page._queue
     usual = queue.push
 
