@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 from skimage.data import rocket
 
-from impasto.media import picture
+from impasto.media.picture import read
 from impasto.style import texture
 from impasto.style.settings import QUALITIES
 
@@ -66,5 +66,5 @@ def test_an_example_makes_what_it_says(
         monkeypatch.setattr(example, "products", lambda: {"bottle": bottle})
     example.main()
     for made in MADE[name]:
-        assert picture.read(tmp_path / "runs" / made).pixels.std() > 0.05
+        assert read(tmp_path / "runs" / made).pixels.std() > 0.05
     assert "False" not in capsys.readouterr().out  # of what must not have changed
