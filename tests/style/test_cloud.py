@@ -8,14 +8,17 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from impasto.gaussian import rows
 from impasto.perception import registry
 from impasto.style import cloud as cloud_module
 from impasto.style.cloud import (
     AROUND,
     Cloud,
     Points,
+    averages_of,
     collected,
     directions,
+    features_of,
     on_grid,
     patches_of,
     places,
@@ -71,14 +74,38 @@ def test_a_place_that_reaches_beyond_the_picture_has_its_border_there() -> None:
     assert last[-5:].equal(f["block4_conv1"][0, :, 4, 6])
 
 
-def test_columns_are_the_means_of_patches_scaled_to_count_alike() -> None:
-    points, f = points_of(features()), features()
-    columns, start = Cloud(points).columns(points.patches), 0
-    for name, step in STEPS.items():
-        pooled = F.avg_pool2d(f[name], step)
-        wanted = pooled / (f[name].square().mean() * f[name].shape[1]).sqrt()
-        torch.testing.assert_close(columns[:, start : start + CHANNELS[name]], wanted[0].flatten(1).T)
-        start += CHANNELS[name]
+def test_columns_tell_places_apart_as_their_scaled_means_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    f = features()
+    wanted = torch.cat(
+        [F.avg_pool2d(f[n], step) / (f[n].square().mean() * f[n].shape[1]).sqrt() for n, step in STEPS.items()], 1
+    )[0].flatten(1).T.double()  # fmt: skip
+    cloud = Cloud(points_of(f))
+    torch.testing.assert_close(
+        torch.cdist(columns := asked(cloud, f), columns), torch.cdist(wanted, wanted), atol=1e-5, rtol=0
+    )
+    monkeypatch.setattr(cloud_module, "COMPONENTS", 4)  # of 10
+    few = asked(Cloud(points_of(f)), f)
+    assert few.shape == (35, 4)
+    spread = torch.linalg.svdvals(wanted - wanted.mean(0)).square()
+    held = (few - few.mean(0)).square().sum() / spread[:4].sum()  # of what four numbers can hold
+    assert 0.7 < held < 1 + 1e-6
+
+
+def asked(cloud: Cloud, features: dict[str, Tensor]) -> Tensor:
+    """The columns [places, d] of a picture's features, float64."""
+    return cloud.columns({name: rows(average) for name, average in averages_of(features).items()}).double()
+
+
+def test_features_come_back_from_their_patches() -> None:
+    f = {"pixels": torch.randn(1, 3, 32, 48), "1/block2_conv1": torch.randn(1, 4, 8, 12)}
+    f["2/block3_conv1"] = torch.randn(1, 5, 2, 3)  # a feature for 2x2 places
+    channels = {name: value.shape[1] for name, value in f.items()}
+    patches = patches_of(f)
+    assert patches.shape == (24, 3 * 64 + 4 * 4 + 5)
+    assert torch.equal(patches[0, -5:], f["2/block3_conv1"][0, :, 0, 0])
+    assert torch.equal(patches[0, -5:], patches[7, -5:])
+    for name, back in features_of(patches, channels, 4, 6).items():
+        assert torch.equal(back, f[name])
 
 
 def test_neighbours_lie_around_a_point_and_survive_a_drawing() -> None:
@@ -97,66 +124,96 @@ def test_neighbours_lie_around_a_point_and_survive_a_drawing() -> None:
     assert (drawn.neighbours >= 0).float().mean() > 0.7  # squares of 8x8: (22 / 24)^2 within one
 
 
-def brute_force(cloud: Cloud, queries: Tensor) -> Tensor:
-    """Corrected cosines [places, points] by loops over the neighbourhood, float64."""
-    columns = cloud.columns(cloud.points.patches).double()
-    unit = F.normalize(columns - columns.mean(0), dim=1)
-    height, width = queries.shape[2:]
-    asked = queries[0].double()
-    cosines = torch.zeros(height * width, len(unit), dtype=torch.float64)
-    for y in range(height):
-        for x in range(width):
-            for number, (down, across) in enumerate(AROUND):
-                within = 0 <= y + down < height and 0 <= x + across < width
-                query = asked[:, y + down, x + across] if within else asked[:, y, x]
-                for point, index in enumerate(cloud.points.neighbours[:, number].tolist()):
-                    cosines[y * width + x, point] += query @ unit[point if index < 0 else index] / 9
-    return cosines - 0.5 * cosines.topk(10, 0).values.mean(0)
+def nearest(cloud: Cloud, queries: Tensor) -> Tensor:
+    """Corrected cosines [places, points], float64."""
+    return queries[0].flatten(1).T.double() @ cloud.keys.T.double() - crowd(cloud, queries)
 
 
-def test_the_match_is_that_of_brute_force(monkeypatch: pytest.MonkeyPatch) -> None:
+def crowd(cloud: Cloud, queries: Tensor) -> Tensor:
+    """What each point loses [points]: half the mean cosine of the ten places nearest to it."""
+    return 0.5 * (queries[0].flatten(1).T.double() @ cloud.keys.T.double()).topk(10, 0).values.mean(0)
+
+
+def test_a_place_gets_the_point_nearest_to_it_alone_or_with_those_around(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cloud_module, "PASSES", 0)
     cloud = Cloud(points_of(features(6, 5)))
     queries = F.normalize(torch.randn(1, 10, 4, 6, generator=torch.Generator().manual_seed(1)), dim=1)
-    wanted = brute_force(cloud, queries)
-    found = wanted[torch.arange(24), cloud.match(queries).flatten()]
-    torch.testing.assert_close(found, wanted.amax(1), atol=5e-3, rtol=0)  # bfloat16 may take one nearly as near
+    alone = nearest(cloud, queries)
+    assert torch.equal(cloud.match(queries, quick=True).flatten(), alone.argmax(1))
+    points, best = cloud.points.neighbours, []
+    for y in range(4):
+        for x in range(6):
+            total = alone.new_zeros(30)
+            for number, (down, across) in enumerate(AROUND):
+                within = 0 <= y + down < 4 and 0 <= x + across < 6
+                query = queries[0, :, y + down, x + across] if within else queries[0, :, y, x]
+                beside = torch.where(points[:, number] >= 0, points[:, number], torch.arange(30))
+                total += (cloud.keys[beside] @ query).double() / 9
+            best.append(int((total - crowd(cloud, queries)).argmax()))
+    assert cloud.match(queries).flatten().tolist() == best
+
+
+def test_a_pass_takes_what_neighbours_say_where_it_is_nearer_with_all_around(monkeypatch: pytest.MonkeyPatch) -> None:
+    cloud = Cloud(points_of(features(6, 5)))
+    queries = F.normalize(torch.randn(1, 10, 4, 6, generator=torch.Generator().manual_seed(1)), dim=1)
+    found = []
+    for passes in (0, 1):
+        monkeypatch.setattr(cloud_module, "PASSES", passes)
+        found.append(cloud.match(queries))
+    lost, votes, points = crowd(cloud, queries), cloud.votes(found[0]), cloud.points.neighbours
+    for y in range(4):
+        for x in range(6):
+            said = [vote for vote in votes[0, :, y, x].tolist() if vote >= 0]
+
+            def score(point: int, y: int = y, x: int = x, said: list[int] = said) -> float:
+                total = 0.4 / 9 * said.count(point) - lost[point].item()
+                for number, (down, across) in enumerate(AROUND):
+                    within = 0 <= y + down < 4 and 0 <= x + across < 6
+                    query = queries[0, :, y + down, x + across] if within else queries[0, :, y, x]
+                    beside = points[point, number]
+                    total += (query @ cloud.keys[beside if beside >= 0 else point]).item() / 9
+                return total
+
+            assert score(int(found[1][y, x])) == pytest.approx(max(map(score, said)), abs=1e-5)
 
 
 def test_a_painting_is_matched_to_itself() -> None:
     points = points_of(features(12, 10))
     cloud = Cloud(points)
-    own = cloud.columns(points.patches).T.view(1, -1, 12, 10)
+    own = asked(cloud, features(12, 10)).float().T.view(1, -1, 12, 10)
     for freedom in (0.0, 0.5, 1.0):
         matched = cloud.match(sought(own, own, freedom))
         assert torch.equal(matched.flatten(), torch.arange(120))
-    targets = cloud.targets(cloud.votes(matched)[0].flatten(1).T)
-    torch.testing.assert_close(cloud.distances(points.patches, targets), torch.zeros(120), atol=1e-5, rtol=0)
+    votes = cloud.votes(matched)[0].flatten(1).T
+    torch.testing.assert_close(cloud.meant(votes), points.patches)
+    torch.testing.assert_close(
+        cloud.distances(points.patches, cloud.targets(votes)), torch.zeros(120), atol=1e-5, rtol=0
+    )
 
 
-def test_what_goes_on_is_taken_where_points_are_about_as_good() -> None:
-    points = points_of(features(12, 10))
+def test_what_goes_on_is_taken_where_points_are_about_as_good(monkeypatch: pytest.MonkeyPatch) -> None:
+    points, f = points_of(features(12, 10)), features(12, 10)
     cloud = Cloud(union([points, points]))  # every point is there twice, and noise alone decides between them
-    own = cloud.columns(points.patches).T.view(1, -1, 12, 10)
+    own = asked(cloud, f).float().T.view(1, -1, 12, 10)
     noise = 0.3 * torch.randn(own.shape, generator=torch.Generator().manual_seed(3))
     matched = cloud.match(sought(own + noise, own, 1.0))
     assert (matched.flatten() % 120 == torch.arange(120)).float().mean() > 0.9
+    doubles = torch.cat([points.patches, points.patches + 0.01])  # nearly the same
+    nearly = Cloud(dataclasses.replace(cloud.points, patches=doubles))
+    shifted = asked(nearly, {name: value + 0.01 for name, value in f.items()}).float().T.view(1, -1, 12, 10)
+    own = asked(nearly, f).float().T.view(1, -1, 12, 10)
+    half = torch.randint(2, (1, 1, 12, 10), generator=torch.Generator().manual_seed(4)).float()
     shares = []
     for passes in (0, 2):
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(cloud_module, "PASSES", passes)
-            half = torch.randint(2, (1, 1, 12, 10), generator=torch.Generator().manual_seed(4)).float()
-            doubles = torch.cat([points.patches, points.patches + 0.01])  # nearly the same
-            nearly = Cloud(Points(doubles, cloud.points.neighbours, cloud.points.windows, points.channels))
-            asked = sought(own + half * nearly.columns(points.patches + 0.01).T.view(own.shape) - half * own, own, 1.0)
-            copy = nearly.match(asked) // 120
-            shares.append(((copy[:, 1:] == copy[:, :-1]).float().mean() + (copy[1:] == copy[:-1]).float().mean()) / 2)
+        monkeypatch.setattr(cloud_module, "PASSES", passes)
+        copy = nearly.match(sought(torch.lerp(own, shifted, half), own, 1.0)) // 120
+        shares.append(((copy[:, 1:] == copy[:, :-1]).float().mean() + (copy[1:] == copy[:-1]).float().mean()) / 2)
     assert shares[1] > shares[0] + 0.1
 
 
 def test_places_that_nobody_asks_for_do_not_crowd() -> None:
     cloud = Cloud(points_of(features(12, 10)))
-    own = cloud.columns(cloud.points.patches).T.view(1, -1, 12, 10)
+    own = asked(cloud, features(12, 10)).float().T.view(1, -1, 12, 10)
     queries = sought(own, own, 1.0)
     inside = torch.zeros(1, 1, 12, 10)
     inside[..., :5] = 1
@@ -200,7 +257,8 @@ def test_freedom_goes_from_the_content_to_the_pictures_own() -> None:
 
 def made_up(count: int, value: float) -> Points:
     neighbours = torch.stack([torch.arange(count)] * 9, 1)
-    return Points(torch.full((count, 5), value), neighbours, torch.arange(count) // 64, {"block4_conv1": 5})
+    spots = torch.zeros(count, 3, dtype=torch.int64)
+    return Points(torch.full((count, 5), value), neighbours, torch.arange(count) // 64, spots, {"block4_conv1": 5})
 
 
 def test_a_blend_has_points_of_each_style_by_its_share() -> None:
@@ -251,7 +309,7 @@ def test_the_gradient_of_matching_in_tiles_is_autograds_of_the_whole(
 
     cloud = made.regions[0].cloud
     assert cloud is not None
-    votes = made._matches[0][0].flatten(1).T
+    votes = made.matches[0][0].flatten(1).T
     known = (votes >= 0)[:, :, None]
     scaled = cloud.points.patches * cloud.scale - cloud.mean
     targets = (scaled[votes] * known).sum(1) / known.sum(1)
@@ -283,7 +341,7 @@ def test_places_are_matched_in_tiles_as_in_the_whole(
     found = []
     for made in (whole, tiled):
         made.match(content)
-        found.append(made._matches[0])
+        found.append(made.matches[0])
     assert (found[0] == found[1]).float().mean() > 0.97  # a rounding may turn a close choice
 
 

@@ -7,8 +7,10 @@ arXiv:2203.13215, "Neural Neighbor Style Transfer"). Points add up like moments 
 union, that of a mask is the places within it.
 
 A place is a square of GRID pixels. What it has of a layer is a patch: 8x8 features of block 1, 4x4 of block 2, 2x2 of
-block 3, one of block 4. It is matched together with the eight places around it, and where its own match and those of
-its neighbours say different things of it, it becomes their mean: so strokes go on from place to place.
+block 3, one of block 4. It is matched together with the eight places around it. Then places hear from those around, as
+in PatchMatch (Barnes et al. 2009): what follows from a neighbour's point is taken where it is nearer. Where its own
+match and those of its neighbours say different things of a place, it becomes their mean: so strokes go on from place to
+place.
 """
 
 from collections.abc import Iterable, Sequence
@@ -26,12 +28,16 @@ AROUND = [(down, across) for down in (-1, 0, 1) for across in (-1, 0, 1)]  # a p
 LARGEST = 8192  # points of a cloud; of more places, so many are drawn evenly
 WINDOW = 8  # places along the side of a square that is drawn as one, so that its points keep their neighbours
 ROWS = 2048  # places that are matched at a time
+FEW = 512  # of them, where each is compared with all points
 SEEN = 0.5  # share of a place that must belong to the style, for it to be a point
 CROWD = 10  # places whose cosines tell how sought-after a point is
 CROWDING = 0.5  # how much of that mean cosine a point loses: else few points get nearly all places
 GUIDANCE = 0.6  # the content's share of a query, at most: its forms are held by a loss of their own
-COHERENCE = 0.2  # what a point gains that all places around would have here: strokes go on, nothing is repeated
-PASSES = 2  # times that places hear from those around
+COHERENCE = 0.4  # what a point gains that all places around would have here: strokes go on, nothing is repeated
+PASSES = 4  # times that places hear from those around
+COMPONENTS = 64  # numbers that places are compared by: the leading principal components of their hypercolumns
+PIXELS = "pixels"  # the name of what is no layer of a network: places have it, and are not compared by it
+POWERS = 2  # of the covariance, to find them
 NOWHERE = -1  # instead of the index of a point
 
 
@@ -42,6 +48,7 @@ class Points:
     patches: Tensor
     neighbours: Tensor  # [N, 9] indices of the points AROUND each, NOWHERE where there is none
     windows: Tensor  # [N], the number of the square that each lies in
+    spots: Tensor  # [N, 3]: the number of the painting, and how far down and across in it the place begins, pixels
     channels: dict[str, int]
 
     @property
@@ -63,7 +70,8 @@ class Points:
         """Those for which `keep` [N] is true."""
         index = torch.where(keep, keep.cumsum(0) - 1, NOWHERE)
         index = F.pad(index, (0, 1), value=NOWHERE)  # the last, which NOWHERE finds
-        return Points(self.patches[keep], index[self.neighbours[keep]], self.windows[keep], self.channels)
+        neighbours = index[self.neighbours[keep]]
+        return Points(self.patches[keep], neighbours, self.windows[keep], self.spots[keep], self.channels)
 
 
 def places(height: int, width: int, visible: Tensor | None = None) -> Points:
@@ -75,7 +83,8 @@ def places(height: int, width: int, visible: Tensor | None = None) -> Points:
     height, width = -(-height // GRID), -(-width // GRID)
     index = torch.arange(height * width)
     windows = index // width // WINDOW * -(-width // WINDOW) + index % width // WINDOW
-    every = Points(index[:, None], around(height, width), windows, {})
+    spots = torch.stack([torch.zeros_like(index), index // width * GRID, index % width * GRID], 1)
+    every = Points(index[:, None], around(height, width), windows, spots, {})
     if visible is None:
         return every
     share = on_grid(visible).flatten().cpu()
@@ -93,23 +102,27 @@ def collected(numbered: Points, parts: Iterable[tuple[Tensor, dict[str, Tensor]]
         order = torch.searchsorted(numbers, wanted[known])
         patches[known.to(found.device)] = found[order.to(found.device)]
         channels = {name: f.shape[1] for name, f in features.items()}
-    return Points(patches, numbered.neighbours.to(patches.device), numbered.windows.to(patches.device), channels)
+    neighbours, windows, spots = (
+        part.to(patches.device) for part in (numbered.neighbours, numbered.windows, numbered.spots)
+    )
+    return Points(patches, neighbours, windows, spots, channels)
 
 
 def union(parts: Sequence[Points], shares: Sequence[float] | None = None) -> Points:
     """Points of all `parts`; with `shares`, as many of each as its share says (a blend of styles)."""
+    numbered = list(enumerate(parts))
     if shares is not None:
         most = max(shares)
-        parts = [p.drawn(max(1, round(len(p.patches) * s / most))) for p, s in zip(parts, shares, strict=True) if s]
-    neighbours, windows, points, squares = [], [], 0, 0
-    for part in parts:
+        numbered = [(i, p.drawn(max(1, round(len(p.patches) * shares[i] / most)))) for i, p in numbered if shares[i]]
+    neighbours, windows, spots, points, squares = [], [], [], 0, 0
+    for number, part in numbered:
         neighbours.append(torch.where(part.neighbours == NOWHERE, NOWHERE, part.neighbours + points))
         windows.append(part.windows + squares)
+        spots.append(torch.cat([torch.full_like(part.spots[:, :1], number), part.spots[:, 1:]], 1))
         points += len(part.patches)
         squares += int(part.windows.max()) + 1 if len(part.windows) else 0
-    return Points(
-        torch.cat([part.patches for part in parts]), torch.cat(neighbours), torch.cat(windows), parts[0].channels
-    )
+    patches = torch.cat([part.patches for _, part in numbered])
+    return Points(patches, torch.cat(neighbours), torch.cat(windows), torch.cat(spots), parts[0].channels)
 
 
 def patches_of(features: dict[str, Tensor]) -> Tensor:
@@ -117,13 +130,24 @@ def patches_of(features: dict[str, Tensor]) -> Tensor:
 
     Places that reach beyond the picture have there what lies on its border.
     """
-    height, width = _grid(features)
-    parts = []
-    for name, f in features.items():
-        step = _step(name)
-        beyond = (0, width * step - f.shape[3], 0, height * step - f.shape[2])
-        parts.append(F.pixel_unshuffle(F.pad(f, beyond, mode="replicate") if any(beyond) else f, step))
+    parts = [F.pixel_unshuffle(f, _step(name)) for name, f in _continued(features).items()]
     return torch.cat(parts, 1).permute(0, 2, 3, 1).flatten(0, 2)
+
+
+def features_of(patches: Tensor, channels: dict[str, int], height: int, width: int) -> dict[str, Tensor]:
+    """The features whose `patches_of` are `patches` [places, P], on a grid of `height` x `width` places."""
+    sizes = [count * _step(name) ** 2 for name, count in channels.items()]
+    found = {}
+    for name, part in zip(channels, patches.split(sizes, 1), strict=True):
+        f = F.pixel_shuffle(part.T.reshape(1, -1, height, width), _step(name))
+        found[name] = F.avg_pool2d(f, stride(name) // GRID) if stride(name) > GRID else f
+    return found
+
+
+def averages_of(features: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Features of the layers averaged over each place, [1, C, h, w]."""
+    layers = {name: f for name, f in _continued(features).items() if name != PIXELS}
+    return {name: F.avg_pool2d(f, _step(name)) for name, f in layers.items()}
 
 
 def on_grid(mask: Tensor) -> Tensor:
@@ -155,57 +179,89 @@ class Cloud:
         return (self.points.patches.float() * self.scale).mean(0)
 
     @cached_property
+    def components(self) -> Tensor:
+        """[D, d]: a basis of the leading principal components of the points' hypercolumns, nearly."""
+        columns = self._hypercolumns(self._averages)
+        columns = (columns - columns.mean(0)).cpu().double()
+        covariance, basis = columns.T @ columns, start(columns.shape[1])
+        for _ in range(POWERS):
+            basis = torch.linalg.qr(covariance @ basis).Q
+        return basis.to(self.points.patches)
+
+    @cached_property
+    def centre(self) -> Tensor:
+        """[d]: the mean of the points' `columns`."""
+        return self.columns(self._averages).mean(0)
+
+    @cached_property
     def keys(self) -> Tensor:
-        """[N, 9 D] of length 1: what queries are compared with, each point's columns and those of its neighbours."""
-        columns = self.columns(self.points.patches.float())
-        columns = F.normalize(columns - columns.mean(0), dim=1).to(self.dtype or torch.float32)
-        return _together(columns, self.points.neighbours, torch.arange(len(columns), device=columns.device))
+        """[N, d] of length 1: what queries are compared with."""
+        return F.normalize(self.columns(self._averages) - self.centre, dim=1).to(self.dtype or torch.float32)
 
-    def columns(self, patches: Tensor) -> Tensor:
-        """Hypercolumns [n, D] of `patches` [n, P]: each layer's patch averaged, and scaled to a mean square of 1."""
-        parts = []
-        scaled = (patches * self.scale).split(self.points.sizes, 1)
-        for part, (name, channels) in zip(scaled, self.points.channels.items(), strict=True):
-            step = _step(name)  # `scale` is for a whole patch of step x step features; an average of them is one
-            parts.append(step * part.view(len(part), channels, step**2).mean(2))
-        return torch.cat(parts, 1)
+    @cached_property
+    def _wide_keys(self) -> Tensor:
+        """[N, 9 d] of length 1: each point's key and those of its neighbours."""
+        return _together(self.keys, self.points.neighbours, torch.arange(len(self.keys), device=self.keys.device))
 
-    def match(self, queries: Tensor, inside: Tensor | None = None, wrap: Wrap = (False, False)) -> Tensor:
+    @property
+    def _averages(self) -> dict[str, Tensor]:
+        """As of `averages_of`, [N, C]."""
+        parts = zip(self.points.patches.float().split(self.points.sizes, 1), self.points.channels.items(), strict=True)
+        return {name: part.view(len(part), count, -1).mean(2) for part, (name, count) in parts if name != PIXELS}
+
+    def columns(self, averages: dict[str, Tensor]) -> Tensor:
+        """The `components` [n, d] of places of which there are features averaged [n, C]; not centred."""
+        return self._hypercolumns(averages) @ self.components
+
+    def _hypercolumns(self, averages: dict[str, Tensor]) -> Tensor:
+        """[n, D]: features of all layers, each scaled to a mean square of 1."""
+        scales = dict(zip(self.points.channels, self.scale.split(self.points.sizes), strict=True))
+        # `scale` is for a whole patch of step x step features; an average of them is one.
+        return torch.cat([_step(name) * scales[name][0] * average for name, average in averages.items()], 1)
+
+    def match(
+        self, queries: Tensor, inside: Tensor | None = None, wrap: Wrap = (False, False), *, quick: bool = False
+    ) -> Tensor:
         """The index [h, w] of the point that each place gets: of all, the one with the largest corrected cosine.
 
         A point's cosines are corrected by how near its nearest places are, so that no point is everyone's neighbour
         (Conneau et al. 2018, arXiv:1710.04087, equation 3). Then places hear which point follows from the match of each
-        place around, and what continues it gains (as Ashikhmin 2001 and Hertzmann et al. 2001 prefer what is coherent).
+        place around. With all places around, the nearest of those is taken, and what several say gains (as Ashikhmin
+        2001 and Hertzmann et al. 2001 prefer what is coherent).
 
         Args:
-            queries: [1, D, h, w] as `queries_of` gives them.
+            queries: [1, d, h, w] as `queries_of` gives them.
             inside: [1, 1, h, w], how much each place counts; all do by default.
             wrap: whether the picture goes on at its other side, down and across.
+            quick: at first, each place is compared alone, not with those around it: a ninth of the work.
         """
         height, width = queries.shape[2:]
-        columns = queries[0].flatten(1).T.to(self.keys)
-        places = around(height, width, wrap).to(columns.device)
-        index = torch.arange(len(places), device=columns.device)
+        asked = queries[0].flatten(1).T.to(self.keys)
+        places = around(height, width, wrap).to(asked.device)
+        index = torch.arange(len(places), device=asked.device)
         asking = index if inside is None else index[inside.flatten() > 0]
         if not len(asking):
-            return torch.zeros(height, width, dtype=torch.int64, device=columns.device)
+            return torch.zeros(height, width, dtype=torch.int64, device=asked.device)
         step = -(-len(asking) // ROWS)
-        sample = _together(columns, places, asking[step // 2 :: step])
-        crowd = torch.cat(
-            [(part @ sample.T).float().topk(min(CROWD, len(sample))).values.mean(1) for part in self.keys.split(ROWS)]
+        sample = asked[asking[step // 2 :: step]].T
+        crowd = CROWDING * torch.cat(
+            [(part @ sample).float().topk(min(CROWD, len(asking))).values.mean(1) for part in self.keys.split(ROWS)]
         )
-        matched = torch.zeros(0)
-        for turn in range(1 + PASSES):
-            votes = self.votes(matched, wrap)[0].flatten(1).T if turn else None
-            nearest = []
+        keys = torch.cat([self.keys if quick else self._wide_keys, -crowd[:, None].to(self.keys)], 1).T
+        wanted = (asked[part] if quick else _together(asked, places, part) for part in index.split(FEW))
+        matched = torch.cat([(F.pad(part, (0, 1), value=1) @ keys).max(1).indices for part in wanted])
+        for _ in range(PASSES):
+            votes = self.votes(matched.view(height, width), wrap)[0].flatten(1).T
+            parts = []
             for part in index.split(ROWS):
-                cosines = (_together(columns, places, part) @ self.keys.T).float().sub_(crowd, alpha=CROWDING)
-                if votes is not None:
-                    said = votes[part]
-                    cosines.scatter_add_(1, said.clamp_min(0), COHERENCE / len(AROUND) * (said != NOWHERE))
-                nearest.append(cosines.argmax(1))
-            matched = torch.cat(nearest).view(height, width)
-        return matched
+                said = votes[part]
+                points = torch.where(said == NOWHERE, matched[part, None], said)  # 9 for each place, one its own
+                wide = _together(asked, places, part)
+                cosines = torch.bmm(self._wide_keys[points], wide[:, :, None])[..., 0].float() - crowd[points]
+                cosines += COHERENCE / len(AROUND) * (points[:, :, None] == said[:, None]).sum(2)
+                parts.append(points.gather(1, cosines.argmax(1, keepdim=True))[:, 0])
+            matched = torch.cat(parts)
+        return matched.view(height, width)
 
     def votes(self, matched: Tensor, wrap: Wrap = (False, False)) -> Tensor:
         """The points that speak for each place, [1, 9, h, w]: its own and what follows from each neighbour's.
@@ -222,26 +278,35 @@ class Cloud:
         votes = self.points.neighbours[points, torch.arange(len(AROUND), device=matched.device)]
         return torch.where(theirs == NOWHERE, NOWHERE, votes).T.reshape(1, len(AROUND), height, width)
 
-    def targets(self, votes: Tensor) -> Tensor:
-        """What places shall look like, [n, P], scaled and centred: the mean of the points that speak for each.
+    def meant(self, votes: Tensor) -> Tensor:
+        """Patches [n, P]: the mean of the points that speak for each place.
 
         Args:
             votes: [n, 9], indices of points, NOWHERE where there is none.
         """
         counted = votes != NOWHERE
-        weights = (counted / counted.sum(1, keepdim=True)).to(self._scaled)
-        return F.embedding_bag(votes.clamp_min(0), self._scaled, mode="sum", per_sample_weights=weights)
+        weights = (counted / counted.sum(1, keepdim=True)).to(self.points.patches)
+        return F.embedding_bag(votes.clamp_min(0), self.points.patches, mode="sum", per_sample_weights=weights)
 
-    @cached_property
-    def _scaled(self) -> Tensor:
-        """[N, P]: the patches as `targets` has them."""
-        return self.points.patches.float() * self.scale - self.mean
+    def targets(self, votes: Tensor) -> Tensor:
+        """What places shall look like, [n, P]: what is `meant`, scaled and centred."""
+        return torch.addcmul(-self.mean, self.meant(votes), self.scale)
 
     def distances(self, patches: Tensor, targets: Tensor) -> Tensor:
         """1 - cosine [n] of `patches` [n, P], which are scaled and centred here, and `targets` [n, P]."""
         found = torch.addcmul(-self.mean, patches, self.scale)
         lengths = torch.linalg.vector_norm(found, dim=1) * torch.linalg.vector_norm(targets, dim=1)
         return 1 - torch.linalg.vecdot(found, targets) / lengths.clamp_min(1e-8)
+
+
+def start(size: int) -> Tensor:
+    """Where the search for the components of so many numbers begins: directions [size, d], always the same ones.
+
+    Powers of the covariance turn them towards the components (Halko, Martinsson and Tropp 2011, arXiv:0909.4061).
+    """
+    draw = torch.Generator().manual_seed(0)
+    directions = torch.randn(size, min(size, COMPONENTS), generator=draw, dtype=torch.float64)
+    return torch.linalg.qr(directions).Q
 
 
 def cloud_of(
@@ -253,7 +318,7 @@ def cloud_of(
 
 
 def directions(columns: Tensor) -> Tensor:
-    """Hypercolumns [1, D, h, w], centred by their mean over the picture, of length 1: written over `columns`."""
+    """Hypercolumns [1, d, h, w], centred by their mean over the picture, of length 1: written over `columns`."""
     for part in columns.split(32, 1):  # PyTorch takes the mean of bfloat16 from a copy in float32
         part.sub_(part.mean((2, 3), keepdim=True))
     return _unit(columns)
@@ -265,7 +330,7 @@ def queries_of(own: Tensor, content: Tensor | None, freedom: float) -> Tensor:
     The content says *which* point of the style a place gets.
 
     Args:
-        own: [1, D, h, w], as `directions` gives them.
+        own: [1, d, h, w], as `directions` gives them.
         content: the same of the content, if there is one.
         freedom: from 0, where the content has its largest share, to 1, where it has none.
     """
@@ -288,16 +353,23 @@ def _together(columns: Tensor, around: Tensor, places: Tensor) -> Tensor:
 
 
 def _unit(columns: Tensor) -> Tensor:
-    """`columns` [1, D, h, w] themselves, now of length 1."""
+    """`columns` [1, d, h, w] themselves, now of length 1."""
     return columns.div_(torch.linalg.vector_norm(columns, dim=1, keepdim=True).clamp_min(1e-12))
 
 
 def _step(layer: str) -> int:
-    """Features of a layer along a side of a place."""
-    return GRID // stride(layer)
+    """Features of a layer along a side of a place. Of a layer that is coarser than the grid, several share one."""
+    return max(1, GRID // stride(layer))
 
 
-def _grid(features: dict[str, Tensor]) -> tuple[int, int]:
-    """Height and width of the grid of places, the last of which may reach beyond the picture."""
-    name = min(features, key=stride)
-    return tuple(-(-side // _step(name)) for side in features[name].shape[2:])  # type: ignore[return-value]
+def _continued(features: dict[str, Tensor]) -> dict[str, Tensor]:
+    """`features` [1, C, h, w] of whole places: what reaches beyond the picture goes on as its border is."""
+    finest = min(features, key=stride)
+    height, width = (-(-side // _step(finest)) for side in features[finest].shape[2:])
+    found = {}
+    for name, f in features.items():
+        if stride(name) > GRID:
+            f = F.interpolate(f, scale_factor=stride(name) // GRID)[..., :height, :width]
+        beyond = (0, width * _step(name) - f.shape[3], 0, height * _step(name) - f.shape[2])
+        found[name] = F.pad(f, beyond, mode="replicate") if any(beyond) else f
+    return found

@@ -25,6 +25,7 @@ from impasto.style.cloud import (
     LARGEST,
     Cloud,
     Points,
+    averages_of,
     collected,
     directions,
     on_grid,
@@ -100,10 +101,11 @@ class Extractor:
 
     @torch.no_grad()
     def directions(self, picture: Tensor, cloud: Cloud) -> Tensor:
-        """The directions [1, D, h, w] of all places of `picture`, in the scale of `cloud`, as precise as its keys."""
+        """The directions [1, d, h, w] of all places of `picture`, in the scale of `cloud`, as precise as its keys."""
         found: Tensor | None = None
         for tile in self.tiles(picture):
-            columns = cloud.columns(patches_of(self.features(picture, tile, list(self.match_layers))))
+            averages = averages_of(self.features(picture, tile, list(self.match_layers)))
+            columns = cloud.columns({name: rows(average) for name, average in averages.items()})
             if found is None:
                 grid = (-(-side // GRID) for side in picture.shape[2:])
                 found = columns.new_empty(1, columns.shape[1], *grid, dtype=cloud.keys.dtype)
@@ -171,19 +173,19 @@ class Objective:
     target: Tensor | None = None  # [1, 3, H, W], the content, which helps to choose points of the clouds
     match_weight: float = 0.0
     freedom: float = 0.5  # of the choice from the content: see cloud.queries_of
-    _matches: list[Tensor] = field(default_factory=list, init=False)  # by region: [1, 9, h, w], as Cloud.votes
+    matches: list[Tensor] = field(default_factory=list, init=False)  # by region: [1, 9, h, w], as Cloud.votes
 
     @torch.no_grad()
     def match(self, picture: Tensor) -> None:
         """Choose anew which points of its region's cloud each place of `picture` [1, 3, H, W] shall become like."""
-        self._matches.clear()
+        self.matches.clear()
         if not self.match_weight:
             return
         for region, content, mask in zip(self.regions, self._content_directions, self._match_weights, strict=True):
             assert region.cloud is not None
             queries = queries_of(self.extractor.directions(picture, region.cloud), content, self.freedom)
             matched = region.cloud.match(queries, mask, self.extractor.wrap)
-            self._matches.append(region.cloud.votes(matched, self.extractor.wrap))
+            self.matches.append(region.cloud.votes(matched, self.extractor.wrap))
 
     def gradient(self, picture: Tensor) -> tuple[dict[str, float], Tensor]:
         """Weighted terms of the loss of `picture` [1, 3, H, W], and its gradient.
@@ -231,7 +233,7 @@ class Objective:
     def _add_gradient(self, level: int, levels: int, leaf: Tensor, contents: list[str]) -> tuple[float, float]:
         """Add the gradient of one reduction's losses to `leaf.grad`; return its style and content losses."""
         tiles = self.extractor.tiles(leaf)
-        matched = level == 0 and bool(self._matches)
+        matched = level == 0 and bool(self.matches)
         layers = [*self.extractor.style_layers, *contents, *(self.extractor.match_layers if matched else ())]
         layers = list(dict.fromkeys(layers))
         masks = [within(region.mask, self.visible) for region in self.regions]
@@ -271,7 +273,7 @@ class Objective:
         """This tile's share of the mean distance of places from the points they shall become like."""
         loss = next(iter(features.values())).new_zeros(())
         patches = patches_of({name: features[name] for name in self.extractor.match_layers})
-        for region, votes, weight in zip(self.regions, self._matches, self._match_weights, strict=True):
+        for region, votes, weight in zip(self.regions, self.matches, self._match_weights, strict=True):
             assert region.cloud is not None
             targets = region.cloud.targets(rows(tile.of(votes, GRID)))
             far = region.cloud.distances(patches, targets)

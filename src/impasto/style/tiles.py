@@ -41,9 +41,11 @@ class Tile:
     outer_left: int
     outer_right: int
 
-    def outer(self, picture: Tensor) -> Tensor:
-        """The tile with its halo, cut from `picture` [N, C, H, W] (a view, unless it wraps round)."""
-        return span(span(picture, 2, self.outer_top, self.outer_bottom), 3, self.outer_left, self.outer_right)
+    def outer(self, picture: Tensor, stride: int = 1) -> Tensor:
+        """The tile with its halo, cut from `picture` [N, C, H / stride, W / stride] (a view, unless it wraps round)."""
+        top, bottom = self.outer_top // stride, -(-self.outer_bottom // stride)
+        left, right = self.outer_left // stride, -(-self.outer_right // stride)
+        return span(span(picture, 2, top, bottom), 3, left, right)
 
     def inner(self, features: Tensor, stride: int) -> Tensor:
         """The tile without its halo, cut from the features [N, C, h, w] of `outer` at `stride` (a view)."""
@@ -65,9 +67,10 @@ def block(layer: str) -> int:
     return int(layer.removeprefix("block").split("_")[0])
 
 
-def stride(layer: str) -> int:
-    """Pixels per feature of `layer`, each way."""
-    return 2 ** (block(layer) - 1)
+def stride(features: str) -> int:
+    """Pixels per feature, each way: of a layer, of a picture that was halved before ("2/block3_conv1"), of "pixels"."""
+    halvings, _, layer = features.rpartition("/")
+    return 2 ** (int(halvings or 0) + (0 if layer == "pixels" else block(layer) - 1))
 
 
 def cut(height: int, width: int, side: int, halo: int, wrap: Wrap = (False, False)) -> Iterator[Tile]:
