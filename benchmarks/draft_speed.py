@@ -1,4 +1,4 @@
-"""How fast is `draft`, against two feed-forward peers of the same task? One command, one table.
+"""How fast is `draft`, against three feed-forward peers of the same task? One command, one table.
 
     python benchmarks/draft_speed.py
 
@@ -6,7 +6,8 @@ Peers, with random weights, which cost what trained ones cost, each in its own u
 the processor has it, bfloat16; the faster of the two counts, as it does for `draft`:
   Johnson et al. (2016): one style per network; 16 convolutions, 9x9 to 32 features, five residual blocks of 128
   AdaIN (Huang and Belongie 2017): VGG-19 to relu4_1, statistics, a mirrored decoder; any style
-The style's own statistics are taken once and not timed, neither for AdaIN. Run it on a quiet machine.
+  MicroAST (Wang et al. 2022): two strided and two residual depthwise-separable stages, modulated, and back; any style
+What is known of the style is taken once and not timed, neither for the peers. Run it on a quiet machine.
 """
 
 import argparse
@@ -17,6 +18,8 @@ from impasto import bundled
 from impasto.device import autocast_dtype, configure_threads
 from impasto.media.picture import fit, read, resize
 from impasto.style import draft
+from impasto.style.anystyle import AnyStyle
+from impasto.style.objective import Region
 
 import torch
 from skimage import data
@@ -31,21 +34,32 @@ def main() -> None:
     dtype = autocast_dtype(torch.device("cpu"))
     print(f"{configure_threads()} threads; {dtype or 'float32 only'}")
     photo = torch.from_numpy(data.astronaut()).permute(2, 0, 1)[None].float() / 255
-    swirl = fit(read(bundled.ASSETS / "styles" / "swirl.jpg").pixels, 512)
-    model, johnson, adain = draft.load(), Johnson().eval(), AdaIN().eval()
-    style = draft.Canvas(model, swirl).moments()
-    peer_style = adain.encoder(swirl)
+    swirl = read(bundled.STYLES["swirl"]).pixels
+    model, johnson, adain, micro = draft.load(), Johnson().eval(), AdaIN().eval(), MicroAST().eval()
     for side in args.sides:
-        content = resize(photo, side, side)
+        content, style = resize(photo, side, side), fit(swirl, min(side, max(swirl.shape[2:])))
+        regions = {precision: region(model, style, precision) for precision in {None, dtype}}
 
-        def drafted(dtype: torch.dtype | None, content: Tensor = content) -> Tensor:
-            canvas = draft.Canvas(model, content, dtype)
-            return canvas.painted([(draft.maps(canvas.moments(), style), None)])
+        def drafted(dtype: torch.dtype | None, content: Tensor = content, regions: dict = regions) -> Tensor:
+            return draft.Canvas(model, content, dtype).painted([regions[dtype]])
 
-        contenders = {"draft": drafted, "Johnson": cast(johnson, content), "AdaIN": cast(adain, content, peer_style)}
+        with torch.no_grad():
+            contenders = {
+                "draft": drafted,
+                "Johnson": cast(johnson, content),
+                "AdaIN": cast(adain, content, adain.encoder(style)),
+                "MicroAST": cast(micro, content, *micro.signals(style)),
+            }
         seconds = {name: best(run, dtype, args.runs) for name, run in contenders.items()}
         text = ", ".join(f"{name} {s:.2f} s ({s / seconds['draft']:.1f})" for name, s in seconds.items())
         print(f"{side}x{side}: {text}", flush=True)
+
+
+def region(model: AnyStyle, style: Tensor, dtype: torch.dtype | None) -> Region:
+    """What is known of the style before a content is there: its points, ready to be compared with."""
+    known = draft.region_of([draft.Canvas(model, style, dtype).seen()], dtype=dtype)
+    draft.Canvas(model, style[..., :64, :64], dtype).painted([known])
+    return known
 
 
 def cast(network: Callable[..., Tensor], *inputs: Tensor) -> Callable[[torch.dtype | None], Tensor]:
@@ -128,6 +142,43 @@ class AdaIN(nn.Module):
             torch.std_mean(f, (2, 3), keepdim=True) for f in (features, style)
         )
         return self.decoder((features - mean) / (deviation + 1e-5) * wanted_deviation + wanted)
+
+
+class MicroAST(nn.Module):
+    """Wang et al. 2022 (arXiv:2211.15313), after its text: 16, 32, 64 features, depthwise-separable but at the ends."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.encoder = nn.ModuleList([normalised(3, 16, 9), separable(16, 32, 2), separable(32, 64, 2)])
+        self.deep = nn.ModuleList([separable(64, 64), separable(64, 64)])
+        self.decoder = nn.ModuleList([separable(64, 64), separable(64, 64)])
+        self.up = nn.ModuleList([separable(64, 32), separable(32, 16)])
+        self.last = convolution(16, 3, 9)
+
+    def signals(self, style: Tensor) -> tuple[Tensor, ...]:
+        """Deviation and mean of the deep features of a style."""
+        return torch.std_mean(self._encoded(style), (2, 3), keepdim=True)
+
+    def forward(self, content: Tensor, wanted_deviation: Tensor, wanted: Tensor) -> Tensor:
+        x = self._encoded(content)
+        for stage in self.decoder:
+            deviation, mean = torch.std_mean(x, (2, 3), keepdim=True)
+            x = x + stage((x - mean) / (deviation + 1e-5) * wanted_deviation + wanted)
+        for stage in self.up:
+            x = stage(nn.functional.interpolate(x, scale_factor=2))
+        return self.last(x)
+
+    def _encoded(self, x: Tensor) -> Tensor:
+        for stage in self.encoder:
+            x = stage(x)
+        for stage in self.deep:
+            x = x + stage(x)
+        return x
+
+
+def separable(inputs: int, outputs: int, stride: int = 1) -> nn.Sequential:
+    depthwise = nn.Conv2d(inputs, inputs, 3, stride, 1, padding_mode="reflect", groups=inputs)
+    return nn.Sequential(depthwise, nn.Conv2d(inputs, outputs, 1), nn.ReLU(inplace=True))
 
 
 if __name__ == "__main__":

@@ -10,11 +10,11 @@ from torch import Tensor
 
 from impasto import weights
 from impasto.errors import WeightsError
-from impasto.gaussian import merge
 from impasto.media.picture import resize
 from impasto.style import draft
 from impasto.style.anystyle import REACH, AnyStyle
-from impasto.style.draft import Canvas, maps
+from impasto.style.draft import Canvas, Seen, region_of
+from impasto.style.objective import Region
 
 
 def picture(pixels: "object", height: int, width: int) -> Tensor:
@@ -41,34 +41,73 @@ def other() -> Tensor:
     return picture(data.rocket(), 128, 128)
 
 
-def painted(model: AnyStyle, content: Tensor, style: Tensor, strength: float = 1.0) -> Tensor:
-    canvas = Canvas(model, content)
-    return canvas.painted([(maps(canvas.moments(), Canvas(model, style).moments(), strength), None)], strength)
+def region(model: AnyStyle, *styles: Tensor, shares: tuple[float, ...] = (1.0,), mask: Tensor | None = None) -> Region:
+    return region_of([Canvas(model, style).seen() for style in styles], shares, mask)
+
+
+def painted(model: AnyStyle, content: Tensor, style: Tensor, strength: float = 1.0, freedom: float = 0.5) -> Tensor:
+    return Canvas(model, content).painted([region(model, style)], strength, freedom)
 
 
 def test_a_picture_painted_in_tiles_is_the_one_painted_at_once(model: AnyStyle, style: Tensor) -> None:
     content = picture(data.astronaut(), 700, 467)  # no multiples of 16
-    wanted = Canvas(model, style).moments()
     results = []
     for tile in (4096, 256):
         canvas = Canvas(model, content, tile=tile)
-        found = canvas.moments()
-        results.append((found, canvas.painted([(maps(found, wanted), None)])))
+        results.append((canvas.moments(), canvas.painted([region(model, style)])))
     (whole, at_once), (summed, tiled) = results
     for name, one in whole.items():
         torch.testing.assert_close(summed[name].second, one.second, rtol=1e-4, atol=1e-5)
         torch.testing.assert_close(summed[name].weight, one.weight)
-    torch.testing.assert_close(tiled, at_once, atol=2e-3, rtol=0)
+    # A rounding may turn a close choice between two points; all else is the same.
+    assert ((tiled - at_once).abs() > 2e-3).float().mean() < 0.01
+
+
+def test_points_of_a_style_are_the_same_in_tiles(model: AnyStyle) -> None:
+    style = picture(data.coffee(), 301, 430)
+    whole, parts = (Canvas(model, style, tile=tile).seen().points for tile in (4096, 256))
+    assert whole is not None and parts is not None
+    assert len(whole.patches) == 38 * 54 - 1  # of the last place, less than half lies in the picture
+    torch.testing.assert_close(parts.patches, whole.patches, atol=2e-3, rtol=1e-3)
+    assert torch.equal(parts.neighbours, whole.neighbours)
 
 
 def test_pixels_beyond_the_halo_have_no_say(model: AnyStyle, style: Tensor) -> None:
     content = picture(data.astronaut(), 448, 448)
-    canvas = Canvas(model, content)
-    moves = [(maps(canvas.moments(), Canvas(model, style).moments()), None)]
+    canvas, wanted = Canvas(model, content), region_of([Seen(Canvas(model, style).moments())])
     changed = content.clone()
     changed[..., 224 + REACH :] = 0  # column 416 and beyond
-    before, after = (Canvas(model, c).painted(moves)[..., :224] for c in (content, changed))
+    before, after = (
+        Canvas(model, c).painted([wanted], moments=[canvas.moments()])[..., :224] for c in (content, changed)
+    )
     torch.testing.assert_close(before, after, atol=1e-5, rtol=0)
+
+
+def test_each_place_of_a_painting_finds_itself(model: AnyStyle) -> None:
+    style = picture(data.coffee(), 256, 320)
+    untrained = AnyStyle(model.config)  # which adds nothing to what is matched
+    for name in ("scale_0", "scale_1", "scale_2", "scale_3"):
+        untrained.get_buffer(name).fill_(1)
+    torch.testing.assert_close(painted(untrained, style, style), style, atol=1e-4, rtol=0)
+
+
+def test_a_picture_is_made_of_places_of_the_painting(model: AnyStyle, content: Tensor, style: Tensor) -> None:
+    """Judged by itself: 8x8 pixels of the result have their like in the painting, those of the photograph have not."""
+
+    def far(pixels: Tensor) -> float:
+        ours, theirs = (torch.nn.functional.unfold(p, 8, stride=step)[0].T for p, step in ((pixels, 8), (style, 2)))
+        return torch.cdist(ours, theirs).amin(1).mean().item()
+
+    result = painted(model, content, style)
+    moved = Canvas(model, content).painted([region_of([Seen(Canvas(model, style).moments())])])
+    assert far(result) < 0.8 * far(moved) and far(result) < 0.7 * far(content)
+
+
+def test_freedom_leads_away_from_the_photograph(model: AnyStyle, content: Tensor, style: Tensor) -> None:
+    edges = [content.diff(dim=3), *(painted(model, content, style, freedom=f).diff(dim=3) for f in (0, 0.5, 1))]
+    photo, *others = (e.abs().mean(1).flatten() for e in edges)
+    likeness = [torch.corrcoef(torch.stack([photo, other]))[0, 1].item() for other in others]
+    assert likeness == sorted(likeness, reverse=True) and likeness[0] > likeness[2] + 0.1
 
 
 @pytest.mark.parametrize("size", [(16, 16), (17, 300), (97, 131)])
@@ -87,29 +126,28 @@ def test_the_style_decides_the_colours(model: AnyStyle, content: Tensor, style: 
 def test_strength_leads_from_the_content_to_the_style(model: AnyStyle, content: Tensor, style: Tensor) -> None:
     distances = [(painted(model, content, style, s) - content).square().mean().item() for s in (0, 0.5, 1)]
     assert distances == sorted(distances)
-    canvas = Canvas(model, content)
-    own = canvas.painted([(maps(canvas.moments(), canvas.moments()), None)], 0)  # moved onto itself, with all details
-    torch.testing.assert_close(painted(model, content, style, 0), own, atol=2e-3, rtol=0)
+    whole = content[..., :144, :176]
+    own = painted(model, whole, whole)  # in its own manner
+    torch.testing.assert_close(painted(model, whole, style, 0), own, atol=2e-3, rtol=0)
 
 
 def test_a_mask_keeps_its_style_to_itself(model: AnyStyle, content: Tensor, style: Tensor) -> None:
     mask = torch.zeros_like(content[:, :1])
     mask[..., :90] = 1
-    canvas = Canvas(model, content)
-    result = canvas.painted([(maps(canvas.moments(mask), Canvas(model, style).moments()), mask)])
+    result = Canvas(model, content).painted([region(model, style, mask=mask)])
     assert torch.equal(result[..., 90:], content[..., 90:])
     assert (result - content)[..., :60].abs().mean() > 0.02
 
 
 def test_two_masks_paint_as_one_where_they_agree(model: AnyStyle, content: Tensor, style: Tensor) -> None:
-    canvas, wanted = Canvas(model, content), Canvas(model, style).moments()
+    canvas = Canvas(model, content)
     halves = [torch.zeros_like(content[:, :1]) for _ in range(2)]
     halves[0][..., :96] = 1
     halves[1][..., 96:] = 1
-    move = maps(canvas.moments(), wanted)
-    torch.testing.assert_close(
-        canvas.painted([(move, half) for half in halves]), canvas.painted([(move, None)]), atol=2e-3, rtol=0
-    )
+    wanted = Seen(Canvas(model, style).moments())  # of points others would be sought-after in each half
+    parts = [region_of([wanted], mask=half) for half in halves]
+    both, whole = canvas.painted(parts, moments=[canvas.moments()] * 2), canvas.painted([region_of([wanted])])
+    torch.testing.assert_close(both, whole, atol=2e-3, rtol=0)
 
 
 def test_statistics_within_a_mask_are_those_of_the_part(model: AnyStyle, content: Tensor) -> None:
@@ -121,11 +159,7 @@ def test_statistics_within_a_mask_are_those_of_the_part(model: AnyStyle, content
 
 def test_styles_blend(model: AnyStyle, content: Tensor, style: Tensor, other: Tensor) -> None:
     canvas = Canvas(model, content)
-    one, two = (Canvas(model, s).moments() for s in (style, other))
-    results = []
-    for share in (1.0, 0.5, 0.0):
-        blend = {name: merge([one[name], two[name]], (share, 1 - share)) for name in one}
-        results.append(canvas.painted([(maps(canvas.moments(), blend), None)]))
+    results = [canvas.painted([region(model, style, other, shares=(share, 1 - share))]) for share in (1.0, 0.5, 0.0)]
     torch.testing.assert_close(results[0], painted(model, content, style), atol=1e-4, rtol=0)
     torch.testing.assert_close(results[2], painted(model, content, other), atol=1e-4, rtol=0)
     reds = [result[:, 0].mean() for result in results]

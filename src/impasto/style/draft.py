@@ -1,13 +1,14 @@
 """`draft`: a picture of any size in any style, in one pass of the any-style network.
 
-What the network needs of a style are its statistics (`Canvas.moments`); they blend like all statistics, and once taken
-serve every picture and frame. Statistics of a content add up over tiles, so a picture that is painted tile by tile is
-the one that would be painted at once.
+What the network needs of a style (`Canvas.seen`) blends like all statistics and points do, and once taken serves every
+picture and frame. Statistics of a content add up over tiles and its places are matched all at once, so a picture that
+is painted tile by tile is the one that would be painted at once.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
+from functools import cached_property, partial
 from pathlib import Path
 
 import torch
@@ -19,10 +20,21 @@ from torch import Tensor
 from impasto import weights
 from impasto.errors import WeightsError
 from impasto.gaussian import Affine, monge
-from impasto.style.anystyle import ALIGNMENT, DETAIL, REACH, AnyStyle, AnyStyleConfig, moments_of
-from impasto.style.objective import LayerMoments, total
-from impasto.style.tiles import Tile, cut
-from impasto.style.tiles import stride as layer_stride
+from impasto.style.anystyle import (
+    ALIGNMENT,
+    REACH,
+    AnyStyle,
+    AnyStyleConfig,
+    Features,
+    moments_of,
+    queries_for,
+    said_by,
+    votes_for,
+)
+from impasto.style.cloud import GRID, LARGEST, Points, averages_of, cloud_of, collected, on_grid, places
+from impasto.style.objective import LayerMoments, Region, total, within
+from impasto.style.settings import FINE
+from impasto.style.tiles import Tile, cut, stride
 
 Maps = Mapping[str, Affine]  # by feature: where a style's statistics are
 
@@ -43,9 +55,35 @@ def load(file: Path | None = None) -> AnyStyle:
     return model.requires_grad_(False).eval()
 
 
-def maps(content: LayerMoments, style: LayerMoments, strength: float = 1.0) -> Maps:
-    """How features of a content move onto a style: all the way from strength 1 on, not at all at 0."""
-    return {name: monge(content[name], wanted).weakened(min(1.0, strength)) for name, wanted in style.items()}
+@dataclass(frozen=True)
+class Seen:
+    """What the network needs of a style: statistics of its features, and its points, where there is a picture of it."""
+
+    moments: LayerMoments
+    points: Points | None = None
+
+
+def region_of(
+    styles: Sequence[Seen],
+    shares: Sequence[float] = (1.0,),
+    mask: Tensor | None = None,
+    dtype: torch.dtype | None = None,
+) -> Region:
+    """What is to look like these `styles`, each of its share, where `mask` [1, 1, H, W] is white: all by default.
+
+    Args:
+        dtype: of what is compared, as for `Cloud`.
+    """
+    moments = total([style.moments for style in styles], shares)
+    return Region([moments], mask, cloud_of([style.points for style in styles], shares, dtype))
+
+
+@dataclass(frozen=True)
+class Guide:
+    """What each place of a picture shall look like: something known of it, and the features that follow from that."""
+
+    places: Tensor  # [1, C, h, w]
+    features: Callable[[Tensor], Features]  # of a part of `places`
 
 
 @dataclass
@@ -54,82 +92,164 @@ class Canvas:
 
     Args:
         dtype: of autocast; None computes in float32.
+        visible: [1, 1, H, W] in [0, 1], how much each pixel counts; None: all do.
     """
 
     model: AnyStyle
     picture: Tensor
     dtype: torch.dtype | None = None
     tile: int = 2048
-    _only: dict[str, Tensor] | None = field(default=None, init=False)  # the features, where one tile is all
+    visible: Tensor | None = None
+    _only: Features | None = field(default=None, init=False)  # where one tile is all
+    _averages: Features = field(default_factory=dict, init=False)  # over places, of the whole picture
+
+    def seen(self) -> Seen:
+        """The content as a style, in whose manner others are painted."""
+        height, width = self._padded.shape[2:]
+        every = places(height, width, self._counted(None)).drawn(LARGEST)
+        grid = torch.arange(height * width // GRID**2).view(1, 1, height // GRID, width // GRID)
+        parts = ((tile.of(grid, GRID).flatten(), self._inner(tile)) for tile in self._tiles)
+        return Seen(self.moments(), collected(every, parts))
 
     def moments(self, mask: Tensor | None = None) -> LayerMoments:
         """Statistics of the content's features, within `mask` [1, 1, H, W] in [0, 1] when given."""
-        picture, parts = _padded(self.picture), []
-        if picture.shape != self.picture.shape:  # what was added for the network does not count
-            mask = torch.ones_like(self.picture[:, :1]) if mask is None else mask
-        grid = None if mask is None else _padded(mask, "constant")
-        for tile in self._tiles(picture):
-            inner = {name: tile.inner(f, stride(name)) for name, f in self._encode(picture, tile).items()}
-            parts.append(moments_of(inner, None if grid is None else tile.of(grid, 1)))
+        counted, parts = self._counted(mask), []
+        for tile in self._tiles:
+            inner = self._inner(tile)
+            parts.append(moments_of(inner, None if counted is None else tile.of(counted, 1)))
+            self._keep(tile, averages_of(inner))
         return total(parts)
 
-    def painted(self, regions: Sequence[tuple[Maps, Tensor | None]], strength: float = 1.0) -> Tensor:
-        """The picture [1, 3, H, W] in [0, 1] after the maps of each region: where its mask is, or everywhere.
+    def painted(
+        self,
+        regions: Sequence[Region],
+        strength: float = 1.0,
+        freedom: float = FINE.freedom,
+        moments: Sequence[LayerMoments] | None = None,
+        guides: Sequence[Guide | None] | None = None,
+    ) -> Tensor:
+        """The picture [1, 3, H, W] in [0, 1], each region where its mask is.
 
-        From `strength` 1/2, where all details are kept, to 3/2, where none are, more and more of them are painted.
+        Args:
+            strength: how far the content's features go the way to the style's, from 0 to 1; more than 1 is freer.
+            freedom: from 0, true to the photograph, to 1, free.
+            moments: of the content's features in each region; by default as `moments` has them.
+            guides: of each region; by default as `guide` has them.
         """
-        height, width = self.picture.shape[2:]
-        picture = _padded(self.picture)
-        masks = [None if mask is None else _padded(mask) for _, mask in regions]
-        detail = min(1.0, max(0.0, DETAIL + 1 - strength))
-        result = torch.empty_like(picture)
-        for tile in self._tiles(picture):
-            features = self._encode(picture, tile)
-            grids = [None if mask is None else tile.outer(mask) for mask in masks]
-            moved = {name: _moved(f, [m[name] for m, _ in regions], grids) for name, f in features.items()}
-            with self._mixed():
-                outer = self.model(moved, detail)
+        share, freedom = min(1.0, strength), 1 - (1 - freedom) / max(1.0, strength)
+        moments = moments or [self.moments(region.mask) for region in regions]
+        guides = guides or [self.guide(*pair) for pair in zip(regions, moments, strict=True)]
+        moves = [
+            {name: move.weakened(share) for name, move in _maps(region, m).items()}
+            for region, m in zip(regions, moments, strict=True)
+        ]
+        masks = [None if region.mask is None else padded(region.mask) for region in regions]
+        result = torch.empty_like(self._padded)
+        for tile in self._tiles:
+            moved = matched = features = self._encode(tile)
+            for move, mask, guide in zip(moves, masks, guides, strict=True):
+                there = None if mask is None else tile.outer(mask)
+                own = {name: move[name](f) for name, f in features.items()}
+                moved = _mixed(moved, own, there, 1.0)
+                if guide is None:
+                    matched = _mixed(matched, own, there, 1.0)
+                else:
+                    matched = _mixed(matched, guide.features(tile.outer(guide.places, GRID)), there, share)
+            with self._autocast():
+                outer = self.model(moved, matched, freedom)
             tile.of(result, 1).copy_(tile.inner(outer, 1))
+        height, width = self.picture.shape[2:]
         result = result[..., :height, :width].clamp(0, 1)
-        cover = sum(mask for _, mask in regions if mask is not None)
+        cover = sum(region.mask for region in regions if region.mask is not None)
         return torch.lerp(self.picture, result, cover) if isinstance(cover, Tensor) else result
 
-    def _tiles(self, picture: Tensor) -> list[Tile]:
-        return list(cut(picture.shape[2], picture.shape[3], self.tile, REACH))
+    def guide(self, region: Region, moments: LayerMoments) -> Guide | None:
+        """The points of its cloud that speak for each place of the picture; None where nothing has points.
 
-    def _encode(self, picture: Tensor, tile: Tile) -> dict[str, Tensor]:
+        Args:
+            moments: of the content's features in the region.
+        """
+        if region.cloud is None:
+            return None
+        counted = within(region.mask, self.visible)
+        queries = self.queries(region, moments)
+        votes = votes_for(region.cloud, queries, None if counted is None else on_grid(padded(counted, "constant")))
+        return Guide(votes, partial(said_by, region.cloud))
+
+    def queries(self, region: Region, moments: LayerMoments) -> Tensor:
+        """What is looked for in the cloud of the region at each place, [1, d, h, w], with the same arguments."""
+        assert region.cloud is not None
+        if not self._averages:
+            for tile in self._tiles:
+                self._keep(tile, averages_of(self._inner(tile)))
+        maps = _maps(region, moments)
+        return queries_for(region.cloud, {name: maps[name](f.float()) for name, f in self._averages.items()})
+
+    def features(self) -> Features:
+        """All that the network sees of the content, continued to whole places."""
+        found: Features = {}
+        height, width = self._padded.shape[2:]
+        for tile in self._tiles:
+            for name, f in self._inner(tile).items():
+                shape = (1, f.shape[1], height // stride(name), width // stride(name))
+                tile.of(found.setdefault(name, f.new_empty(shape)), stride(name)).copy_(f)
+        return found
+
+    def _keep(self, tile: Tile, averages: Features) -> None:
+        height, width = (side // GRID for side in self._padded.shape[2:])
+        for name, average in averages.items():
+            shape = (1, average.shape[1], height, width)
+            whole = self._averages.setdefault(name, average.new_empty(shape, dtype=self.dtype))
+            tile.of(whole, GRID).copy_(average)
+
+    @cached_property
+    def _padded(self) -> Tensor:
+        return padded(self.picture)
+
+    def _counted(self, mask: Tensor | None) -> Tensor | None:
+        """How much each pixel of the padded picture counts; None: all do."""
+        counted = within(mask, self.visible)
+        if self._padded.shape == self.picture.shape:
+            return counted
+        return padded(torch.ones_like(self.picture[:, :1]) if counted is None else counted, "constant")
+
+    @property
+    def _tiles(self) -> list[Tile]:
+        return list(cut(self._padded.shape[2], self._padded.shape[3], self.tile, REACH))
+
+    def _encode(self, tile: Tile) -> Features:
         if self._only is not None:
             return self._only
-        with self._mixed():
-            features = self.model.encode(tile.outer(picture))
-        if tile.outer(picture).shape == picture.shape:
+        outer = tile.outer(self._padded)
+        with self._autocast():
+            features = self.model.encode(outer)
+        if outer.shape == self._padded.shape:
             self._only = features
         return features
 
-    def _mixed(self) -> AbstractContextManager[object]:
+    def _inner(self, tile: Tile) -> Features:
+        return {name: tile.inner(f, stride(name)) for name, f in self._encode(tile).items()}
+
+    def _autocast(self) -> AbstractContextManager[object]:
         return nullcontext() if self.dtype is None else torch.autocast(self.picture.device.type, self.dtype)
 
 
-def stride(name: str) -> int:
-    """Pixels from one feature to the next, of those that `AnyStyle.encode` gives."""
-    if name == "pixels":
-        return 1
-    level, layer = name.split("/")
-    return 2 ** int(level) * layer_stride(layer)
+def _maps(region: Region, content: LayerMoments) -> Maps:
+    return {name: monge(content[name], wanted) for name, wanted in region.statistics[0].items()}
 
 
-def _padded(picture: Tensor, mode: str = "replicate") -> Tensor:
+def padded(picture: Tensor, mode: str = "replicate") -> Tensor:
     """`picture` [1, C, H, W] continued beyond its right and lower border, to sides that the network can halve."""
     right, bottom = (-picture.shape[axis] % ALIGNMENT for axis in (3, 2))
     return F.pad(picture, (0, right, 0, bottom), mode=mode)
 
 
-def _moved(features: Tensor, moves: Sequence[Affine], masks: Sequence[Tensor | None]) -> Tensor:
-    """`features` [1, C, h, w] moved by each of the maps as far as its mask [1, 1, H, W] says."""
-    if len(moves) == 1 and masks[0] is None:
-        return moves[0](features)
-    result = features
-    for move, mask in zip(moves, masks, strict=True):
-        share = 1.0 if mask is None else F.adaptive_avg_pool2d(mask, (features.shape[2], features.shape[3]))
-        result = result + share * (move(features) - features)
-    return result
+def _mixed(before: Features, features: Features, mask: Tensor | None, share: float) -> Features:
+    """Features [1, C, h, w] of `before`, and a share of the other `features` where `mask` [1, 1, H, W] is."""
+    if mask is None and share == 1:
+        return features
+    found = {}
+    for name, f in features.items():
+        there = share if mask is None else share * F.adaptive_avg_pool2d(mask, (f.shape[2], f.shape[3]))
+        found[name] = before[name] + there * (f - before[name])
+    return found

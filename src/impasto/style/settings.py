@@ -204,7 +204,7 @@ class Settings(RunSettings):
         shared = {f.name for f in dataclasses.fields(Quality)} & {f.name for f in dataclasses.fields(self)}
         own = {name: getattr(self, name) for name in shared if getattr(self, name) is not None}
         if not quality.steps:
-            unused = {*shared, "pooling"} - {"precision"}
+            unused = {*shared, "pooling"} - {"precision", "freedom"}
             self.check_unused(f"quality {self.quality} is one pass of one network", unused)
         if self.steps is not None:
             own["steps"] = in_proportion(quality.steps, self.steps)
@@ -250,7 +250,7 @@ class ClipSettings:
     bits: Annotated[int, Within(8, 16), Help("Bits per channel of numbered frames")] = 8
     steadiness: Annotated[
         float, Within(0, 1, open=True), Help("Share of the frame before in the next; 0 paints frame by frame")
-    ] = 0.8  # where the optical flow can be trusted
+    ] = 0.7  # where the optical flow can be trusted
     fade: Annotated[Seconds, Help("How long one style takes to become the next, in seconds")] = 1.0
 
     def __post_init__(self) -> None:

@@ -22,8 +22,8 @@ from impasto.perception import registry
 from impasto.perception.compact import TAPS, Compact
 from impasto.style import colour
 from impasto.style.anystyle import LAYERS, LEVELS, SMALLEST, AnyStyle, flat
-from impasto.style.cloud import Points, cloud_of
-from impasto.style.draft import Canvas
+from impasto.style.cloud import PIXELS, Points, cloud_of
+from impasto.style.draft import Canvas, Seen
 from impasto.style.objective import Extractor, LayerMoments, Region, blend
 from impasto.style.regions import opaque, visible
 from impasto.style.settings import Method
@@ -78,10 +78,14 @@ class StyleImage:
         """The places that those of the result shall look like, with the same arguments as `levels`."""
         return extractor.points(*self.at(side)) if extractor.match_layers else None
 
-    def drafted(self, model: AnyStyle, side: int, whole: int, dtype: torch.dtype | None, tile: int) -> LayerMoments:
+    def drafted(self, model: AnyStyle, side: int, whole: int, dtype: torch.dtype | None, tile: int) -> Seen:
         """What the any-style network needs."""
-        pixels, visible = self.at(side)
-        return Canvas(model, pixels, dtype, tile).moments(visible)
+        pixels, visible = self.shown(side, whole)
+        return Canvas(model, pixels, dtype, tile, visible).seen()
+
+    def shown(self, side: int, whole: int) -> tuple[Tensor, Tensor | None]:
+        """The picture that points are of, with the same arguments, and how much each of its pixels counts."""
+        return self.at(side)
 
 
 @dataclass(frozen=True)
@@ -117,13 +121,21 @@ class SavedStyle:
         """As of a painting."""
         if self.image is None or not extractor.match_layers:
             return None
-        longest = max(self.image.pixels.shape[2:])
-        return extractor.points(*self.image.at(round(longest / 2 ** self._index(0, side, whole))))
+        return extractor.points(*self.shown(side, whole))
 
-    def drafted(self, model: AnyStyle, side: int, whole: int, dtype: torch.dtype | None, tile: int) -> LayerMoments:
-        """As of a painting."""
+    def drafted(self, model: AnyStyle, side: int, whole: int, dtype: torch.dtype | None, tile: int) -> Seen:
+        """As of a painting; the statistics alone where there are no pixels."""
+        if self.image is not None:
+            pixels, visible = self.shown(side, whole)
+            return Canvas(model, pixels, dtype, tile, visible).seen()
         levels = [self._octave(level, side, whole) for level in range(max(LEVELS) + 1)]
-        return {"pixels": self.colours, **flat(levels)}
+        return Seen({PIXELS: self.colours, **flat(levels)})
+
+    def shown(self, side: int, whole: int) -> tuple[Tensor, Tensor | None]:
+        """As of a painting."""
+        assert self.image is not None
+        longest = max(self.image.pixels.shape[2:])
+        return self.image.at(round(longest / 2 ** self._index(0, side, whole)))
 
     def _octave(self, level: int, side: int, whole: int) -> LayerMoments:
         return self.octaves[self._index(level, side, whole)]

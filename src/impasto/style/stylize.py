@@ -28,8 +28,6 @@ from impasto.style.objective import (
     dtype_for,
     extractor_for,
     objective_for,
-    total,
-    within,
 )
 from impasto.style.optimise import scale_sides, steps_at
 from impasto.style.recipe import source
@@ -317,15 +315,14 @@ def _start(
         dtype = dtype_for(method, target)
         sides = max(height, width), max(scene.whole.shape[2:])
         styles = [style.drafted(model, *sides, dtype, tile) for style in scene.styles]
-        canvas = draft.Canvas(model, target, dtype, tile)
         areas: list[Tensor | None] = [resize(area, height, width) for area in scene.areas] or [None]
-        if len(areas) != len(styles):
-            styles = [total(styles, shares)]
-        moves = [
-            draft.maps(canvas.moments(within(area, visible)), moments, method.strength)
-            for area, moments in zip(areas, styles, strict=True)
-        ]
-        return canvas.painted(list(zip(moves, areas, strict=True)), method.strength)
+        if len(areas) == len(styles):
+            placed = [
+                draft.region_of([style], mask=area, dtype=dtype) for style, area in zip(styles, areas, strict=True)
+            ]
+        else:
+            placed = [draft.region_of(styles, shares, areas[0], dtype)]
+        return draft.Canvas(model, target, dtype, tile, visible).painted(placed, method.strength, method.freedom)
     noise = torch.randn(target.shape, generator=torch.Generator().manual_seed(method.seed)).to(target.device)
     return (0.5 + 0.2 * noise).clamp(0, 1)
 
