@@ -101,6 +101,31 @@ def test_a_steady_clip_flickers_less_than_half_as_much(tmp_path: Path, coffee: P
     assert errors[1] < errors[0] / 2
 
 
+def test_strokes_stay_on_things_and_stay_sharp(tmp_path: Path, coffee: Picture) -> None:
+    frames, flows = pan(8)
+    source = folder(tmp_path / "frames", frames)
+    errors, edges = [], []
+    for steadiness in (0.0, 0.8):
+        job = Job(source, [TimedStyle(coffee)], tmp_path / f"out{steadiness}.mp4", steadiness=steadiness)
+        results = painted(job)
+        errors.append(warping_error(results, known(flows)))
+        edges.append(results[-1].diff(dim=3).abs().mean())
+    assert errors[1] < 0.15 * errors[0]
+    assert edges[1] > 0.55 * edges[0]
+
+
+def test_what_changes_gets_other_strokes(tmp_path: Path, coffee: Picture, still: Tensor) -> None:
+    """Nothing moves, but the light on one half: strokes that no longer fit do not stay."""
+    lit = still.clone()
+    lit[..., WIDTH // 2 :] = 1 - lit[..., WIDTH // 2 :]
+    job = Job(folder(tmp_path / "frames", [still, *[lit] * 12]), [TimedStyle(coffee)], tmp_path / "out.mp4")
+    alone = Job(folder(tmp_path / "alone", [lit]), [TimedStyle(coffee)], tmp_path / "alone.mp4")
+    (wanted,), found = painted(alone), painted(job)
+    half = slice(WIDTH // 2 + 16, None)
+    before = (found[0] - wanted)[..., half].abs().mean()
+    assert (found[-1] - wanted)[..., half].abs().mean() < 0.6 * before
+
+
 def test_long_clips_neither_darken_nor_blur(tmp_path: Path, coffee: Picture) -> None:
     moves, _ = pan(5)
     there_and_back = [*moves, *moves[-2:0:-1]] * 4

@@ -12,6 +12,7 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from functools import partial
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -23,11 +24,14 @@ from impasto import device, provenance, weights
 from impasto.configs import check
 from impasto.errors import ClipError, PictureError, SettingsError
 from impasto.files import locked
+from impasto.gaussian import rows
 from impasto.media import clip as clips
 from impasto.media import picture
 from impasto.media.picture import SHORTEST_SIDE, Picture, PictureLike, fit, resize
 from impasto.perception.flow import consistent, dense, is_cut, warp
 from impasto.style import colour, draft, optimise, regions
+from impasto.style.anystyle import Features, votes_for
+from impasto.style.cloud import Cloud, averages_of, on_grid
 from impasto.style.objective import (
     Anchor,
     Extractor,
@@ -43,6 +47,7 @@ from impasto.style.objective import (
 from impasto.style.recipe import source as describe
 from impasto.style.settings import ClipSettings, Seconds, Settings, shares_of
 from impasto.style.source import region_of, style_of
+from impasto.style.strokes import likeness, moved_on, shown_at, spots_of
 from impasto.style.tiles import tile_for
 
 QUALITIES = ("draft", "fine")
@@ -54,6 +59,8 @@ STRANGE = 0.1  # difference of a frame from the one before, moved to match, at w
 REFINING = 12  # steps of `fine` on a frame that has one before it
 RATE = 0.02  # of those, in units of the pixel range
 ANCHOR = 300.0  # weight of the temporal loss
+TRUSTED = 0.5  # of the flow within a place, for it to keep its spots
+FAITH = 0.1  # cosine by which others must be nearer to what is looked for, to take their place
 PREVIEWED = 5  # frames of a preview
 
 
@@ -116,7 +123,8 @@ def _painting(job: Job, settings: Settings) -> Iterator[Progress]:
         for number, (frame, mask) in enumerate(_masked(job, clip), 1):
             if number <= skipped:
                 if number > skipped - REMEMBERED:
-                    painter.pass_by(frame.pixels, mask, out.last if number == skipped else None, frame.alpha)
+                    became = out.last if number == skipped else None
+                    painter.pass_by(frame.pixels, mask, float(frame.time), became, frame.alpha)
                 continue
             pixels = painter.paint(frame.pixels, mask, float(frame.time), frame.alpha)
             out.add(pixels.cpu(), frame.time, frame.alpha, frame.duration)
@@ -192,6 +200,15 @@ def _masked(job: Job, clip: clips.Clip) -> Iterator[tuple[clips.Frame, Tensor | 
         yield frame, mask
 
 
+@dataclass(frozen=True)
+class _Carried:
+    """What a frame has from the one before."""
+
+    picture: Tensor | None  # [1, 3, H, W], what that became, where it is known, moved to where its things are now
+    trust: Tensor  # [1, 1, H, W], how far each pixel of it is to be trusted
+    back: Tensor  # [1, 2, H, W], optical flow from now to then
+
+
 class _Painter:
     """What is known all along a clip (the networks, the styles), and what goes from a frame to the next."""
 
@@ -213,10 +230,15 @@ class _Painter:
         self.drafted = [
             style.drafted(self.network, self.side, self.side, self.dtype, self.tile) for style in self.styles
         ]
+        self.shown: list[Features] = []  # of the styles, where all have points
+        if all(style.has_points for style in self.styles):
+            pictures = [style.shown(self.side, self.side)[0] for style in self.styles]
+            self.shown = [draft.Canvas(self.network, p, self.dtype, self.tile).features() for p in pictures]
+        self.columns: tuple[Cloud, list[Tensor]] | None = None
         self.extractor: Extractor | None = None
         if settings.quality == "fine":
             self.extractor = extractor_for(self.method, whole, self.tile)
-        self.regions: dict[int, Region] = {}  # by long side, of the styles with `mixed` shares
+        self.regions: dict[int, Region] = {}  # by long side, of the styles with `mixed` shares; 0: for the network
         self.mixed = self.shares
         self.forget()
 
@@ -225,14 +247,18 @@ class _Painter:
         self.seen: Tensor | None = None  # the frame before
         self.became: Tensor | None = None  # and what it became
         self.content: LayerMoments | None = None  # running statistics
+        self.spots: Tensor | None = None  # of the styles, that the frame before shows
 
-    def pass_by(self, frame: Tensor, mask: Tensor | None, became: Tensor | None, alpha: Tensor | None = None) -> None:
+    def pass_by(
+        self, frame: Tensor, mask: Tensor | None, second: float, became: Tensor | None, alpha: Tensor | None = None
+    ) -> None:
         """Take in a frame that an earlier run painted, and what it `became` where that is known."""
         visible = self._visible(alpha)
         if visible is not None and visible.mean() < regions.NOTHING:
             return
         frame = self._prepared(frame, visible)
-        self._follow(frame, within(None if mask is None else mask.to(self.device), visible))
+        canvas = self._follow(frame, within(None if mask is None else mask.to(self.device), visible))
+        self._guide(canvas, self._region(0, self._shares_at(second)), self._carried(frame))
         self.seen, self.became = frame, None if became is None else self._prepared(became, visible)
 
     def paint(self, frame: Tensor, mask: Tensor | None, second: float, alpha: Tensor | None = None) -> Tensor:
@@ -249,14 +275,13 @@ class _Painter:
         shares = self._shares_at(second)
         canvas = self._follow(frame, within(mask, visible))
         assert self.content is not None
-        moves = draft.maps(self.content, total(self.drafted, shares), self.method.strength)
-        result = canvas.painted([(moves, None)], self.method.strength)
-        carried = self._carried(frame)
+        carried, region = self._carried(frame), self._region(0, shares)
+        guide = self._guide(canvas, region, carried)
+        result = canvas.painted([region], self.method.strength, self.method.freedom, [self.content], [guide])
         if self.extractor is not None:
             result = self._refined(frame, result, carried, mask, shares, visible)
-        elif carried is not None:
-            before, trust = carried
-            result = torch.lerp(result, before, self.job.steadiness * trust)
+        elif carried is not None and carried.picture is not None:
+            result = torch.lerp(result, carried.picture, self.job.steadiness * carried.trust)
         self.seen, self.became = frame, result
         if self.method.colour == "luminance":
             result = colour.with_colours_of(result, whole)
@@ -282,20 +307,48 @@ class _Painter:
         self.content = found
         return canvas
 
-    def _carried(self, frame: Tensor) -> tuple[Tensor, Tensor] | None:
+    def _guide(self, canvas: draft.Canvas, region: Region, carried: "_Carried | None") -> draft.Guide | None:
+        """What the frame's places show of the styles: what their things showed before, where that is known."""
+        assert self.content is not None
+        if region.cloud is None:
+            return None
+        queries = canvas.queries(region, self.content)
+        spots = spots_of(votes_for(region.cloud, queries), region.cloud.points)
+        if carried is not None and self.spots is not None:
+            before = moved_on(self.spots, carried.back)
+            columns = self._columns(region.cloud)
+            alike = likeness(before, queries, columns) >= likeness(spots, queries, columns) - FAITH
+            known = on_grid(draft.padded(carried.trust)) >= TRUSTED
+            spots = torch.where(alike & known, before, spots)
+        self.spots = spots
+        return draft.Guide(spots, partial(shown_at, styles=self.shown))
+
+    def _columns(self, cloud: Cloud) -> list[Tensor]:
+        """Of each style, what its places are compared by, as `likeness` takes it."""
+        if self.columns is None or self.columns[0] is not cloud:
+            found = []
+            for averages in map(averages_of, self.shown):
+                height, width = next(iter(averages.values())).shape[2:]
+                columns = cloud.columns({name: rows(f) for name, f in averages.items()}) - cloud.centre
+                found.append(columns.T.view(1, -1, height, width))
+            self.columns = cloud, found
+        return self.columns[1]
+
+    def _carried(self, frame: Tensor) -> "_Carried | None":
         """What the frame before became, moved to where its things are in `frame`, and how far it is to be trusted."""
-        if self.seen is None or self.became is None or not self.job.steadiness:
+        if self.seen is None or not self.job.steadiness:
             return None
         back = dense(frame, self.seen)
         trust = consistent(dense(self.seen, frame), back)
         strange = (warp(self.seen, back) - frame).square().mean(1, keepdim=True)
-        return warp(self.became, back).clamp(0, 1), trust * torch.exp(-strange / STRANGE**2)
+        became = None if self.became is None else warp(self.became, back).clamp(0, 1)
+        return _Carried(became, trust * torch.exp(-strange / STRANGE**2), back)
 
     def _refined(
         self,
         frame: Tensor,
         drafted: Tensor,
-        carried: tuple[Tensor, Tensor] | None,
+        carried: "_Carried | None",
         mask: Tensor | None,
         shares: tuple[float, ...],
         visible: Tensor | None,
@@ -313,8 +366,8 @@ class _Painter:
             start = drafted if self.method.init == "draft" else frame
             return resize(start if before is None else before, height, width)
 
-        if carried is not None:
-            before, trust = carried
+        if carried is not None and carried.picture is not None:
+            before, trust = carried.picture, carried.trust
             anchored = replace(objective(*frame.shape[2:]), anchor=Anchor(before, trust, ANCHOR))
             refining = {**self.method.adam, "rate": RATE}
             *_, last = optimise.adam(torch.lerp(drafted, before, trust), anchored, REFINING, **refining)
@@ -326,12 +379,14 @@ class _Painter:
         return stage.now.picture
 
     def _region(self, side: int, shares: tuple[float, ...]) -> Region:
-        """What a frame of so long a side shall look like."""
-        assert self.extractor is not None
+        """What a frame of so long a side shall look like; of 0, what the any-style network aims at."""
         if shares != self.mixed:
             self.regions.clear()
             self.mixed = shares
-        if side not in self.regions:
+        if side not in self.regions and side == 0:
+            self.regions[side] = draft.region_of(self.drafted, shares, dtype=self.dtype)
+        elif side not in self.regions:
+            assert self.extractor is not None
             self.regions[side] = region_of(self.styles, shares, self.extractor, side, self.side)
         return self.regions[side]
 

@@ -1,0 +1,106 @@
+"""Spots of the styles: looked up as they lie there, moved on with things, compared with what is looked for."""
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from impasto.style import strokes
+from impasto.style.cloud import GRID, NOWHERE, Cloud, Points, averages_of, collected, features_of, places, union
+from impasto.style.strokes import NOTHING, likeness, moved_on, shown_at, spots_of
+
+HEIGHT, WIDTH = 5, 7  # places
+
+
+def features(seed: int = 0) -> dict[str, Tensor]:
+    draw = torch.Generator().manual_seed(seed)
+    sizes = {"pixels": (3, 8), "1/block1_conv1": (2, 4), "1/block2_conv1": (4, 2), "1/block3_conv1": (5, 1)}
+    return {n: torch.randn(1, c, HEIGHT * k, WIDTH * k, generator=draw) for n, (c, k) in sizes.items()}
+
+
+def points_of(f: dict[str, Tensor]) -> Points:
+    return collected(places(HEIGHT * GRID, WIDTH * GRID), [(torch.arange(HEIGHT * WIDTH), f)])
+
+
+def votes(seed: int = 1) -> Tensor:
+    draw = torch.Generator().manual_seed(seed)
+    some = torch.randint(HEIGHT * WIDTH, (1, 9, 3, 4), generator=draw)
+    return torch.where(torch.rand(some.shape, generator=draw) < 0.3, NOWHERE, some)
+
+
+def test_spots_show_what_points_say() -> None:
+    f = features()
+    cloud = Cloud(points_of(f))
+    asked = votes()
+    wanted = features_of(cloud.meant(asked[0].flatten(1).T), cloud.points.channels, 3, 4)
+    found = shown_at(spots_of(asked, cloud.points), [f])
+    assert found.keys() == wanted.keys()
+    for name in wanted:
+        torch.testing.assert_close(found[name], wanted[name], atol=1e-5, rtol=1e-5)
+
+
+def test_spots_know_their_style() -> None:
+    one, two = features(0), features(1)
+    both = union([points_of(one), points_of(two)], (0.5, 0.5))
+    middle = 2 * WIDTH + 3
+    asked = torch.full((1, 9, 1, 2), NOWHERE)
+    asked[0, 4, 0] = torch.tensor([middle, HEIGHT * WIDTH + middle])
+    found = shown_at(spots_of(asked, both), [one, two])["1/block3_conv1"]
+    torch.testing.assert_close(found[0, :, 0, 0], one["1/block3_conv1"][0, :, 2, 3])
+    torch.testing.assert_close(found[0, :, 0, 1], two["1/block3_conv1"][0, :, 2, 3])
+    second = union([points_of(one), points_of(two)], (0.0, 1.0))  # nothing of the first, and it keeps its number
+    assert second.spots[:, 0].unique().tolist() == [1]
+
+
+def test_a_shifted_frame_shows_the_shifted_painting() -> None:
+    """Of a frame that shows the painting itself, moved by some pixels: exactly the painting moved."""
+    style = {"pixels": torch.rand(1, 3, 64, 96, generator=torch.Generator().manual_seed(0))}
+    points = collected(places(64, 96), [(torch.arange(8 * 12), style)])
+    own = torch.full((1, 9, 8, 12), NOWHERE)
+    own[0, 4] = torch.arange(96).view(8, 12)
+    spots = spots_of(own, points)
+    torch.testing.assert_close(shown_at(spots, [style])["pixels"], style["pixels"], atol=1e-5, rtol=0)
+    for _ in range(3):  # things go right by 5 and down by 3 in each of three frames: back is where they were
+        spots = moved_on(spots, torch.tensor([-5.0, -3.0]).view(1, 2, 1, 1).expand(1, 2, 64, 96))
+    shown = shown_at(spots, [style])["pixels"]
+    torch.testing.assert_close(shown[..., 9 + 8 :, 15 + 8 :], style["pixels"][..., 8:-9, 8:-15], atol=1e-5, rtol=0)
+
+
+def test_ten_half_steps_are_five_whole_ones() -> None:
+    style = {"pixels": torch.rand(1, 3, 64, 96, generator=torch.Generator().manual_seed(0))}
+    points = collected(places(64, 96), [(torch.arange(8 * 12), style)])
+    own = torch.full((1, 9, 8, 12), NOWHERE)
+    own[0, 4] = torch.arange(96).view(8, 12)
+    spots = spots_of(own, points)
+    for _ in range(10):
+        spots = moved_on(spots, torch.tensor([-0.5, 0.0]).view(1, 2, 1, 1).expand(1, 2, 64, 96))
+    shown = shown_at(spots, [style])["pixels"]
+    torch.testing.assert_close(shown[..., 13:], style["pixels"][..., 8:-5], atol=1e-5, rtol=0)  # nothing has blurred
+
+
+def test_each_thing_goes_its_own_way() -> None:
+    spots = torch.zeros(1, 27, 2, 4)
+    spots[0, 0::3] = NOTHING
+    spots[0, 12:15] = torch.stack(
+        [torch.zeros(2, 4), *torch.meshgrid(8.0 * torch.arange(2), 8.0 * torch.arange(4), indexing="ij")]
+    )
+    back = torch.zeros(1, 2, 16, 30)  # of a frame that ends within the last place
+    back[:, 0, :, 16:] = -8  # the right half comes from the left, by a place
+    found = moved_on(spots, back)[0, 12:15]
+    assert found[2].tolist() == [[0, 8, 8, 16]] * 2 and found[1].tolist() == [[0] * 4, [8] * 4]
+    assert (moved_on(spots, back)[0, 0] == NOTHING).all()
+
+
+@pytest.mark.parametrize("noise", [0.0, 3.0])
+def test_likeness_is_the_cosine_of_what_is_shown_and_what_is_looked_for(noise: float) -> None:
+    f = features()
+    cloud = Cloud(points_of(f))
+    columns = cloud.columns({n: a[0].flatten(1).T for n, a in averages_of(f).items()}) - cloud.centre
+    asked = votes()
+    mean = torch.stack([columns[said[said >= 0]].mean(0) for said in asked[0].flatten(1).T])
+    queries = mean + noise * torch.randn(mean.shape, generator=torch.Generator().manual_seed(2))
+    wanted = F.cosine_similarity(mean, queries, dim=1)
+    maps = columns.T.view(1, -1, HEIGHT, WIDTH)
+    found = likeness(spots_of(asked, cloud.points), queries.T.view(1, -1, 3, 4), [maps])
+    torch.testing.assert_close(found.flatten(), wanted, atol=1e-5, rtol=1e-5)
+    assert strokes.COLUMNS not in f
