@@ -1,11 +1,14 @@
-"""What comes with Impasto, all of it made by this project: style pictures, trained models, weights."""
+"""What is at hand without a download: style pictures, trained models, weights, and the photographs of scikit-image."""
 
+from importlib.resources import files
 from pathlib import Path
 
 from impasto.errors import PictureError
 
 ASSETS = Path(__file__).parent / "assets"
 STYLES = {path.stem: path for path in sorted((ASSETS / "styles").glob("*.jpg"))}  # drawn by tools/draw_styles.py
+# What scikit-image carries inside its wheel; its other pictures would be downloaded.
+PHOTOS = {"astronaut": "astronaut.png", "chelsea": "chelsea.png", "coffee": "coffee.png", "rocket": "rocket.jpg"}
 
 
 def models() -> dict[str, Path]:
@@ -30,3 +33,14 @@ def style_picture(given: str) -> Path:
     if given not in STYLES:
         raise PictureError(f"{given} is no file, and no bundled style; those are {', '.join(STYLES)}")
     return STYLES[given]
+
+
+def photograph(name: str) -> Path:
+    """The file of one of the photographs to try.
+
+    Raises:
+        PictureError: there is none of that name; the message lists those there are.
+    """
+    if name not in PHOTOS:
+        raise PictureError(f"there is no photograph {name!r}; there are {', '.join(PHOTOS)}")
+    return Path(str(files("skimage.data") / PHOTOS[name]))

@@ -70,6 +70,34 @@ def test_video(client: Any, tmp_path: Path) -> None:
     assert inspect(answer[1])["recipe"]["settings"]["quality"] == "draft"
 
 
+def test_styles_take_turns_in_a_clip_where_its_mask_is_white(client: Any, tmp_path: Path) -> None:
+    written(tmp_path / "clip.mp4", frames=24)
+    half = torch.zeros(1, 3, 48, 64)
+    half[..., 32:] = 1
+    with clip.write(tmp_path / "mask.mp4", Info(64, 48, Fraction(12))) as out:
+        for index in range(24):
+            out.add(half, Fraction(index, 12))
+    answer = client.predict(
+        clip=file(tmp_path / "clip.mp4"), styles=["ink", "meadow"], size=128, turns=True,
+        mask=file(tmp_path / "mask.mp4"), api_name="/video",
+    )  # fmt: skip
+    settings = inspect(answer[1])["recipe"]["settings"]
+    assert (settings["style 1 since"], settings["style 2 since"]) == (0, 1)
+    frames = [frame.pixels for frame in clip.read(answer[1])]
+    given = [frame.pixels for frame in clip.read(tmp_path / "clip.mp4", size=128)]
+    assert (frames[5] - given[5])[..., :48].abs().mean() < 0.05  # black: as it was
+    ink, meadow = ((frame[:, 0] - frame[:, 2])[..., 80:].mean() for frame in (frames[5], frames[-1]))
+    assert ink > 0.08 > 0 > meadow  # brown paper has more red than blue, a meadow less
+
+
+@pytest.mark.parametrize("mask", ["broken.mp4", "broken.png"])
+def test_a_broken_mask_of_a_clip_gets_a_line(client: Any, tmp_path: Path, mask: str) -> None:
+    written(tmp_path / "clip.mp4", frames=2)
+    (tmp_path / mask).write_bytes(b"nothing")
+    with pytest.raises(Exception, match=rf"^{mask}"):
+        client.predict(clip=file(tmp_path / "clip.mp4"), mask=file(tmp_path / mask), api_name="/video")
+
+
 def test_too_long_a_clip_is_refused(client: Any, tmp_path: Path) -> None:
     written(tmp_path / "long.mp4", frames=48)
     with pytest.raises(Exception, match=r"^long\.mp4 is longer than 3 seconds"):

@@ -16,7 +16,8 @@ from impasto.media import clip
 from impasto.media.clip import Info
 from impasto.media.inspect import inspect
 from impasto.media.picture import Picture
-from impasto.style.stylize import Progress
+from impasto.style.settings import Settings
+from impasto.style.stylize import Job, Progress, running
 
 Visit = Callable[..., Any]  # the fixture in conftest.py
 
@@ -90,13 +91,27 @@ def drawn_stroke(seen: Any, editor: str, *corners: tuple[int, int]) -> None:
     seen.mouse.up()
 
 
+def test_two_clicks_lead_to_a_picture_and_its_draft_is_there_while_fine_works(visit: Visit, endless: "Endless") -> None:
+    seen = visit()
+    seen.click("#try-chelsea")
+    seen.wait_for_selector("#photo img")
+    seen.click("#paint")
+    seen.wait_for_selector("#both img", timeout=SECONDS)
+    assert endless.begun.wait(30) and not endless.closed.is_set()
+    seen.click("#paint-cancel")
+    assert endless.closed.wait(30)
+
+
 class Endless:
-    """A run that goes on until it is closed, and says so."""
+    """A run that goes on until it is closed, and says so. Its draft is done at once."""
 
     def __init__(self) -> None:
         self.begun, self.closed = threading.Event(), threading.Event()
 
-    def __call__(self, *_: Any) -> Iterator[Progress]:
+    def __call__(self, job: Job, settings: Settings) -> Iterator[Progress]:
+        if settings.quality == "draft":
+            yield from running(job, settings)
+            return
         try:
             while True:
                 self.begun.set()

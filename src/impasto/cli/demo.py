@@ -5,13 +5,10 @@ from typing import Annotated
 
 import typer
 
-from impasto.bundled import STYLES, style_picture
+from impasto.bundled import PHOTOS, STYLES, photograph, style_picture
 from impasto.cli import places
-from impasto.errors import PictureError
 
 FREEDOM = 0.7  # bolder than the default
-# What scikit-image carries inside its wheel; its other pictures would be downloaded.
-PHOTOS = {"astronaut": "astronaut.png", "chelsea": "chelsea.png", "coffee": "coffee.png", "rocket": "rocket.jpg"}
 
 
 def demo(
@@ -33,15 +30,10 @@ def demo(
     from impasto.style.settings import Settings
 
     settings = Settings(size=size, freedom=FREEDOM)
-    if photo not in PHOTOS:
-        raise PictureError(f"there is no photograph {photo!r}; there are {', '.join(PHOTOS)}")
-    style_file = style_picture(style)
-
-    from importlib.resources import as_file, files
+    content, style_file = photograph(photo), style_picture(style)
 
     from impasto.cli.paint import paint
     from impasto.style.stylize import Job, running
 
-    with as_file(files("skimage.data") / PHOTOS[photo]) as content:
-        painted = paint(running(Job(content, [style_file]), settings), output)
+    painted = paint(running(Job(content, [style_file]), settings), output)
     print(f"{output}: {photo} in the style of {style}, {painted}")

@@ -1,7 +1,9 @@
 """The tab that repaints a photograph."""
 
 import random
-from collections.abc import Iterator
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,8 +11,8 @@ import gradio as gr
 from PIL import Image, ImageOps
 
 from impasto.batch.tasks import STYLE_TYPES
-from impasto.bundled import STYLES
-from impasto.media.picture import fit
+from impasto.bundled import STYLES, photograph
+from impasto.media.picture import Picture, fit
 from impasto.style.settings import COLOURS, QUALITIES, Quality, Settings
 from impasto.style.stylize import Job, running
 from impasto.web import work
@@ -20,6 +22,7 @@ from impasto.web.work import PRIVATE, QUEUE
 
 EDITOR_SIDE = 800  # pixels of the long side of the picture to draw a mask on
 FREEDOM = Quality.freedom
+TO_TRY = ("chelsea", "coffee", "rocket")
 
 
 def style_choice() -> tuple[gr.CheckboxGroup, gr.File]:
@@ -35,11 +38,23 @@ def style_choice() -> tuple[gr.CheckboxGroup, gr.File]:
     return bundled, own
 
 
+def _samples() -> dict[str, gr.Button]:
+    """Photographs to try, for who has none at hand."""
+    with gr.Row(elem_classes="samples"):
+        return {name: gr.Button(t(f"photo {name}"), size="sm", min_width=80, elem_id=f"try-{name}") for name in TO_TRY}
+
+
+def _save_original(photo: str, like: Picture, file: Path, limits: Limits) -> None:
+    """The photograph at the size of what became of it, to compare."""
+    work.read(photo, limits).fitted(max(like.pixels.shape[2:])).save(file)
+
+
 def tab(limits: Limits) -> None:
     """Build the tab, inside of a `gr.Blocks`."""
     with gr.Row(equal_height=False):
         with gr.Column(scale=5, min_width=300):
             photo = work.photograph(label=t("photograph"), height=280, elem_id="photo")
+            samples = _samples()
             styles, own_styles = style_choice()
             quality = work.choice("quality", "quality", QUALITIES, "fine", info=t("quality info"))
             freedom = gr.Slider(0, 1, FREEDOM, step=0.05, label=t("freedom"), info=t("freedom info"))
@@ -114,8 +129,15 @@ def tab(limits: Limits) -> None:
                 seed=int(seed or 0),
                 device=limits.device,
                 init=init or None,
-                freedom=freedom if rung and rung.match_layers and freedom != FREEDOM else None,
+                freedom=freedom if freedom != FREEDOM and quality != "gatys" else None,
             )
+            before = folder / "before.jpg"
+            if rung and rung.match_layers:  # what takes a while has a draft to look at
+                quick = replace(settings, quality="draft", init=None)
+                drafted = work.computed(lambda: [*running(job, quick)][-1].result())
+                drafted.save(folder / "draft.jpg")
+                _save_original(photo, drafted, before, limits)
+                yield {both: (str(before), str(folder / "draft.jpg"))}
             watched = work.watched(running(job, settings), lambda p: (p.done, p.result().on_white()), request)
             for now, shown in watched:  # noqa: B007
                 if shown:
@@ -124,10 +146,10 @@ def tab(limits: Limits) -> None:
             file = folder / f"{Path(photo).stem}-{Path(pictures[0]).stem}.png"
             result.save(file)
             height, width = result.pixels.shape[2:]
-            work.read(photo, limits).fitted(max(height, width)).save(folder / "before.jpg")
+            _save_original(photo, result, before, limits)
         yield {
             view: work.line(request, "painted picture", width=width, height=height),
-            both: (str(folder / "before.jpg"), str(file)),
+            both: (str(before), str(file)),
             download: str(file),
             mask_file: mask_drawn and str(mask_drawn),
         }
@@ -146,6 +168,15 @@ def tab(limits: Limits) -> None:
             raise gr.Error(said(request, "draft has no seed"), duration=10, print_exception=False)
         return random.randrange(1, 10**6), init or "noise"
 
+    def offered(name: str) -> Callable[[gr.Request], str]:
+        def given(request: gr.Request) -> str:
+            with work.one_line(), work.new_folder(request) as folder:
+                return str(shutil.copy(photograph(name), folder))
+
+        return given
+
+    for name, button in samples.items():
+        button.click(offered(name), None, photo, show_progress="hidden", **PRIVATE)
     inputs = [photo, styles, quality, strength, brush, freedom, colour, size, seed, init, where, mask, own_styles]
     outputs = [both, download, mask_file, view]
     painting = go.click(

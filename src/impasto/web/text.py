@@ -27,6 +27,9 @@ WORDS = {  # what the code calls it: English, Chinese
     "size info": ("Long side in pixels", "长边像素数"),
     # Style
     "photograph": ("Photograph", "照片"),
+    "photo chelsea": ("Try a cat", "试试猫"),
+    "photo coffee": ("Try a cup", "试试咖啡"),
+    "photo rocket": ("Try a rocket", "试试火箭"),
     "styles": ("Style", "风格"),
     "several blend": ("Several blend", "可多选，会相互融合"),
     "own styles": ("Or pictures of your own to take the style from", "或上传自己的图片作为风格"),
@@ -48,7 +51,7 @@ WORDS = {  # what the code calls it: English, Chinese
     "brush info": ("2 is twice as broad", "2 为两倍宽"),
     "more settings": ("Colour, size and more", "颜色、尺寸及其他"),
     "freedom": ("True to the photograph – free", "忠于照片 – 自由"),
-    "freedom info": ("How far forms may leave it; for fine and gallery", "轮廓可偏离照片的程度；用于精细和展览级"),
+    "freedom info": ("How far forms may leave it; not for Gatys", "轮廓可偏离照片的程度；Gatys 不使用"),
     "colour": ("Colour", "颜色"),
     "colour style": ("The style's", "用风格的颜色"),
     "colour luminance": ("The photograph's", "用照片的颜色"),
@@ -82,6 +85,13 @@ WORDS = {  # what the code calls it: English, Chinese
     # Video
     "clip": ("Clip", "视频"),
     "clip quality info": ("Fine takes seconds for each frame", "精细模式每帧需要数秒"),
+    "take turns": ("Styles take turns", "风格依次出现"),
+    "take turns info": ("One after the other, instead of blending", "一个接一个，而不是融合"),
+    "clip mask": ("Paint only a part", "只处理一部分"),
+    "clip mask info": (
+        "A black and white picture or clip: white gets the style",
+        "黑白图片或视频：白色部分应用风格",
+    ),
     "clip colour style": ("The style's", "用风格的颜色"),
     "clip colour luminance": ("The clip's", "用视频的颜色"),
     "paint clip": ("Paint the clip", "绘制视频"),

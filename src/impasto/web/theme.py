@@ -115,6 +115,7 @@ CSS = """
 .styles label::before { content: ""; grid-column: 1 / -1; margin: 0 -6px; aspect-ratio: 4 / 3;
   background-size: cover; background-position: center; }
 .styles label span { margin: 0 !important; font-size: 13px; }
+.samples { gap: 6px; margin-top: -8px; }
 .choice label { padding: 6px 12px !important; }
 .late:not(:has(img)):not(:has(video)):not(:has(audio)) { display: none !important; }
 .work img { display: block; width: 100%; max-height: 600px; object-fit: contain; border-radius: 8px; }
