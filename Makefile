@@ -1,16 +1,23 @@
 # The commands to know: `make demo` (see a picture), `make web` (a page for the browser), `make test` (see that it works).
-# `make docs` builds the documentation into site/, `make wheel-test` tries what would be published.
+# `make site-demo` serves a page that paints in the browser, `make docs` builds the documentation into site/,
+# `make wheel-test` tries what would be published.
 PYTHON ?= python3
 VENV = .venv
 BIN = $(VENV)/bin
 
-.PHONY: demo web test fuzz lint docs wheel-test clean
+.PHONY: demo web site-demo test fuzz lint docs wheel-test clean
 
 demo: $(VENV)/installed
 	$(BIN)/impasto demo
 
 web: $(VENV)/installed-web
 	$(BIN)/impasto web
+
+# The page that paints in the browser, without a server of ours: any that gives files does.
+site-demo: $(VENV)/installed-onnx
+	rm -rf runs/page
+	$(BIN)/impasto export draft --web runs/page
+	$(BIN)/python -m http.server --bind 127.0.0.1 --directory runs/page 8000
 
 # Two processes of one thread each: the tests are many and small, and PyTorch's threads would wait for each other.
 test: $(VENV)/installed-test
@@ -44,6 +51,10 @@ $(VENV)/installed: pyproject.toml constraints.txt
 
 $(VENV)/installed-web: $(VENV)/installed
 	$(BIN)/python -m pip install --quiet --no-compile -c constraints.txt -e ".[web]"
+	touch $@
+
+$(VENV)/installed-onnx: $(VENV)/installed
+	$(BIN)/python -m pip install --quiet --no-compile -c constraints.txt -e ".[onnx]"
 	touch $@
 
 $(VENV)/installed-test: $(VENV)/installed

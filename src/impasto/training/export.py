@@ -3,6 +3,7 @@
 import json
 import logging
 import warnings
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ from typing import Any
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import save_file
-from torch import Tensor
+from torch import Tensor, nn
 
 from impasto import provenance
 from impasto.errors import ModelError
@@ -46,12 +47,34 @@ def network(model: Model, path: Path) -> None:
     """
     if not isinstance(model, ExportsOnnx):
         raise ModelError(f"the family {type(model).__name__} has no network to export as ONNX; take --safetensors")
+    module, inputs, input_names, output_names = model.onnx_module()
+    graph(module, inputs, input_names, output_names, [(0,) for _ in inputs], {"config": asdict(model.config)}, path)
+
+
+def graph(
+    module: nn.Module,
+    inputs: tuple[Tensor, ...],
+    input_names: list[str],
+    output_names: list[str],
+    free: Sequence[tuple[int, ...]],
+    made_by: dict[str, Any],
+    path: Path,
+) -> None:
+    """Write a module as ONNX.
+
+    Args:
+        inputs: examples.
+        free: of each input, the dimensions that may have other sizes than the example.
+        made_by: what the packet of the file says of how it came about.
+
+    Raises:
+        ModelError: the packages are missing, or the file cannot be written.
+    """
     try:
         import onnx
         import onnxscript  # noqa: F401  # torch's exporter needs it
     except ImportError as error:
         raise ModelError("ONNX needs further packages; install them with: pip install 'impasto[onnx]'") from error
-    module, inputs, input_names, output_names = model.onnx_module()
     logging.getLogger("torch.onnx._internal.exporter._registration").setLevel("ERROR")  # it misses torchvision
     try:
         with replacing(path) as part, warnings.catch_warnings():
@@ -62,13 +85,13 @@ def network(model: Model, path: Path) -> None:
                 str(part),
                 input_names=input_names,
                 output_names=output_names,
-                dynamic_shapes=tuple({0: torch.export.Dim.AUTO} for _ in inputs),
+                dynamic_shapes=tuple(dict.fromkeys(dimensions, torch.export.Dim.AUTO) for dimensions in free),
                 dynamo=True,
                 external_data=False,
                 verbose=False,
             )
             made = onnx.load(part)
-            onnx.helper.set_model_props(made, {provenance.XMP: _packet({"config": asdict(model.config)})})
+            onnx.helper.set_model_props(made, {provenance.XMP: _packet(made_by)})
             onnx.save(made, part)
     except OSError as error:
         raise ModelError(f"{path} cannot be written ({error})") from error
