@@ -7,7 +7,7 @@ from torch import Tensor
 
 from impasto.style import strokes
 from impasto.style.cloud import GRID, NOWHERE, Cloud, Points, averages_of, collected, features_of, places, union
-from impasto.style.strokes import NOTHING, likeness, moved_on, shown_at, spots_of
+from impasto.style.strokes import likeness, moved_on, shown_at, spots_of
 
 HEIGHT, WIDTH = 5, 7  # places
 
@@ -23,9 +23,11 @@ def points_of(f: dict[str, Tensor]) -> Points:
 
 
 def votes(seed: int = 1) -> Tensor:
+    """For three points of each place, or for none."""
     draw = torch.Generator().manual_seed(seed)
-    some = torch.randint(HEIGHT * WIDTH, (1, 9, 3, 4), generator=draw)
-    return torch.where(torch.rand(some.shape, generator=draw) < 0.3, NOWHERE, some)
+    some = torch.randint(HEIGHT * WIDTH, (1, 3, 3, 4), generator=draw)
+    chosen = torch.randint(3, (1, 9, 3, 4), generator=draw)
+    return torch.where(torch.rand(chosen.shape, generator=draw) < 0.3, NOWHERE, some.gather(1, chosen))
 
 
 def test_spots_show_what_points_say() -> None:
@@ -37,6 +39,14 @@ def test_spots_show_what_points_say() -> None:
     assert found.keys() == wanted.keys()
     for name in wanted:
         torch.testing.assert_close(found[name], wanted[name], atol=1e-5, rtol=1e-5)
+
+
+def test_what_few_votes_are_for_is_left_out() -> None:
+    points = points_of(features())
+    asked = torch.tensor([7, 7, 7, 7, 3, 3, 20, 20, 11]).view(1, 9, 1, 1)
+    number, down, across, share = spots_of(asked, points)[0, :, 0, 0].view(3, 4).T
+    assert number.tolist() == [0, 0, 0] and share.tolist() == [0.5, 0.25, 0.25]
+    assert sorted((down / 8 * WIDTH + across / 8).tolist()) == [3, 7, 20]
 
 
 def test_spots_know_their_style() -> None:
@@ -79,16 +89,14 @@ def test_ten_half_steps_are_five_whole_ones() -> None:
 
 
 def test_each_thing_goes_its_own_way() -> None:
-    spots = torch.zeros(1, 27, 2, 4)
-    spots[0, 0::3] = NOTHING
-    spots[0, 12:15] = torch.stack(
-        [torch.zeros(2, 4), *torch.meshgrid(8.0 * torch.arange(2), 8.0 * torch.arange(4), indexing="ij")]
-    )
+    spots = torch.zeros(1, 12, 2, 4)
+    down, across = torch.meshgrid(8.0 * torch.arange(2), 8.0 * torch.arange(4), indexing="ij")
+    spots[0, 1], spots[0, 2], spots[0, 3] = down, across, 1
     back = torch.zeros(1, 2, 16, 30)  # of a frame that ends within the last place
     back[:, 0, :, 16:] = -8  # the right half comes from the left, by a place
-    found = moved_on(spots, back)[0, 12:15]
+    found = moved_on(spots, back)[0]
     assert found[2].tolist() == [[0, 8, 8, 16]] * 2 and found[1].tolist() == [[0] * 4, [8] * 4]
-    assert (moved_on(spots, back)[0, 0] == NOTHING).all()
+    assert (found[3] == 1).all() and (found[[0, 4, 7, 11]] == 0).all()
 
 
 @pytest.mark.parametrize("noise", [0.0, 3.0])

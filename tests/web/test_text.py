@@ -30,6 +30,6 @@ def test_no_word_is_left_over(page: Any) -> None:
     from impasto.web.text import WORDS
 
     sources = "".join(file.read_text() for file in Path(web.__file__).parent.glob("*.py") if file.name != "text.py")
-    families = ("style ", "quality ", "colour ", "clip colour ", "init ", "part ", "mask ", "tab ")
+    families = ("style ", "quality ", "colour ", "clip colour ", "init ", "part ", "mask ", "tab ", "photo ")
     left = {key for key in WORDS if f'"{key}"' not in sources and f"'{key}'" not in sources}
     assert {key for key in left if not key.startswith(families)} == set()

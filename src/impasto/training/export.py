@@ -47,6 +47,7 @@ def network(model: Model, path: Path) -> None:
     """
     if not isinstance(model, ExportsOnnx):
         raise ModelError(f"the family {type(model).__name__} has no network to export as ONNX; take --safetensors")
+    check_onnx()
     module, inputs, input_names, output_names = model.onnx_module()
     graph(module, inputs, input_names, output_names, [(0,) for _ in inputs], {"config": asdict(model.config)}, path)
 
@@ -70,11 +71,9 @@ def graph(
     Raises:
         ModelError: the packages are missing, or the file cannot be written.
     """
-    try:
-        import onnx
-        import onnxscript  # noqa: F401  # torch's exporter needs it
-    except ImportError as error:
-        raise ModelError("ONNX needs further packages; install them with: pip install 'impasto[onnx]'") from error
+    check_onnx()
+    import onnx
+
     logging.getLogger("torch.onnx._internal.exporter._registration").setLevel("ERROR")  # it misses torchvision
     try:
         with replacing(path) as part, warnings.catch_warnings():
@@ -95,6 +94,19 @@ def graph(
             onnx.save(made, part)
     except OSError as error:
         raise ModelError(f"{path} cannot be written ({error})") from error
+
+
+def check_onnx() -> None:
+    """Say before the work whether ONNX can be written.
+
+    Raises:
+        ModelError: packages are missing.
+    """
+    try:
+        import onnx  # noqa: F401
+        import onnxscript  # noqa: F401  # torch's exporter needs it
+    except ImportError as error:
+        raise ModelError("ONNX needs further packages; install them with: pip install 'impasto[onnx]'") from error
 
 
 def _packet(config: dict[str, Any]) -> str:
