@@ -162,8 +162,11 @@ def test_the_second_of_two_jobs_waits_and_says_so(visit: Visit, photo: Path, end
     second.click("#paint")
     second.wait_for_selector("text=/queue: 1.1/", timeout=SECONDS)
     first.click("#paint-cancel")
+    assert endless.closed.wait(30)
+    endless.closed.clear()
     second.wait_for_selector("#paint-view img", timeout=SECONDS)
     second.click("#paint-cancel")
+    assert endless.closed.wait(30)  # or nobody's job would come any more
 
 
 def test_what_is_no_picture_gets_one_line(visit: Visit, tmp_path: Path) -> None:
@@ -208,12 +211,19 @@ def test_a_clip_and_a_film_are_shown(visit: Visit, tmp_path: Path) -> None:
 
 
 def test_models_draw_and_name_and_show_their_plane(visit: Visit) -> None:
+    from playwright import sync_api as playwright
+
     seen = visit()
     open_tab(seen, "Models")
     seen.get_by_label("Model", exact=True).first.click()
     seen.get_by_role("option", name="mnist-gan").click()
-    seen.click("#draw")
-    seen.wait_for_selector("#drawn img", timeout=SECONDS)
+    for attempt in range(3):  # now and then, in a whole run of the suite, a page busy with the choice heard no click
+        seen.click("#draw")
+        try:
+            seen.wait_for_selector("#drawn img", timeout=SECONDS / 3)
+            break
+        except playwright.TimeoutError:
+            assert attempt < 2
 
     open_tab(seen, "Plane")
     seen.wait_for_selector("#plane img", timeout=SECONDS)
