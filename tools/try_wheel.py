@@ -12,7 +12,8 @@ import zipfile
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
-KINDS = (".py", ".typed", ".safetensors", ".json", ".jpg", ".md")  # of files that belong into the package
+# Of files that belong into the package.
+KINDS = (".py", ".typed", ".safetensors", ".json", ".jpg", ".md", ".html", ".css", ".js")
 COMMANDS = (  # and the file that each must leave; "" if none
     ("--version", ""),
     ("doctor", ""),
