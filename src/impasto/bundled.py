@@ -1,6 +1,5 @@
 """What is at hand without a download: style pictures, trained models, weights, and the photographs of scikit-image."""
 
-from importlib.resources import files
 from pathlib import Path
 
 from impasto.errors import PictureError
@@ -43,4 +42,6 @@ def photograph(name: str) -> Path:
     """
     if name not in PHOTOS:
         raise PictureError(f"there is no photograph {name!r}; there are {', '.join(PHOTOS)}")
+    from importlib.resources import files  # here, for it takes a while, and all commands read this module
+
     return Path(str(files("skimage.data") / PHOTOS[name]))

@@ -85,7 +85,10 @@ class Affine(NamedTuple):
         return Affine(torch.lerp(still, self.matrix, share), share * self.offset)
 
 
-def monge(found: Moments, wanted: Moments, ridge: float = 1e-3) -> Affine:
+RIDGE = 1e-3
+
+
+def monge(found: Moments, wanted: Moments, ridge: float = RIDGE) -> Affine:
     """The map between two Gaussians that moves features least (Monge's problem).
 
     From features with the moments `found` to such with the moments `wanted`, in the closed form of Dowson and Landau

@@ -13,7 +13,7 @@ from impasto.errors import WeightsError
 from impasto.media.picture import resize
 from impasto.style import draft
 from impasto.style.anystyle import REACH, AnyStyle
-from impasto.style.draft import Canvas, Seen, region_of
+from impasto.style.draft import Canvas, Seen, maps, region_of
 from impasto.style.objective import Region
 
 
@@ -75,11 +75,10 @@ def test_points_of_a_style_are_the_same_in_tiles(model: AnyStyle) -> None:
 def test_pixels_beyond_the_halo_have_no_say(model: AnyStyle, style: Tensor) -> None:
     content = picture(data.astronaut(), 448, 448)
     canvas, wanted = Canvas(model, content), region_of([Seen(Canvas(model, style).moments())])
+    moves = [maps(wanted, canvas.moments())]
     changed = content.clone()
     changed[..., 224 + REACH :] = 0  # column 416 and beyond
-    before, after = (
-        Canvas(model, c).painted([wanted], moments=[canvas.moments()])[..., :224] for c in (content, changed)
-    )
+    before, after = (Canvas(model, c).painted([wanted], moves=moves)[..., :224] for c in (content, changed))
     torch.testing.assert_close(before, after, atol=1e-5, rtol=0)
 
 
@@ -146,7 +145,8 @@ def test_two_masks_paint_as_one_where_they_agree(model: AnyStyle, content: Tenso
     halves[1][..., 96:] = 1
     wanted = Seen(Canvas(model, style).moments())  # of points others would be sought-after in each half
     parts = [region_of([wanted], mask=half) for half in halves]
-    both, whole = canvas.painted(parts, moments=[canvas.moments()] * 2), canvas.painted([region_of([wanted])])
+    moves = [maps(part, canvas.moments()) for part in parts]
+    both, whole = canvas.painted(parts, moves=moves), canvas.painted([region_of([wanted])])
     torch.testing.assert_close(both, whole, atol=2e-3, rtol=0)
 
 

@@ -62,13 +62,17 @@ def test_spots_know_their_style() -> None:
     assert second.spots[:, 0].unique().tolist() == [1]
 
 
-def test_a_shifted_frame_shows_the_shifted_painting() -> None:
-    """Of a frame that shows the painting itself, moved by some pixels: exactly the painting moved."""
+def painting_itself() -> tuple[dict[str, Tensor], Tensor]:
+    """A style, and the spots of a frame that shows it as it is."""
     style = {"pixels": torch.rand(1, 3, 64, 96, generator=torch.Generator().manual_seed(0))}
-    points = collected(places(64, 96), [(torch.arange(8 * 12), style)])
     own = torch.full((1, 9, 8, 12), NOWHERE)
     own[0, 4] = torch.arange(96).view(8, 12)
-    spots = spots_of(own, points)
+    return style, spots_of(own, collected(places(64, 96), [(torch.arange(8 * 12), style)]))
+
+
+def test_a_shifted_frame_shows_the_shifted_painting() -> None:
+    """Of a frame that shows the painting itself, moved by some pixels: exactly the painting moved."""
+    style, spots = painting_itself()
     torch.testing.assert_close(shown_at(spots, [style])["pixels"], style["pixels"], atol=1e-5, rtol=0)
     for _ in range(3):  # things go right by 5 and down by 3 in each of three frames: back is where they were
         spots = moved_on(spots, torch.tensor([-5.0, -3.0]).view(1, 2, 1, 1).expand(1, 2, 64, 96))
@@ -77,11 +81,7 @@ def test_a_shifted_frame_shows_the_shifted_painting() -> None:
 
 
 def test_ten_half_steps_are_five_whole_ones() -> None:
-    style = {"pixels": torch.rand(1, 3, 64, 96, generator=torch.Generator().manual_seed(0))}
-    points = collected(places(64, 96), [(torch.arange(8 * 12), style)])
-    own = torch.full((1, 9, 8, 12), NOWHERE)
-    own[0, 4] = torch.arange(96).view(8, 12)
-    spots = spots_of(own, points)
+    style, spots = painting_itself()
     for _ in range(10):
         spots = moved_on(spots, torch.tensor([-0.5, 0.0]).view(1, 2, 1, 1).expand(1, 2, 64, 96))
     shown = shown_at(spots, [style])["pixels"]

@@ -56,13 +56,11 @@ def export(
         raise SettingsError("--half is for --safetensors; ONNX files are float32")
 
     if web is not None:
-        from tempfile import TemporaryDirectory
-
         from impasto.style import browser
+        from impasto.training.export import check_onnx
 
-        with TemporaryDirectory() as work:
-            _export_draft(Path(work) / "draft.onnx")
-            browser.write(web, Path(work) / "draft.onnx")
+        check_onnx()
+        browser.write(web, _export_draft)
         print(web)
         return
     if model == DRAFT and onnx is not None:

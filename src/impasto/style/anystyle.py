@@ -256,15 +256,24 @@ def guided(content: Features, style: Features) -> Guided:
     return Guided(maps, moved, said_by(cloud, votes), votes)
 
 
-def queries_for(cloud: Cloud, averages: Features) -> Tensor:
-    """What is looked for in `cloud` at each place [1, d, h, w].
+def columns_for(cloud: Cloud, averages: Features) -> Tensor:
+    """What places are compared by in `cloud` [1, d, h, w], centred by its mean.
 
     Args:
-        averages: of features that were moved onto the style's statistics, as `averages_of` gives them.
+        averages: of features, as `averages_of` gives them.
     """
     height, width = next(iter(averages.values())).shape[2:]
     columns = cloud.columns({name: rows(average) for name, average in averages.items()})
-    return F.normalize(columns - cloud.centre, dim=1).T.view(1, -1, height, width)
+    return (columns - cloud.centre).T.view(1, -1, height, width)
+
+
+def queries_for(cloud: Cloud, averages: Features) -> Tensor:
+    """What is looked for in `cloud` at each place, [1, d, h, w] of length 1.
+
+    Args:
+        averages: as for `columns_for`, of features that were moved onto the style's statistics.
+    """
+    return F.normalize(columns_for(cloud, averages), dim=1)
 
 
 def votes_for(cloud: Cloud, queries: Tensor, inside: Tensor | None = None) -> Tensor:

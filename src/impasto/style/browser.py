@@ -10,6 +10,7 @@ import shutil
 import subprocess
 import tarfile
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -39,11 +40,11 @@ OTHERWISE, ARISING FROM, OUT OF OR IN CONNECTION WITH THE SOFTWARE OR THE USE OR
 """
 
 
-def write(folder: Path, graph: Path) -> None:
+def write(folder: Path, graph: Callable[[Path], None]) -> None:
     """Fill a new folder with the page.
 
     Args:
-        graph: the ONNX file of `portable.Portable`.
+        graph: writes `portable.Portable` as ONNX, which takes a minute.
 
     Raises:
         OutputError: there is something at `folder`, or it cannot be written.
@@ -61,7 +62,8 @@ def write(folder: Path, graph: Path) -> None:
             shutil.copyfile(ASSETS / "browser" / name, page / name)
         for name, file in STYLES.items():
             shutil.copyfile(file, page / "styles" / f"{name}.jpg")
-        _halve(graph, page / "draft.onnx")
+        graph(page / "draft.onnx")
+        _halve(page / "draft.onnx")
         recipe = provenance.drawn_recipe("style", {"quality": "draft"}, {"anystyle": weights.sha256_of("anystyle")})
         recipe["content"] = {"name": "", "sha256": ""}  # a photograph that the page's visitor chose
         made = {"styles": [*STYLES], "packet": provenance.packet(recipe).decode()}
@@ -101,8 +103,8 @@ def _vendor(folder: Path, work: Path) -> None:
     (folder / "LICENSE.txt").write_text(LICENCE, encoding="utf-8")
 
 
-def _halve(graph: Path, output: Path) -> None:
-    """The same graph with its weights in float16, which it widens as it is loaded."""
+def _halve(graph: Path) -> None:
+    """Turn the weights of a graph into float16, which it widens as it is loaded."""
     import onnx
     from onnx import TensorProto, helper, numpy_helper
 
@@ -117,4 +119,4 @@ def _halve(graph: Path, output: Path) -> None:
     nodes = [*casts, *model.graph.node]
     del model.graph.node[:]
     model.graph.node.extend(nodes)
-    onnx.save(model, output)
+    onnx.save(model, graph)

@@ -36,8 +36,8 @@ GUIDANCE = 0.6  # the content's share of a query, at most: its forms are held by
 COHERENCE = 0.4  # what a point gains that all places around would have here: strokes go on, nothing is repeated
 PASSES = 4  # times that places hear from those around
 COMPONENTS = 64  # numbers that places are compared by: the leading principal components of their hypercolumns
-PIXELS = "pixels"  # the name of what is no layer of a network: places have it, and are not compared by it
 POWERS = 2  # of the covariance, to find them
+PIXELS = "pixels"  # the name of what is no layer of a network: places have it, and are not compared by it
 NOWHERE = -1  # instead of the index of a point
 
 
@@ -203,7 +203,7 @@ class Cloud:
         """[N, 9 d] of length 1: each point's key and those of its neighbours."""
         return _together(self.keys, self.points.neighbours, torch.arange(len(self.keys), device=self.keys.device))
 
-    @property
+    @cached_property
     def _averages(self) -> dict[str, Tensor]:
         """As of `averages_of`, [N, C]."""
         parts = zip(self.points.patches.float().split(self.points.sizes, 1), self.points.channels.items(), strict=True)
@@ -342,8 +342,9 @@ def around(height: int, width: int, wrap: Wrap = (False, False)) -> Tensor:
     y, x = torch.arange(height)[:, None, None], torch.arange(width)[:, None]
     down, across = torch.tensor(AROUND).T
     y, x = y + down, x + across
-    known = ((y >= 0) & (y < height) | wrap[0]) & ((x >= 0) & (x < width) | wrap[1])
-    return torch.where(known, y % height * width + x % width, NOWHERE).flatten(0, 1)
+    y, x = y % height if wrap[0] else y, x % width if wrap[1] else x
+    known = (y >= 0) & (y < height) & (x >= 0) & (x < width)
+    return torch.where(known, y * width + x, NOWHERE).flatten(0, 1)
 
 
 def _together(columns: Tensor, around: Tensor, places: Tensor) -> Tensor:

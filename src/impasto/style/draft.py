@@ -125,7 +125,7 @@ class Canvas:
         regions: Sequence[Region],
         strength: float = 1.0,
         freedom: float = FINE.freedom,
-        moments: Sequence[LayerMoments] | None = None,
+        moves: Sequence[Maps] | None = None,
         guides: Sequence[Guide | None] | None = None,
     ) -> Tensor:
         """The picture [1, 3, H, W] in [0, 1], each region where its mask is.
@@ -133,21 +133,18 @@ class Canvas:
         Args:
             strength: how far the content's features go the way to the style's, from 0 to 1; more than 1 is freer.
             freedom: from 0, true to the photograph, to 1, free.
-            moments: of the content's features in each region; by default as `moments` has them.
+            moves: `maps` of each region; by default from the content's moments there.
             guides: of each region; by default as `guide` has them.
         """
         share, freedom = min(1.0, strength), 1 - (1 - freedom) / max(1.0, strength)
-        moments = moments or [self.moments(region.mask) for region in regions]
-        guides = guides or [self.guide(*pair) for pair in zip(regions, moments, strict=True)]
-        moves = [
-            {name: move.weakened(share) for name, move in _maps(region, m).items()}
-            for region, m in zip(regions, moments, strict=True)
-        ]
+        moves = moves or [maps(region, self.moments(region.mask)) for region in regions]
+        guides = guides or [self.guide(*pair) for pair in zip(regions, moves, strict=True)]
+        weakened = [{name: move.weakened(share) for name, move in all_of.items()} for all_of in moves]
         masks = [None if region.mask is None else padded(region.mask) for region in regions]
         result = torch.empty_like(self._padded)
         for tile in self._tiles:
             moved = matched = features = self._encode(tile)
-            for move, mask, guide in zip(moves, masks, guides, strict=True):
+            for move, mask, guide in zip(weakened, masks, guides, strict=True):
                 there = None if mask is None else tile.outer(mask)
                 own = {name: move[name](f) for name, f in features.items()}
                 moved = _mixed(moved, own, there, 1.0)
@@ -163,27 +160,26 @@ class Canvas:
         cover = sum(region.mask for region in regions if region.mask is not None)
         return torch.lerp(self.picture, result, cover) if isinstance(cover, Tensor) else result
 
-    def guide(self, region: Region, moments: LayerMoments) -> Guide | None:
+    def guide(self, region: Region, moves: Maps) -> Guide | None:
         """The points of its cloud that speak for each place of the picture; None where nothing has points.
 
         Args:
-            moments: of the content's features in the region.
+            moves: the `maps` of the region.
         """
         if region.cloud is None:
             return None
         counted = within(region.mask, self.visible)
-        queries = self.queries(region, moments)
+        queries = self.queries(region, moves)
         votes = votes_for(region.cloud, queries, None if counted is None else on_grid(padded(counted, "constant")))
         return Guide(votes, partial(said_by, region.cloud))
 
-    def queries(self, region: Region, moments: LayerMoments) -> Tensor:
+    def queries(self, region: Region, moves: Maps) -> Tensor:
         """What is looked for in the cloud of the region at each place, [1, d, h, w], with the same arguments."""
         assert region.cloud is not None
         if not self._averages:
             for tile in self._tiles:
                 self._keep(tile, averages_of(self._inner(tile)))
-        maps = _maps(region, moments)
-        return queries_for(region.cloud, {name: maps[name](f.float()) for name, f in self._averages.items()})
+        return queries_for(region.cloud, {name: moves[name](f.float()) for name, f in self._averages.items()})
 
     def features(self) -> Features:
         """All that the network sees of the content, continued to whole places."""
@@ -234,7 +230,8 @@ class Canvas:
         return nullcontext() if self.dtype is None else torch.autocast(self.picture.device.type, self.dtype)
 
 
-def _maps(region: Region, content: LayerMoments) -> Maps:
+def maps(region: Region, content: LayerMoments) -> Maps:
+    """How features with the moments of `content` move onto the region's style."""
     return {name: monge(content[name], wanted) for name, wanted in region.statistics[0].items()}
 
 

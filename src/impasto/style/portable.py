@@ -9,16 +9,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from impasto.gaussian import rows
+from impasto.gaussian import RIDGE, rows
 from impasto.perception.compact import TAPS
 from impasto.style.anystyle import ALIGNMENT, LAYERS, LEVELS, AnyStyle, Features
-from impasto.style.cloud import AROUND, COHERENCE, CROWD, CROWDING, GRID, PASSES, PIXELS, POWERS, ROWS, start
+from impasto.style.cloud import AROUND, COHERENCE, CROWD, CROWDING, GRID, PASSES, PIXELS, POWERS, ROWS, around, start
 from impasto.style.tiles import stride
 
-RIDGE = 1e-3  # as gaussian.monge has it
 NEWTON = 20  # steps of Newton and Schulz: by then a pixel is wrong by 0.2 of 255
-
-
 INPUTS, OUTPUTS = ["content", "style", "freedom"], ["picture"]
 EXAMPLES = ((1, 3, 170, 200), (1, 3, 160, 192), ())  # shapes of inputs, to trace the graph with
 FREE = [(2, 3), (2, 3), ()]  # their dimensions that may be others
@@ -59,22 +56,21 @@ class Portable(nn.Module):
     def _matched(self, moved: Features, style: Features) -> Features:
         """As `guided` has it."""
         (keys, height, width), (queries, high, wide) = self._compared(style, moved)
-        down, across = (torch.tensor(offsets) for offsets in zip(*AROUND, strict=True))
-        neighbours, around = _neighbours(height, width, down, across), _neighbours(high, wide, down, across)
+        neighbours, beyond = around(height, width), around(high, wide)
         step = (queries.shape[0] + ROWS - 1) // ROWS
         crowd = CROWDING * (queries[step // 2 :: step] @ keys.T).topk(CROWD, 0).values.mean(0)
         match = (queries @ keys.T - crowd).argmax(1)
         # In place of what is not there, the middle.
-        beside = queries[torch.where(around < 0, torch.arange(around.shape[0])[:, None], around)]  # [n, 9, d]
+        beside = queries[torch.where(beyond < 0, torch.arange(beyond.shape[0])[:, None], beyond)]  # [n, 9, d]
         follows = torch.where(neighbours < 0, torch.arange(neighbours.shape[0])[:, None], neighbours)
-        votes = _votes(match, neighbours, around)
+        votes = _votes(match, neighbours, beyond)
         for _ in range(PASSES):
             points = torch.where(votes < 0, match[:, None], votes)
             cosines = (keys[follows[points]] * beside[:, None]).sum((2, 3)) / len(AROUND) - crowd[points]
             agreed = (points[:, :, None] == votes[:, None]).sum(2)
             best = (cosines + COHERENCE / len(AROUND) * agreed).argmax(1, keepdim=True)
             match = points.gather(1, best)[:, 0]
-            votes = _votes(match, neighbours, around)
+            votes = _votes(match, neighbours, beyond)
         return _said(votes, style, high, wide)
 
     def _compared(self, style: Features, moved: Features) -> list[tuple[Tensor, int, int]]:
@@ -155,17 +151,9 @@ def _moments(features: list[Tensor], weights: list[Tensor]) -> tuple[Tensor, Ten
     return torch.stack(means), torch.stack(spreads)
 
 
-def _neighbours(height: int, width: int, down: Tensor, across: Tensor) -> Tensor:
-    """Numbers [height * width, 9] of the places around each, -1 beyond a border, as cloud.around."""
-    y = (torch.arange(height)[:, None, None] + down).expand(height, width, 9)
-    x = (torch.arange(width)[:, None] + across).expand(height, width, 9)
-    known = (y >= 0) & (y < height) & (x >= 0) & (x < width)
-    return torch.where(known, y * width + x, -1).reshape(height * width, 9)
-
-
-def _votes(match: Tensor, neighbours: Tensor, around: Tensor) -> Tensor:
+def _votes(match: Tensor, neighbours: Tensor, beyond: Tensor) -> Tensor:
     """The points that speak for each place [n, 9], as Cloud.votes."""
-    theirs = around.flip(1)
+    theirs = beyond.flip(1)
     points = match[theirs.clamp_min(0)]
     return torch.where(theirs < 0, -1, neighbours[points, torch.arange(len(AROUND))])
 

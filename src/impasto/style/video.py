@@ -24,13 +24,12 @@ from impasto import device, provenance, weights
 from impasto.configs import check
 from impasto.errors import ClipError, PictureError, SettingsError
 from impasto.files import locked
-from impasto.gaussian import rows
 from impasto.media import clip as clips
 from impasto.media import picture
 from impasto.media.picture import SHORTEST_SIDE, Picture, PictureLike, fit, resize
 from impasto.perception.flow import consistent, dense, is_cut, warp
 from impasto.style import colour, draft, optimise, regions
-from impasto.style.anystyle import Features, votes_for
+from impasto.style.anystyle import Features, columns_for, votes_for
 from impasto.style.cloud import Cloud, averages_of, on_grid
 from impasto.style.objective import (
     Anchor,
@@ -258,7 +257,9 @@ class _Painter:
             return
         frame = self._prepared(frame, visible)
         canvas = self._follow(frame, within(None if mask is None else mask.to(self.device), visible))
-        self._guide(canvas, self._region(0, self._shares_at(second)), self._carried(frame))
+        assert self.content is not None
+        region = self._region(0, self._shares_at(second))
+        self._guide(canvas, region, draft.maps(region, self.content), self._carried(frame))
         self.seen, self.became = frame, None if became is None else self._prepared(became, visible)
 
     def paint(self, frame: Tensor, mask: Tensor | None, second: float, alpha: Tensor | None = None) -> Tensor:
@@ -276,8 +277,9 @@ class _Painter:
         canvas = self._follow(frame, within(mask, visible))
         assert self.content is not None
         carried, region = self._carried(frame), self._region(0, shares)
-        guide = self._guide(canvas, region, carried)
-        result = canvas.painted([region], self.method.strength, self.method.freedom, [self.content], [guide])
+        moves = draft.maps(region, self.content)
+        guide = self._guide(canvas, region, moves, carried)
+        result = canvas.painted([region], self.method.strength, self.method.freedom, [moves], [guide])
         if self.extractor is not None:
             result = self._refined(frame, result, carried, mask, shares, visible)
         elif carried is not None and carried.picture is not None:
@@ -307,12 +309,13 @@ class _Painter:
         self.content = found
         return canvas
 
-    def _guide(self, canvas: draft.Canvas, region: Region, carried: "_Carried | None") -> draft.Guide | None:
+    def _guide(
+        self, canvas: draft.Canvas, region: Region, moves: draft.Maps, carried: "_Carried | None"
+    ) -> draft.Guide | None:
         """What the frame's places show of the styles: what their things showed before, where that is known."""
-        assert self.content is not None
         if region.cloud is None:
             return None
-        queries = canvas.queries(region, self.content)
+        queries = canvas.queries(region, moves)
         spots = spots_of(votes_for(region.cloud, queries), region.cloud.points)
         if carried is not None and self.spots is not None:
             before = moved_on(self.spots, carried.back)
@@ -326,12 +329,7 @@ class _Painter:
     def _columns(self, cloud: Cloud) -> list[Tensor]:
         """Of each style, what its places are compared by, as `likeness` takes it."""
         if self.columns is None or self.columns[0] is not cloud:
-            found = []
-            for averages in map(averages_of, self.shown):
-                height, width = next(iter(averages.values())).shape[2:]
-                columns = cloud.columns({name: rows(f) for name, f in averages.items()}) - cloud.centre
-                found.append(columns.T.view(1, -1, height, width))
-            self.columns = cloud, found
+            self.columns = cloud, [columns_for(cloud, averages_of(features)) for features in self.shown]
         return self.columns[1]
 
     def _carried(self, frame: Tensor) -> "_Carried | None":
