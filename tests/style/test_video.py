@@ -114,6 +114,16 @@ def test_strokes_stay_on_things_and_stay_sharp(tmp_path: Path, coffee: Picture) 
     assert edges[1] > 0.55 * edges[0]
 
 
+def test_a_style_whose_turn_is_over_leaves_nothing(
+    tmp_path: Path, coffee: Picture, rocket: Picture, still: Tensor
+) -> None:
+    source = folder(tmp_path / "frames", [still] * 40)
+    turns = [TimedStyle(coffee, 0.0), TimedStyle(rocket, 0.5)]
+    found = painted(Job(source, turns, tmp_path / "turns.mp4", fade=0.2))
+    (wanted,) = painted(Job(folder(tmp_path / "one", [still]), [TimedStyle(rocket)], tmp_path / "one.mp4"))
+    assert (found[-1] - wanted).abs().mean() < 0.1 * (found[0] - wanted).abs().mean()
+
+
 def test_what_changes_gets_other_strokes(tmp_path: Path, coffee: Picture, still: Tensor) -> None:
     """Nothing moves, but the light on one half: strokes that no longer fit do not stay."""
     lit = still.clone()

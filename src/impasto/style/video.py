@@ -380,7 +380,7 @@ class _Painter:
         """What a frame of so long a side shall look like; of 0, what the any-style network aims at."""
         if shares != self.mixed:
             self.regions.clear()
-            self.mixed = shares
+            self.mixed, self.spots = shares, None  # what shows a style that goes would stay
         if side not in self.regions and side == 0:
             self.regions[side] = draft.region_of(self.drafted, shares, dtype=self.dtype)
         elif side not in self.regions:
