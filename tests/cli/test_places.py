@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from impasto.cli import MENU, places
+from impasto.files import HOST
 from impasto.media.sound import Sound
 
 Impasto = Callable[..., Any]  # the fixture in conftest.py
@@ -137,6 +138,7 @@ def test_what_is_read_is_not_written_over(impasto: Impasto, no_work: Path, words
 
 def test_over_an_input_where_that_is_meant(impasto: Impasto, folder: Path) -> None:
     before = Path("photo.png").read_bytes()
+    Path(f".impasto-{HOST}-{2**22 + 1}-of_a_process_that_was_killed.png").touch()
     words = ("style", "photo.png", "swirl", "-o", "photo.png", "--quality", "draft", "--overwrite")
     assert impasto(*words).code == 0
     assert Path("photo.png").read_bytes() != before

@@ -15,7 +15,7 @@ from skimage import data
 from torch import Tensor
 
 from impasto import provenance
-from impasto.errors import ClipError, ImpastoError, SettingsError
+from impasto.errors import ClipError, ImpastoError, ImpastoWarning, SettingsError
 from impasto.evaluation.flicker import known, moving_photograph, warping_error
 from impasto.media import clip as clips
 from impasto.media.picture import Picture, read, resize
@@ -232,21 +232,56 @@ def test_a_folder_of_masks_goes_frame_by_frame(tmp_path: Path) -> None:
     assert [round(float(mask.mean()) * 20) for _, mask in pairs if mask is not None] == list(range(len(VARYING)))
 
 
-def test_an_interrupted_run_goes_on_where_it_stopped(tmp_path: Path, coffee: Picture) -> None:
-    frames, _ = pan(7)
-    source = folder(tmp_path / "frames", frames)
-    whole = painted(Job(source, [TimedStyle(coffee)], tmp_path / "whole.mp4"))
-    job = Job(source, [TimedStyle(coffee)], tmp_path / "out.mp4", resume=True)
-    run = stylizing(job, DRAFT)
-    for _ in range(3):
+@pytest.mark.parametrize("settings", [DRAFT, Settings(quality="fine", precision="float32", colour="luminance")])
+@pytest.mark.parametrize("kept", [2, 1000])
+def test_an_interrupted_run_goes_on_as_if_it_never_was(
+    tmp_path: Path, coffee: Picture, rocket: Picture, settings: Settings, kept: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(video, "KEPT_EVERY", kept)  # 1000: nothing was kept, as of a run that ended early
+    monkeypatch.setitem(QUALITIES, "fine", dataclasses.replace(QUALITIES["fine"], steps=(3,)))
+    source = folder(tmp_path / "frames", pan(7)[0])
+    styles = [TimedStyle(coffee, 0), TimedStyle(rocket, 3 / 24)]  # which fade over where the run is stopped
+    job = Job(source, styles, tmp_path / "out", fade=2 / 24, resume=True)
+    whole = painted(dataclasses.replace(job, output=tmp_path / "whole"), settings)
+    run = stylizing(job, settings)
+    for _ in range(4):
         next(run)
     run.close()  # type: ignore[attr-defined]
-    assert not job.output.exists() and len(list(clips.read(tmp_path / "out.partial.mp4"))) == 3
-    rest = painted(job)
-    assert len(rest) == 4 and len(list(clips.read(job.output))) == 7
-    for again, before in zip(rest, whole[3:], strict=True):
-        assert (again - before).abs().mean() < 0.02  # what H.264 took from the frame that was read back
-    assert sorted(path.name for path in tmp_path.glob("*.mp4")) == ["out.mp4", "whole.mp4"]
+    state = job.output / ".frame_%05d.png.state"
+    assert state.exists() == (kept == 2)
+    rest = painted(job, settings)
+    assert len(rest) == 3 and all(torch.equal(*pair) for pair in zip(rest, whole[4:], strict=True))
+    assert not state.exists() and painted(job, settings) == []
+
+
+def test_a_run_that_is_resumed_twice_leaves_one_film(tmp_path: Path, coffee: Picture) -> None:
+    source = folder(tmp_path / "frames", pan(5)[0])
+    job = Job(source, [TimedStyle(coffee)], tmp_path / "out.mp4", resume=True)
+    for done in (2, 3):
+        run = stylizing(job, DRAFT)
+        next(run)
+        if done == 2:
+            next(run)
+        run.close()  # type: ignore[attr-defined]
+        assert not job.output.exists() and len(list(clips.read(tmp_path / "out.partial.mp4"))) == done
+    assert len(painted(job)) == 2 and len(list(clips.read(job.output))) == 5
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["frames", "out.mp4"]
+
+
+def test_a_damaged_state_costs_time_only(tmp_path: Path, coffee: Picture, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(video, "KEPT_EVERY", 1)
+    source = folder(tmp_path / "frames", pan(4)[0])
+    job = Job(source, [TimedStyle(coffee)], tmp_path / "out", resume=True)
+    whole = painted(dataclasses.replace(job, output=tmp_path / "whole"))
+    for left in (b"", b"no state", bytes(100)):
+        shutil.rmtree(job.output, ignore_errors=True)
+        run = stylizing(job, DRAFT)
+        next(run), next(run)
+        run.close()  # type: ignore[attr-defined]
+        (job.output / ".frame_%05d.png.state").write_bytes(left)
+        with pytest.warns(ImpastoWarning, match="is damaged"):
+            rest = painted(job)
+        assert len(rest) == 2 and all(torch.equal(*pair) for pair in zip(rest, whole[2:], strict=True))
 
 
 def test_fine_frames_follow_the_one_before(tmp_path: Path, coffee: Picture) -> None:

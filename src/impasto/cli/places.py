@@ -1,4 +1,6 @@
-"""Where a command writes: said at its option, checked before its work, and kept apart from what it reads."""
+"""Where a command writes: said at its option, checked before its work, kept apart from what it reads, and cleared of
+what a killed one left half-written beside it.
+"""
 
 import functools
 import glob
@@ -52,6 +54,7 @@ def checked(command: Callable[..., None]) -> Callable[..., None]:
             if (output := given[name]) is not None:
                 for place in mark.places(output):
                     files.check_apart(place, read, overwrite=given.get("overwrite"))
+                    files.remove_abandoned(place.parent, below=False)
         command(**given)
 
     return run

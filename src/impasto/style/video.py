@@ -7,23 +7,28 @@ mean along each thing's path, into `fine` as its start and as a term of its loss
 """
 
 import dataclasses
+import json
 import math
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import partial
+from itertools import islice
 from os import PathLike
 from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
 from torch import Tensor
 
 from impasto import device, provenance, weights
 from impasto.configs import check
-from impasto.errors import ClipError, PictureError, SettingsError
-from impasto.files import locked
+from impasto.errors import ClipError, PictureError, SettingsError, warn
+from impasto.files import locked, replacing, writing
+from impasto.gaussian import Moments
 from impasto.media import clip as clips
 from impasto.media import picture
 from impasto.media.picture import SHORTEST_SIDE, Picture, PictureLike, fit, resize
@@ -53,7 +58,7 @@ QUALITIES = ("draft", "fine")
 UNUSED = ("init", "network", "optimiser", "steps")  # of `Settings`
 COLOURS = ("style", "luminance")  # the others look at the content as a whole, and would flicker with it
 CONTENT_PACE = 0.1  # share of a new frame in the running statistics of the content
-REMEMBERED = 30  # frames after which a frame's share in them has fallen to a twentieth
+KEPT_EVERY = 10  # frames, after which all that goes from one to the next is written down, to resume from
 STRANGE = 0.1  # difference of a frame from the one before, moved to match, at which trust has fallen to 1/e
 REFINING = 12  # steps of `fine` on a frame that has one before it
 RATE = 0.02  # of those, in units of the pixel range
@@ -118,20 +123,61 @@ def _painting(job: Job, settings: Settings) -> Iterator[Progress]:
         job.output, clip.info, of=clip, crf=job.crf, bits=job.bits, recipe=recipe, label_cn=job.label_cn,
         resume=job.resume,
     ) as out:  # fmt: skip
-        skipped = out.done
+        there, known, state = out.done, 0, None
+        if there and next(islice(clip, there, None), None) is None:
+            return  # there is no frame left
+        if there:
+            known = _recall(painter, out.state, recipe, there)
         for number, (frame, mask) in enumerate(_masked(job, clip), 1):
-            if number <= skipped:
-                if number > skipped - REMEMBERED:
-                    became = out.last if number == skipped else None
-                    painter.pass_by(frame.pixels, mask, float(frame.time), became, frame.alpha)
+            if number <= known:
                 continue
             pixels = painter.paint(frame.pixels, mask, float(frame.time), frame.alpha)
+            if number <= there:
+                continue  # it was painted for what comes
             out.add(pixels.cpu(), frame.time, frame.alpha, frame.duration)
+            if state is None and number % KEPT_EVERY == 0:
+                state = number, painter.state()
+            if state is not None and state[0] <= out.kept:
+                _keep(out.state, recipe, *state)
+                state = None
             done += 1
             speed = done / (time.perf_counter() - begun)
             frames = clip.info.frames
             left = None if frames is None else max(0, frames - number) / speed
             yield Progress(number, frames, pixels, speed, left)
+
+
+def _keep(file: Path, recipe: dict[str, Any], frames: int, state: dict[str, Tensor]) -> None:
+    """Write down the `state` of the painter after so many `frames`.
+
+    Raises:
+        OutputError: the disk is full, say.
+    """
+    with writing(file), replacing(file) as part:
+        try:
+            save_file(state, part, {"recipe": json.dumps(recipe), "frames": str(frames)})
+        except SafetensorError as error:  # its word for a full disk
+            raise OSError(error) from error
+
+
+def _recall(painter: "_Painter", file: Path, recipe: dict[str, Any], there: int) -> int:
+    """Bring the `painter` to the state that was kept, and say after how many frames of those that are there that was.
+
+    Without a state that fits, 0: it begins before the first frame, and paints all that are there once more.
+    """
+    if not file.exists():
+        return 0
+    try:
+        with safe_open(file, "pt") as kept:
+            about = kept.metadata()
+            if json.loads(about["recipe"]) != json.loads(json.dumps(recipe)) or int(about["frames"]) > there:
+                return 0
+            painter.restore({name: kept.get_tensor(name) for name in kept.keys()})  # noqa: SIM118
+            return int(about["frames"])
+    except (OSError, SafetensorError, KeyError, ValueError, TypeError) as error:
+        painter.forget()
+        warn(f"{file} is damaged ({error}): the {there} frames that are there are painted once more, to go on from")
+        return 0
 
 
 def preview(job: Job, settings: Settings) -> Picture:
@@ -203,7 +249,7 @@ def _masked(job: Job, clip: clips.Clip) -> Iterator[tuple[clips.Frame, Tensor | 
 class _Carried:
     """What a frame has from the one before."""
 
-    picture: Tensor | None  # [1, 3, H, W], what that became, where it is known, moved to where its things are now
+    picture: Tensor  # [1, 3, H, W], what that became, moved to where its things are now
     trust: Tensor  # [1, 1, H, W], how far each pixel of it is to be trusted
     back: Tensor  # [1, 2, H, W], optical flow from now to then
 
@@ -248,19 +294,28 @@ class _Painter:
         self.content: LayerMoments | None = None  # running statistics
         self.spots: Tensor | None = None  # of the styles, that the frame before shows
 
-    def pass_by(
-        self, frame: Tensor, mask: Tensor | None, second: float, became: Tensor | None, alpha: Tensor | None = None
-    ) -> None:
-        """Take in a frame that an earlier run painted, and what it `became` where that is known."""
-        visible = self._visible(alpha)
-        if visible is not None and visible.mean() < regions.NOTHING:
-            return
-        frame = self._prepared(frame, visible)
-        canvas = self._follow(frame, within(None if mask is None else mask.to(self.device), visible))
-        assert self.content is not None
-        region = self._region(0, self._shares_at(second))
-        self._guide(canvas, region, draft.maps(region, self.content), self._carried(frame))
-        self.seen, self.became = frame, None if became is None else self._prepared(became, visible)
+    def state(self) -> dict[str, Tensor]:
+        """All that goes from this frame to the next, for `restore`."""
+        found = {"shares": torch.tensor(self.mixed, dtype=torch.float64)}
+        for name in ("seen", "became", "spots"):
+            if (value := getattr(self, name)) is not None:
+                found[name] = value
+        for layer, moments in (self.content or {}).items():
+            found |= {f"{layer} {field.name}": getattr(moments, field.name) for field in dataclasses.fields(Moments)}
+        return {name: value.cpu().clone(memory_format=torch.contiguous_format) for name, value in found.items()}
+
+    def restore(self, state: dict[str, Tensor]) -> None:
+        """As after the frame that `state` was taken of.
+
+        Raises:
+            KeyError: something is missing in it.
+        """
+        state = {name: value.to(self.device) for name, value in state.items()}
+        self.mixed = tuple(state["shares"].tolist())
+        self.seen, self.became, self.spots = (state.get(name) for name in ("seen", "became", "spots"))
+        layers = {name.removesuffix(" mean") for name in state if name.endswith(" mean")}
+        parts = [field.name for field in dataclasses.fields(Moments)]
+        self.content = {layer: Moments(*(state[f"{layer} {part}"] for part in parts)) for layer in layers} or None
 
     def paint(self, frame: Tensor, mask: Tensor | None, second: float, alpha: Tensor | None = None) -> Tensor:
         """What `frame` [1, 3, H, W], shown at `second`, becomes; where `alpha` [1, 1, H, W] is 0 it counts for nothing.
@@ -282,7 +337,7 @@ class _Painter:
         result = canvas.painted([region], self.method.strength, self.method.freedom, [moves], [guide])
         if self.extractor is not None:
             result = self._refined(frame, result, carried, mask, shares, visible)
-        elif carried is not None and carried.picture is not None:
+        elif carried is not None:
             result = torch.lerp(result, carried.picture, self.job.steadiness * carried.trust)
         self.seen, self.became = frame, result
         if self.method.colour == "luminance":
@@ -334,12 +389,12 @@ class _Painter:
 
     def _carried(self, frame: Tensor) -> "_Carried | None":
         """What the frame before became, moved to where its things are in `frame`, and how far it is to be trusted."""
-        if self.seen is None or not self.job.steadiness:
+        if self.seen is None or self.became is None or not self.job.steadiness:
             return None
         back = dense(frame, self.seen)
         trust = consistent(dense(self.seen, frame), back)
         strange = (warp(self.seen, back) - frame).square().mean(1, keepdim=True)
-        became = None if self.became is None else warp(self.became, back).clamp(0, 1)
+        became = warp(self.became, back).clamp(0, 1)
         return _Carried(became, trust * torch.exp(-strange / STRANGE**2), back)
 
     def _refined(
@@ -364,7 +419,7 @@ class _Painter:
             start = drafted if self.method.init == "draft" else frame
             return resize(start if before is None else before, height, width)
 
-        if carried is not None and carried.picture is not None:
+        if carried is not None:
             before, trust = carried.picture, carried.trust
             anchored = replace(objective(*frame.shape[2:]), anchor=Anchor(before, trust, ANCHOR))
             refining = {**self.method.adam, "rate": RATE}

@@ -84,7 +84,7 @@ class FrameWriter:
         self.pattern, self.bits, self.recipe, self.label_cn = pattern, bits, recipe, label_cn
         self._laid = False  # something transparent, on white
         self.done = 0  # frames that are there
-        self.last: Tensor | None = None  # [1, 3, H, W], the newest of them, if this run goes on with an earlier one
+        self.state = pattern.with_name(f".{pattern.name}.state")  # hidden: no frame
         try:
             pattern.parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -100,7 +100,13 @@ class FrameWriter:
             newest = self._file(self.done - 1)
             if provenance.parse(picture.read_xmp(newest))["recipe"] != (recipe and json.loads(json.dumps(recipe))):
                 raise ClipError(f"{newest} was made with other settings; resume with the same, or name another folder")
-            self.last = picture.read(newest).pixels
+        else:
+            self.state.unlink(missing_ok=True)  # of frames that somebody has deleted
+
+    @property
+    def kept(self) -> int:
+        """Frames that are on the disk whatever happens."""
+        return self.done
 
     def _file(self, index: int) -> Path:
         return self.pattern.with_name(self.pattern.name % (1 + index))
@@ -133,6 +139,8 @@ class FrameWriter:
     ) -> None:
         if kind is None and self.done == 0:
             raise ClipError(f"{self.pattern.parent}: there was no frame to write")
+        if kind is None:
+            self.state.unlink(missing_ok=True)
 
 
 def pattern_of(path: Path) -> Path | None:

@@ -64,18 +64,3 @@ def packets(file: Path, settings: str, tick: Fraction) -> Iterator[av.Packet]:
                 )
                 packet.dts, packet.time_base = packet.pts, tick
                 yield packet
-
-
-def newest(file: Path, settings: str, tick: Fraction) -> av.VideoFrame | None:
-    """Decode the last frame of a part."""
-    since_key: list[av.Packet] = []
-    frames: list[av.VideoFrame] = []
-    with suppress(av.FFmpegError), av.open(f"file:{file}") as container:
-        decoder = container.streams.video[0].codec_context
-        for packet in packets(file, settings, tick):
-            if packet.is_keyframe:
-                since_key.clear()
-            since_key.append(packet)
-        for one in (*since_key, None):
-            frames = decoder.decode(one)[-1:] or frames
-    return frames[0] if frames else None

@@ -97,7 +97,8 @@ def write(
     white where the format has none.
 
     Whatever ends the block early, a playable CLIP.partial.mp4 of what is done is left, beside the parts that
-    `resume` goes on from. Then `out.done` frames are there already and `out.last` is the last of them.
+    `resume` goes on from. Then `out.done` frames are there already. `out.state` is a file for whatever else it takes to
+    go on, which is gone at the end.
 
     Args:
         info: of the frames to come: size, rate, colours, pixel aspect.
@@ -183,8 +184,9 @@ class VideoWriter:
         coded_as = [av.__version__, repr(info), self.pixel_format, self.options]
         self.settings = json.dumps([*coded_as, recipe], sort_keys=True)  # parts that differ in them do not fit together
 
-        self.done = 0  # frames that are in the parts
-        self.last: Tensor | None = None  # [1, 3, H, W], the newest of them, if this run goes on with an earlier one
+        self.done = 0  # frames that are in the parts, or on their way there
+        self.kept = 0  # those that are on the disk whatever happens
+        self.state = path.with_name(f"{path.name}.state")
         self._pts = -1  # of the newest, in ticks
         self._part: OutputContainer | None = None
         self._cut_short = False
@@ -226,8 +228,10 @@ class VideoWriter:
             part = self._part or self._begin_part()
             frame.pts, frame.time_base = self._pts - self._first, self.tick
             frame.duration = max(1, round(Fraction(duration or 1 / self.info.rate) / self.tick))
-            part.mux(self._stream.encode(frame))
+            packets = self._stream.encode(frame)
+            part.mux(packets)
         self.done += 1
+        self.kept += len(packets)
 
     def __enter__(self) -> "VideoWriter":
         return self
@@ -250,7 +254,7 @@ class VideoWriter:
 
     def clear(self) -> None:
         """Delete all that an interrupted run would go on from."""
-        for leftover in (*parts.found(self.path), self.partial):
+        for leftover in (*parts.found(self.path), self.partial, self.state):
             leftover.unlink(missing_ok=True)
 
     def _take_stock(self, resume: bool) -> None:
@@ -264,11 +268,9 @@ class VideoWriter:
                 file.unlink()
                 continue
             self.done, self._pts = self.done + len(times), times[-1]
-            frame = parts.newest(file, self.settings, self.tick)
-            if frame is not None:
-                pixels, _ = colour.to_tensors(frame, self.info, frame.width, frame.height)
-                pixels = pixels[..., : self.info.height, : self.info.width]
-                self.last = resize(pixels, self.given.height, self.given.width)
+        if not self.done:
+            self.state.unlink(missing_ok=True)  # of parts that somebody has deleted
+        self.kept = self.done - 1  # of what an encoder gives, the newest frame is written with the one after it
 
     def _packets(self, file: Path) -> Iterator[av.Packet]:
         try:
