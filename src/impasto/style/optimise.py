@@ -98,7 +98,8 @@ def coarse_to_fine(
         if optimiser == "lbfgs":
             run = lbfgs(picture, aim, count, free=loose)
         else:
-            momentum = momentum.resized(height, width) if momentum else Momentum.none(picture)
+            if options.get("bands", 1) == 1:  # those of a pyramid begin anew
+                momentum = momentum.resized(height, width) if momentum else Momentum.none(picture)
             run = adam(picture, aim, count, momentum=momentum, free=loose, **options)  # type: ignore[arg-type]
         for number, step in enumerate(run, 1):
             picture = step.picture
@@ -131,12 +132,12 @@ def adam(
         bands: of a Laplacian pyramid (Burt and Adelson 1983) of the pixels, which the steps are taken on: what a step
             changes it changes at all sizes alike, and no weave of single pixels grows. 1: the pixels themselves.
         wrap: whether the picture goes on at its other side, down and across; then its bands do, too.
-        momentum: Adam's memory from an earlier, smaller scale; updated in place.
+        momentum: Adam's memory from an earlier, smaller scale, without `bands`; updated in place.
         free: [1, 1, H, W] in [0, 1]; where it is 0 pixels stay as they are.
     """
-    start = picture
+    start = None if free is None else picture
     parts = laplacian(picture, bands, wrap)
-    memories = [momentum] if momentum and bands == 1 else [Momentum.none(part) for part in parts]
+    memories = [momentum] if momentum else [Momentum.none(part) for part in parts]
     mean = torch.zeros_like(picture)
     for step in range(1, steps + 1):
         if (step - 1) % REMATCH == 0:
@@ -154,7 +155,7 @@ def adam(
             picture = parts[0].clamp_(0, 1)
         else:
             picture = collapsed(parts, wrap)
-            picture = (picture if free is None else torch.lerp(start, picture, free)).clamp(0, 1)
+            picture = (picture if start is None or free is None else torch.lerp(start, picture, free)).clamp_(0, 1)
         mean.lerp_(picture, 1 - average)
         yield Step(terms, mean / (1 - average**step))
 
