@@ -62,9 +62,9 @@ def main() -> None:
 
 def work(line: Connection) -> None:
     """Do what is asked for, over and over, and answer with the seconds it took."""
-    from impasto.device import configure_threads
+    from impasto.device import configure_cpu
 
-    configure_threads()
+    configure_cpu()
     tasks = {"fine": stylizing("fine", 96, 4), "draft": stylizing("draft", 256), "training": training(5)}
     for task in tasks.values():
         task()

@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable
 
 from impasto import bundled
-from impasto.device import autocast_dtype, configure_threads
+from impasto.device import autocast_dtype, configure_cpu
 from impasto.media.picture import fit, read, resize
 from impasto.style import draft
 from impasto.style.anystyle import AnyStyle
@@ -32,7 +32,7 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=5)
     args = parser.parse_args()
     dtype = autocast_dtype(torch.device("cpu"))
-    print(f"{configure_threads()} threads; {dtype or 'float32 only'}")
+    print(f"{configure_cpu()} threads; {dtype or 'float32 only'}")
     photo = torch.from_numpy(data.astronaut()).permute(2, 0, 1)[None].float() / 255
     swirl = read(bundled.STYLES["swirl"]).pixels
     model, johnson, adain, micro = draft.load(), Johnson().eval(), AdaIN().eval(), MicroAST().eval()

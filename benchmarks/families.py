@@ -15,7 +15,7 @@ from itertools import chain
 
 from impasto.data import glyphs
 from impasto.data.dataset import Batch
-from impasto.device import autocast_dtype, configure_threads
+from impasto.device import autocast_dtype, configure_cpu
 from impasto.models import FAMILIES, configure, family
 from impasto.training.contract import Model
 from impasto.training.learner import Learner, seed_step
@@ -32,7 +32,7 @@ def main() -> None:
     parser.add_argument("--blocks", type=int, default=7)
     parser.add_argument("--seconds", type=float, default=2.0, help="of each block, about")
     args = parser.parse_args()
-    print(f"{configure_threads()} threads, {autocast_dtype(DEVICE)}")
+    print(f"{configure_cpu()} threads, {autocast_dtype(DEVICE)}")
     data = glyphs.load("train")
     for name in FAMILIES:
         config, settings = configure(family(name), data)

@@ -11,7 +11,7 @@ import argparse
 import time
 from pathlib import Path
 
-from impasto.device import configure_threads
+from impasto.device import configure_cpu
 from impasto.evaluation.sound import chroma, correlation, onsets, texture_distance
 from impasto.media import sound
 from impasto.media.sound import FORMATS, Sound
@@ -31,7 +31,7 @@ def main() -> None:
     parser.add_argument("--method", choices=METHODS, nargs="+", default=METHODS)
     parser.add_argument("--work", type=Path, help="where to keep the results")
     args = parser.parse_args()
-    print(f"{configure_threads()} threads; columns: style distance, chroma, onsets; then seconds")
+    print(f"{configure_cpu()} threads; columns: style distance, chroma, onsets; then seconds")
     files = sorted(path for path in args.clips.iterdir() if path.suffix.lower() in FORMATS)
     rows = []
     for content_file, style_file in zip(files, files[1:] + files[:1], strict=True):

@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable
 
 from impasto.configs import changed
-from impasto.device import configure_threads
+from impasto.device import configure_cpu
 from impasto.models.pixelcnn import Cache, PixelCNN, PixelCNNConfig
 
 import torch
@@ -28,7 +28,7 @@ def main() -> None:
     parser.add_argument("--set", nargs="*", default=[], metavar="NAME=VALUE", help="settings of the model: channels=3")
     parser.add_argument("--full", action="store_true", help="draw naively to the end, and compare the pictures")
     args = parser.parse_args()
-    threads = configure_threads()
+    threads = configure_cpu()
     torch.manual_seed(0)
     config = changed(PixelCNNConfig(), dict(text.split("=", 1) for text in args.set))
     model = PixelCNN(config)

@@ -19,7 +19,7 @@ from collections import defaultdict
 from pathlib import Path
 
 from impasto.data.folder import pictures_in
-from impasto.device import configure_threads
+from impasto.device import configure_cpu
 from impasto.gaussian import measure
 from impasto.media import picture
 from impasto.media.picture import Picture, fit, resize, to_integers
@@ -51,7 +51,7 @@ def main() -> None:
     parser.add_argument("--resume", action="store_true", help="go on from the pictures in --work")
     args = parser.parse_args()
     args.work.mkdir(parents=True, exist_ok=True)
-    configure_threads()
+    configure_cpu()
     judge, teacher = Judge(args.judge), VGG19(args.vgg19)
     contents, styles = ([folder / name for name in pictures_in(folder)] for folder in (args.contents, args.styles))
     rows: dict[str, list[list[float]]] = defaultdict(list)

@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable
 
 from impasto import bundled
-from impasto.device import autocast_dtype, configure_threads
+from impasto.device import autocast_dtype, configure_cpu
 from impasto.media.picture import Picture, fit, read
 from impasto.perception.compact import REDUCED, TAPS, WIDTHS
 from impasto.perception.vgg import VGG19
@@ -31,7 +31,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--sizes", type=int, nargs="+", default=[512, 1024])
     args = parser.parse_args()
-    threads, cpu = configure_threads(), torch.device("cpu")
+    threads, cpu = configure_cpu(), torch.device("cpu")
     peak = max(convolution_rate(dtype) for dtype in (torch.float32, autocast_dtype(cpu) or torch.float32))
     print(f"{threads} threads; fastest convolution {peak / 1e9:.0f} GFLOP/s; compute in {autocast_dtype(cpu)}")
     coffee = torch.from_numpy(data.coffee()).permute(2, 0, 1)[None].float() / 255  # 600x400

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from impasto import bundled
-from impasto.device import configure_threads
+from impasto.device import configure_cpu
 from impasto.evaluation.flicker import estimated, known, moving_photograph, warping_error
 from impasto.media import clip as clips
 from impasto.media import picture
@@ -41,7 +41,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=2.0, help="of each clip")
     parser.add_argument("--quality", choices=("draft", "fine"), default="draft")
     args = parser.parse_args()
-    print(f"{configure_threads()} threads, {args.quality}, long side {args.size}")
+    print(f"{configure_cpu()} threads, {args.quality}, long side {args.size}")
     print(f"{'clip':<14}{'style':<22}{'itself':>10}{'alone':>10}{'steady':>10}{'ratio':>8}{'style distances':>18}")
     with tempfile.TemporaryDirectory() as work:
         for name, source, links in sources(args, Path(work)):

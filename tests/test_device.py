@@ -1,5 +1,6 @@
 """What impasto.device says about this machine, and about machines drawn as folders of control files."""
 
+import mmap
 import os
 import platform
 import random
@@ -94,15 +95,15 @@ def test_quotas_of_cgroup_version_1_count(cgroups: Path) -> None:
 @pytest.mark.usefixtures("no_cgroups")
 def test_threads_are_set_once(monkeypatch: pytest.MonkeyPatch) -> None:
     before = torch.get_num_threads()
-    device.configure_threads.cache_clear()
+    device.configure_cpu.cache_clear()
     try:
         monkeypatch.setattr(device, "usable_cpus", lambda: 2)
-        assert device.configure_threads() == torch.get_num_threads() == 2
+        assert device.configure_cpu() == torch.get_num_threads() == 2
         torch.set_num_threads(1)
-        device.configure_threads()
+        device.configure_cpu()
         assert torch.get_num_threads() == 1
     finally:
-        device.configure_threads.cache_clear()
+        device.configure_cpu.cache_clear()
         torch.set_num_threads(before)
 
 
@@ -138,6 +139,46 @@ def test_nothing_is_set_once_torch_is_there(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr(os, "environ", {})
     device.wait_asleep()
     assert os.environ == {}
+
+
+FAULTS = """
+import resource, threading, torch
+from impasto import device
+device.configure_cpu()
+
+def work():
+    for megabytes in 10 * (64, 1, 40):
+        torch.ones(megabytes << 18)
+
+def in_a_thread(target):
+    thread = threading.Thread(target=target)
+    thread.start()
+    thread.join()
+
+def new_pages():
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    work()
+    print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
+
+work(), new_pages(), in_a_thread(work), in_a_thread(new_pages)
+device.release_memory()
+new_pages()
+"""
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="of the GNU C library")
+def test_freed_memory_serves_the_next_tensor() -> None:
+    def found(**said: str) -> list[int]:
+        kept = {name: value for name, value in os.environ.items() if name not in device.ALLOCATION}
+        done = subprocess.run(
+            [sys.executable, "-c", FAULTS], env=kept | said, capture_output=True, text=True, check=True
+        )
+        return [int(pages) for pages in done.stdout.split()]
+
+    once = (64 << 20) // mmap.PAGESIZE  # the largest of three; by itself glibc would ask for 20 times as many
+    here, there, released = found()
+    assert here < once / 4 and there < once / 4 and once <= released < 3 * once
+    assert all(pages > 9 * once for pages in found(MALLOC_ARENA_MAX="2"))  # a user who has set up something else
 
 
 def test_the_picked_device_computes() -> None:

@@ -23,6 +23,10 @@ WAITING = {
     "GOMP_SPINCOUNT": "1000",  # GNU's, on Linux: times; its own default is 300000, some milliseconds
     "KMP_BLOCKTIME": "1",  # LLVM's and Intel's, elsewhere: milliseconds, not measured; their own default is 200
 }
+# What glibc does with large pieces of memory (mallopt(3), malloc.h), and where users say it themselves.
+TRIM_THRESHOLD, MMAP_MAX, ARENA_MAX = -1, -4, -8
+ALLOCATION = ("MALLOC_TRIM_THRESHOLD_", "MALLOC_MMAP_MAX_", "MALLOC_MMAP_THRESHOLD_", "MALLOC_ARENA_MAX",
+              "GLIBC_TUNABLES")  # fmt: skip
 
 
 def usable_cpus() -> int:
@@ -52,12 +56,27 @@ def wait_asleep() -> None:
 
 
 @functools.cache  # once per process: whoever changes torch's setting afterwards is not overruled
-def configure_threads() -> int:
-    """Give torch one compute thread per usable CPU, and return how many that is."""
+def configure_cpu() -> int:
+    """Give torch one compute thread per usable CPU, and return how many that is; and keep memory for it."""
     import torch
 
+    _keep_memory()
     torch.set_num_threads(usable_cpus())
     return torch.get_num_threads()
+
+
+def _keep_memory() -> None:
+    """Let glibc keep what is freed for the next tensor, unless the user has set it up; elsewhere, nothing.
+
+    By itself it gives tensors of tens of megabytes back at once, and the system clears all their pages anew for each
+    that follows, which takes longer than most of what is computed there. `release_memory` gives back what is kept.
+    """
+    if not any(name in os.environ for name in ALLOCATION):
+        with contextlib.suppress(OSError, AttributeError, TypeError):
+            libc = ctypes.CDLL(None)
+            libc.mallopt(MMAP_MAX, 0)
+            libc.mallopt(TRIM_THRESHOLD, 2**31 - 1)
+            libc.mallopt(ARENA_MAX, 1)  # the heap of other threads cannot hold a large piece
 
 
 def pick_device(name: str = "auto") -> "torch.device":

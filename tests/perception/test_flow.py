@@ -10,7 +10,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from impasto.device import configure_threads
+from impasto.device import configure_cpu
 from impasto.evaluation.flicker import moving_photograph
 from impasto.perception.flow import consistent, dense, inside, is_cut, warp
 
@@ -101,7 +101,7 @@ def test_frames_of_any_size_have_a_flow_a_mask_and_a_warp(height: int, width: in
 def test_opencv_takes_the_threads_that_torch_has() -> None:
     cv2.setNumThreads(7)
     dense(torch.rand(1, 1, 40, 40), torch.rand(1, 1, 40, 40))
-    assert cv2.getNumThreads() == configure_threads() == torch.get_num_threads()
+    assert cv2.getNumThreads() == configure_cpu() == torch.get_num_threads()
 
 
 @pytest.mark.parametrize(("x", "y"), [(0, 0), (3, -2), (-40, 17)])

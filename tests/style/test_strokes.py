@@ -5,9 +5,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from impasto.style import strokes
 from impasto.style.cloud import GRID, NOWHERE, Cloud, Points, averages_of, collected, features_of, places, union
-from impasto.style.strokes import likeness, moved_on, shown_at, spots_of
+from impasto.style.strokes import COLUMNS, likeness, moved_on, sheets_of, shown_at, spots_of
 
 HEIGHT, WIDTH = 5, 7  # places
 
@@ -35,7 +34,7 @@ def test_spots_show_what_points_say() -> None:
     cloud = Cloud(points_of(f))
     asked = votes()
     wanted = features_of(cloud.meant(asked[0].flatten(1).T), cloud.points.channels, 3, 4)
-    found = shown_at(spots_of(asked, cloud.points), [f])
+    found = shown_at(spots_of(asked, cloud.points), sheets_of([f]))
     assert found.keys() == wanted.keys()
     for name in wanted:
         torch.testing.assert_close(found[name], wanted[name], atol=1e-5, rtol=1e-5)
@@ -55,7 +54,7 @@ def test_spots_know_their_style() -> None:
     middle = 2 * WIDTH + 3
     asked = torch.full((1, 9, 1, 2), NOWHERE)
     asked[0, 4, 0] = torch.tensor([middle, HEIGHT * WIDTH + middle])
-    found = shown_at(spots_of(asked, both), [one, two])["1/block3_conv1"]
+    found = shown_at(spots_of(asked, both), sheets_of([one, two]))["1/block3_conv1"]
     torch.testing.assert_close(found[0, :, 0, 0], one["1/block3_conv1"][0, :, 2, 3])
     torch.testing.assert_close(found[0, :, 0, 1], two["1/block3_conv1"][0, :, 2, 3])
     second = union([points_of(one), points_of(two)], (0.0, 1.0))  # nothing of the first, and it keeps its number
@@ -73,10 +72,10 @@ def painting_itself() -> tuple[dict[str, Tensor], Tensor]:
 def test_a_shifted_frame_shows_the_shifted_painting() -> None:
     """Of a frame that shows the painting itself, moved by some pixels: exactly the painting moved."""
     style, spots = painting_itself()
-    torch.testing.assert_close(shown_at(spots, [style])["pixels"], style["pixels"], atol=1e-5, rtol=0)
+    torch.testing.assert_close(shown_at(spots, sheets_of([style]))["pixels"], style["pixels"], atol=1e-5, rtol=0)
     for _ in range(3):  # things go right by 5 and down by 3 in each of three frames: back is where they were
         spots = moved_on(spots, torch.tensor([-5.0, -3.0]).view(1, 2, 1, 1).expand(1, 2, 64, 96))
-    shown = shown_at(spots, [style])["pixels"]
+    shown = shown_at(spots, sheets_of([style]))["pixels"]
     torch.testing.assert_close(shown[..., 9 + 8 :, 15 + 8 :], style["pixels"][..., 8:-9, 8:-15], atol=1e-5, rtol=0)
 
 
@@ -84,7 +83,7 @@ def test_ten_half_steps_are_five_whole_ones() -> None:
     style, spots = painting_itself()
     for _ in range(10):
         spots = moved_on(spots, torch.tensor([-0.5, 0.0]).view(1, 2, 1, 1).expand(1, 2, 64, 96))
-    shown = shown_at(spots, [style])["pixels"]
+    shown = shown_at(spots, sheets_of([style]))["pixels"]
     torch.testing.assert_close(shown[..., 13:], style["pixels"][..., 8:-5], atol=1e-5, rtol=0)  # nothing has blurred
 
 
@@ -109,6 +108,6 @@ def test_likeness_is_the_cosine_of_what_is_shown_and_what_is_looked_for(noise: f
     queries = mean + noise * torch.randn(mean.shape, generator=torch.Generator().manual_seed(2))
     wanted = F.cosine_similarity(mean, queries, dim=1)
     maps = columns.T.view(1, -1, HEIGHT, WIDTH)
-    found = likeness(spots_of(asked, cloud.points), queries.T.view(1, -1, 3, 4), [maps])
+    found = likeness(spots_of(asked, cloud.points), queries.T.view(1, -1, 3, 4), sheets_of([{COLUMNS: maps}]))
     torch.testing.assert_close(found.flatten(), wanted, atol=1e-5, rtol=1e-5)
-    assert strokes.COLUMNS not in f
+    assert COLUMNS not in f

@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from impasto.device import configure_threads
+from impasto.device import configure_cpu
 
 LONG_SIDE = 640  # pixels; larger frames are reduced for the search. As exact for their size, in the same time
 SHORT_SIDE = 32  # pixels; smaller frames are enlarged: the coarsest level of the search needs a few patches
@@ -27,7 +27,7 @@ def dense(first: Tensor, second: Tensor) -> Tensor:
     height, width = first.shape[2:]
     scale = min(1, LONG_SIDE / max(height, width))
     size = (max(round(width * scale), SHORT_SIDE), max(round(height * scale), SHORT_SIDE))
-    cv2.setNumThreads(configure_threads())  # OpenCV has threads of its own, by default one per processor
+    cv2.setNumThreads(configure_cpu())  # OpenCV has threads of its own, by default one per processor
     search = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_FAST)  # a new one: it keeps what small frames set
     search.setFinestScale(1)
     search.setPatchStride(5)

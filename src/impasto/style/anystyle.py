@@ -137,10 +137,10 @@ class AnyStyle(nn.Module):
             matched: those of the style where it is matched, and its pixels.
             freedom: how little it is told of the content's finer features, from 0 to 1.
         """
-        x = None
-        for number, (stage, seen) in enumerate(zip(self.stages, _seen(moved, matched, freedom), strict=True)):
-            seen = seen / getattr(self, f"scale_{number}")[:, None, None]
-            x = stage(x, seen.contiguous(memory_format=torch.channels_last))
+        x, device = None, self.device.type
+        dtype = torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else torch.float32
+        for number, (stage, seen) in enumerate(zip(self.stages, _seen(moved, matched, freedom, dtype), strict=True)):
+            x = stage(x, seen / getattr(self, f"scale_{number}").to(dtype)[:, None, None])
         assert x is not None
         return matched[PIXELS] + F.pixel_shuffle(_convolved(self.last, F.relu(x)), 2).float()
 
@@ -301,13 +301,15 @@ def flat(levels: Sequence[LayerMoments]) -> LayerMoments:
     return {f"{level}/{layer}": levels[level][layer] for level in LEVELS for layer in LAYERS}
 
 
-def _seen(moved: Features, matched: Features, freedom: float) -> list[Tensor]:
-    """What each stage is given [N, C, H / stride, W / stride]."""
+def _seen(moved: Features, matched: Features, freedom: float, dtype: torch.dtype = torch.float32) -> list[Tensor]:
+    """What each stage is given, [N, C, H / stride, W / stride], channels-last, as convolutions are fastest."""
     stages = []
     for number, names in enumerate(STAGES):
         told = 1.0 if number < TOLD else 1 - freedom
-        stages.append(torch.cat([*(told * moved[name] for name in names), *(matched[name] for name in names)], 1))
-    stages[-1] = torch.cat([stages[-1], F.pixel_unshuffle(matched[PIXELS] - 0.5, 2)], 1)
+        parts = [*(told * moved[name] for name in names), *(matched[name] for name in names)]
+        if number == len(STAGES) - 1:
+            parts.append(F.pixel_unshuffle(matched[PIXELS] - 0.5, 2))
+        stages.append(torch.cat([part.to(dtype, memory_format=torch.channels_last) for part in parts], 1))
     return stages
 
 

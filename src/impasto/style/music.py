@@ -84,7 +84,7 @@ def transfer(
 
 def transferring(content: SoundLike, style: SoundLike, settings: SoundSettings) -> Iterator[Progress]:
     """Do what `transfer` does, yielding one `Progress` a step. Closing the generator ends the work."""
-    device.configure_threads()
+    device.configure_cpu()
     processor = device.pick_device(settings.device)
     first, second = _opened(content), _opened(style)
     recipe = _recipe(content, style, settings)

@@ -15,6 +15,7 @@ from impasto.style.settings import Method
 from impasto.style.tiles import Wrap, resized
 
 REMATCH = 10  # steps until places are matched to the style anew
+LARGE = 4_000_000  # pixels; a step takes seconds, and what it frees is much
 SMALLEST_SCALE = 96  # pixels on the long side; below it a picture is colours, not forms
 
 
@@ -142,14 +143,16 @@ def adam(
     for step in range(1, steps + 1):
         if (step - 1) % REMATCH == 0:
             objective.match(picture)
+        if picture[0, 0].numel() > LARGE:
+            release_memory()
         terms, gradient = objective.gradient(picture)
         size = rate * (1 - decay * 0.5 * (1 - math.cos(math.pi * (step - 1) / steps)))
         for part, memory, slope in zip(parts, memories, laplacian_gradient(gradient, parts, wrap), strict=True):
             memory.steps += 1
             memory.first.lerp_(slope, 1 - betas[0])
-            memory.second.lerp_(slope.square(), 1 - betas[1])
+            memory.second.mul_(betas[1]).addcmul_(slope, slope, value=1 - betas[1])
             scale = (memory.second / (1 - betas[1] ** memory.steps)).sqrt_().add_(epsilon)
-            move = memory.first.div(scale).mul_(size / (1 - betas[0] ** memory.steps))
+            move = torch.div(memory.first, scale, out=scale).mul_(size / (1 - betas[0] ** memory.steps))
             part.sub_(move if free is None or bands > 1 else move.mul_(free))
         if bands == 1:
             picture = parts[0].clamp_(0, 1)

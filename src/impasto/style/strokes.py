@@ -7,11 +7,13 @@ with it. As the style itself is looked up anew each time, nothing blurs.
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from impasto.gaussian import rows
 from impasto.style.anystyle import Features
 from impasto.style.cloud import GRID, NOWHERE, Points
 from impasto.style.tiles import stride
@@ -19,6 +21,30 @@ from impasto.style.tiles import stride
 COLUMNS = "3/pixels"  # the name of what lies on the grid of places, for `shown_at`
 SPOTS = 3  # of a place, at most: those that most of its nine votes are for, which mostly agree
 NUMBERS = 4  # of a spot: the style, down, across, the share
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """Features of all styles that share a stride, to be looked up: `table` has a row for each feature of each style."""
+
+    channels: dict[str, int]
+    table: Tensor  # [N, C]
+    first: Tensor  # [styles], the row that each style begins with
+    height: Tensor  # [styles]
+    width: Tensor  # [styles]
+
+
+def sheets_of(styles: Sequence[Features]) -> dict[int, Sheet]:
+    """The features [1, C, h, w] of the `styles`, which have the same names, by their stride in pixels."""
+    sheets = {}
+    for pixels in sorted({stride(name) for name in styles[0]}):
+        names = [name for name in styles[0] if stride(name) == pixels]
+        tables = [torch.cat([rows(style[name]) for name in names], 1) for style in styles]
+        sides = torch.tensor([style[names[0]].shape[2:] for style in styles], device=tables[0].device)
+        first = torch.tensor([len(table) for table in tables], device=sides.device).cumsum(0) - sides.prod(1)
+        channels = {name: styles[0][name].shape[1] for name in names}
+        sheets[pixels] = Sheet(channels, torch.cat(tables), first, sides[:, 0], sides[:, 1])
+    return sheets
 
 
 def spots_of(votes: Tensor, points: Points) -> Tensor:
@@ -53,41 +79,47 @@ def moved_on(spots: Tensor, back: Tensor) -> Tensor:
     return found.flatten(0, 1)[None]
 
 
-def shown_at(spots: Tensor, styles: Sequence[Features]) -> Features:
-    """The features of places that show such `spots` of the `styles`: means of what lies there."""
-    height, width = spots.shape[2:]
-    number, down, across, share = spots[0].view(SPOTS, NUMBERS, height, width).unbind(1)  # [SPOTS, h, w] each
+def shown_at(spots: Tensor, sheets: dict[int, Sheet]) -> Features:
+    """The features of places that show such `spots` of the styles in `sheets`: means of what lies there, bilinear."""
+    number, down, across, share = spots[0].view(SPOTS, NUMBERS, *spots.shape[2:]).unbind(1)  # [SPOTS, h, w] each
+    style = number.long()
     found: Features = {}
-    for pixels in sorted({stride(name) for name in styles[0]}):
-        names = [name for name in styles[0] if stride(name) == pixels]  # looked up together
+    for pixels, sheet in sheets.items():
         step, several = max(1, GRID // pixels), max(1, pixels // GRID)  # features of a place, or places of a feature
-        first = (torch.arange(step, device=spots.device) + 0.5) / several
-        total = torch.zeros(())
-        for i, style in enumerate(styles):
-            picture = torch.cat([style[name] for name in names], 1)
-            for y, x, weight in zip(down / pixels, across / pixels, share * (number == i), strict=True):
-                if weight.any():
-                    rows = _spread(y, step, 0) + first.repeat(height)[:, None]
-                    columns = _spread(x, step, 1) + first.repeat(width)
-                    at = torch.stack(
-                        [_spread(columns, step, 0) / picture.shape[3], _spread(rows, step, 1) / picture.shape[2]], 2
-                    )
-                    seen = F.grid_sample(picture, 2 * at[None] - 1, padding_mode="border", align_corners=False)
-                    total = total + _spread(_spread(weight, step, 0), step, 1) * seen
-        total = F.avg_pool2d(total, several) if several > 1 else total
-        found |= dict(zip(names, total.split([styles[0][name].shape[1] for name in names], 1), strict=True))
+        y, above = _between(down / pixels, step, several, sheet.height[style])  # [SPOTS, h, w, step]
+        x, left = _between(across / pixels, step, several, sheet.width[style])
+        wide = sheet.width[style][..., None, None]
+        corner = sheet.first[style][..., None, None] + above[..., :, None] * wide + left[..., None, :]
+        right, below = (wide > 1).long(), wide * (sheet.height[style] > 1)[..., None, None]
+        index = torch.stack([corner, corner + right, corner + below, corner + below + right])
+        y, x = y[..., :, None], x[..., None, :]
+        weight = torch.stack([(1 - y) * (1 - x), (1 - y) * x, y * (1 - x), y * x]) * share[..., None, None]
+        # [4, SPOTS, h, w, step, step], to a row of 4 SPOTS for each feature, the features row by row
+        bags = [part.permute(2, 4, 3, 5, 0, 1).flatten(4).flatten(0, 3) for part in (index, weight)]
+        seen = F.embedding_bag(bags[0], sheet.table, mode="sum", per_sample_weights=bags[1].to(sheet.table))
+        seen = seen.view(1, step * spots.shape[2], step * spots.shape[3], -1).permute(0, 3, 1, 2)
+        seen = F.avg_pool2d(seen, several) if several > 1 else seen
+        found |= dict(zip(sheet.channels, seen.split(list(sheet.channels.values()), 1), strict=True))
     return found
 
 
-def likeness(spots: Tensor, queries: Tensor, columns: Sequence[Tensor]) -> Tensor:
+def _between(begin: Tensor, step: int, several: int, size: Tensor) -> tuple[Tensor, Tensor]:
+    """Where the `step` features of a place lie that begins at `begin` [...]: beyond an index, before the next.
+
+    Returns:
+        how far on the way to the next, in [0, 1], and the index, both [..., step]; outside it is as on the border.
+    """
+    own = (torch.arange(step, device=begin.device) + 0.5) / several - 0.5
+    at = torch.minimum((begin[..., None] + own).clamp_min(0), size[..., None] - 1)
+    index = torch.minimum(at.long(), (size[..., None] - 2).clamp_min(0))
+    return at - index, index
+
+
+def likeness(spots: Tensor, queries: Tensor, columns: dict[int, Sheet]) -> Tensor:
     """How like what is looked for [1, d, h, w] places are that show such `spots`: cosines [1, 1, h, w].
 
     Args:
-        columns: of each style, those of its places [1, d, h, w], centred, as the cloud that queries are for has them.
+        columns: the sheets of COLUMNS, what the styles' places are compared by, centred, as the cloud that queries are
+            for has them.
     """
-    shown = shown_at(spots, [{COLUMNS: c} for c in columns])[COLUMNS]
-    return F.cosine_similarity(shown, queries.to(shown), dim=1)[:, None]
-
-
-def _spread(places: Tensor, step: int, axis: int) -> Tensor:
-    return places.repeat_interleave(step, axis)
+    return F.cosine_similarity(shown_at(spots, columns)[COLUMNS], queries.float(), dim=1)[:, None]

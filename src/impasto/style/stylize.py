@@ -185,7 +185,7 @@ def running(job: Job, settings: Settings) -> Iterator[Progress]:
     """Do `job`, yielding one `Progress` a step. Closing the generator ends the work; raises what `stylize` does."""
     method = settings.resolved()
     shares = _shares(job, method)
-    device.configure_threads()
+    device.configure_cpu()
     processor = device.pick_device(method.device)
     scene = _scene(job, method, processor)
     if not all(style.has_points for style in scene.styles):

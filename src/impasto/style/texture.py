@@ -61,7 +61,7 @@ def synthesising(job: Job, settings: Settings) -> Iterator[Progress]:
     steps = TEXTURE_STEPS if settings.steps is None else in_proportion(TEXTURE_STEPS, settings.steps)
     method = replace(settings.resolved(), levels=LEVELS, content_layers=(), freedom=1.0, steps=steps)
     shares = shares_of(len(job.exemplars), settings.style_weights)
-    device.configure_threads()
+    device.configure_cpu()
 
     sizes = scales(job.height, job.width)
     whole = torch.empty(1, 3, *sizes[-1], device=device.pick_device(settings.device))

@@ -51,7 +51,7 @@ from impasto.style.objective import (
 from impasto.style.recipe import source as describe
 from impasto.style.settings import ClipSettings, Seconds, Settings, shares_of
 from impasto.style.source import region_of, style_of
-from impasto.style.strokes import likeness, moved_on, shown_at, spots_of
+from impasto.style.strokes import COLUMNS, Sheet, likeness, moved_on, sheets_of, shown_at, spots_of
 from impasto.style.tiles import tile_for
 
 QUALITIES = ("draft", "fine")
@@ -64,6 +64,7 @@ REFINING = 12  # steps of `fine` on a frame that has one before it
 RATE = 0.02  # of those, in units of the pixel range
 ANCHOR = 300.0  # weight of the temporal loss
 TRUSTED = 0.5  # of the flow within a place, for it to keep its spots
+MATCHED_EVERY = 3  # frames: in those between, places show what they did, moved on
 FAITH = 0.1  # cosine by which others must be nearer to what is looked for, to take their place
 PREVIEWED = 5  # frames of a preview
 
@@ -259,7 +260,7 @@ class _Painter:
 
     def __init__(self, job: Job, settings: Settings, clip: clips.Clip) -> None:
         self.job, self.method = job, settings.resolved()
-        device.configure_threads()
+        device.configure_cpu()
         self.device = device.pick_device(settings.device)
         self.shares = shares_of(len(job.styles), settings.style_weights)
         whole = torch.empty(1, 3, clip.info.height, clip.info.width, device=self.device)
@@ -275,11 +276,13 @@ class _Painter:
         self.drafted = [
             style.drafted(self.network, self.side, self.side, self.dtype, self.tile) for style in self.styles
         ]
-        self.shown: list[Features] = []  # of the styles, where all have points
+        self.averages: list[Features] = []  # over places of the styles, where all have points
+        self.sheets: dict[int, Sheet] = {}  # and all features of them
         if all(style.has_points for style in self.styles):
             pictures = [style.shown(self.side, self.side)[0] for style in self.styles]
-            self.shown = [draft.Canvas(self.network, p, self.dtype, self.tile).features() for p in pictures]
-        self.columns: tuple[Cloud, list[Tensor]] | None = None
+            shown = [draft.Canvas(self.network, p, self.dtype, self.tile).features() for p in pictures]
+            self.averages, self.sheets = list(map(averages_of, shown)), sheets_of(shown)
+        self.columns: tuple[Cloud, dict[int, Sheet]] | None = None
         self.extractor: Extractor | None = None
         if settings.quality == "fine":
             self.extractor = extractor_for(self.method, whole, self.tile)
@@ -293,10 +296,11 @@ class _Painter:
         self.became: Tensor | None = None  # and what it became
         self.content: LayerMoments | None = None  # running statistics
         self.spots: Tensor | None = None  # of the styles, that the frame before shows
+        self.age = 0  # frames since places were matched
 
     def state(self) -> dict[str, Tensor]:
         """All that goes from this frame to the next, for `restore`."""
-        found = {"shares": torch.tensor(self.mixed, dtype=torch.float64)}
+        found = {"shares": torch.tensor(self.mixed, dtype=torch.float64), "age": torch.tensor(self.age)}
         for name in ("seen", "became", "spots"):
             if (value := getattr(self, name)) is not None:
                 found[name] = value
@@ -311,7 +315,7 @@ class _Painter:
             KeyError: something is missing in it.
         """
         state = {name: value.to(self.device) for name, value in state.items()}
-        self.mixed = tuple(state["shares"].tolist())
+        self.mixed, self.age = tuple(state["shares"].tolist()), int(state["age"])
         self.seen, self.became, self.spots = (state.get(name) for name in ("seen", "became", "spots"))
         layers = {name.removesuffix(" mean") for name in state if name.endswith(" mean")}
         parts = [field.name for field in dataclasses.fields(Moments)]
@@ -370,21 +374,24 @@ class _Painter:
         """What the frame's places show of the styles: what their things showed before, where that is known."""
         if region.cloud is None:
             return None
-        queries = canvas.queries(region, moves)
-        spots = spots_of(votes_for(region.cloud, queries), region.cloud.points)
-        if carried is not None and self.spots is not None:
-            before = moved_on(self.spots, carried.back)
-            columns = self._columns(region.cloud)
-            alike = likeness(before, queries, columns) >= likeness(spots, queries, columns) - FAITH
-            known = on_grid(draft.padded(carried.trust)) >= TRUSTED
-            spots = torch.where(alike & known, before, spots)
-        self.spots = spots
-        return draft.Guide(spots, partial(shown_at, styles=self.shown))
+        kept = None if carried is None or self.spots is None else moved_on(self.spots, carried.back)
+        self.age = 0 if kept is None else (self.age + 1) % MATCHED_EVERY
+        if carried is None or kept is None or self.age == 0:
+            queries = canvas.queries(region, moves)
+            spots = spots_of(votes_for(region.cloud, queries), region.cloud.points)
+            if carried is not None and kept is not None:
+                columns = self._columns(region.cloud)
+                alike = likeness(kept, queries, columns) >= likeness(spots, queries, columns) - FAITH
+                known = on_grid(draft.padded(carried.trust)) >= TRUSTED
+                spots = torch.where(alike & known, kept, spots)
+            kept = spots
+        self.spots = kept
+        return draft.Guide(kept, partial(shown_at, sheets=self.sheets))
 
-    def _columns(self, cloud: Cloud) -> list[Tensor]:
-        """Of each style, what its places are compared by, as `likeness` takes it."""
+    def _columns(self, cloud: Cloud) -> dict[int, Sheet]:
+        """What places of the styles are compared by, as `likeness` takes it."""
         if self.columns is None or self.columns[0] is not cloud:
-            self.columns = cloud, [columns_for(cloud, averages_of(features)) for features in self.shown]
+            self.columns = cloud, sheets_of([{COLUMNS: columns_for(cloud, each)} for each in self.averages])
         return self.columns[1]
 
     def _carried(self, frame: Tensor) -> "_Carried | None":

@@ -16,7 +16,7 @@ from accelerate.utils import broadcast
 from impasto._version import __version__
 from impasto.data.augment import augment
 from impasto.data.dataset import Dataset, Stored, order
-from impasto.device import configure_threads
+from impasto.device import configure_cpu
 from impasto.errors import DataError, ModelError, SettingsError
 from impasto.files import remove_abandoned
 from impasto.training import checkpoint
@@ -81,7 +81,7 @@ def train(
         SettingsError: fewer pictures in a batch than processes, or settings that cannot change in a run.
         OutputError: the folder cannot be written.
     """
-    configure_threads()
+    configure_cpu()
     processes = PartialState(cpu=model.device.type == "cpu")
     atexit.register(processes.destroy_process_group)  # else its threads may outlive Python, which then aborts
     device = processes.device if processes.num_processes > 1 else model.device

@@ -61,10 +61,11 @@ def web(
         if not re.fullmatch(r"[\w-]+(\.[\w-]+)*", name, re.ASCII):
             raise SettingsError(f"--host-name takes a name such as studio.example, not {name}")
 
-    from impasto.device import pick_device
+    from impasto.device import configure_cpu, pick_device
     from impasto.web import app
 
     pick_device(device)
+    configure_cpu()
     with _listening(host, port) as ear, app.prepared() as files:
         try:
             import gradio  # noqa: F401

@@ -25,7 +25,7 @@ from starlette.exceptions import HTTPException
 from torch import Tensor
 
 from impasto.bundled import style_picture
-from impasto.device import free_memory
+from impasto.device import free_memory, release_memory
 from impasto.errors import ImpastoError, SettingsError, out_of_memory
 from impasto.media import picture
 from impasto.media.picture import Picture, fit, to_integers
@@ -287,6 +287,7 @@ def steps(run: Iterator[T]) -> Iterator[T]:
             yield at
     finally:
         _engine.submit(run.close)  # type: ignore[attr-defined]  # without waiting: Gradio closes from its event loop
+        _engine.submit(release_memory)
 
 
 def watched(
