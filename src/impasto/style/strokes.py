@@ -1,9 +1,9 @@
 """Strokes that stay on things: which places of the styles the places of a clip's frame show, kept from frame to frame.
 
-A place of a frame (cloud.GRID) shows up to three spots of the style pictures, of which it becomes the mean. A spot is
-the number of a style, how far down and across in it the place begins, in pixels, also between two of them, and its
-share in the mean. Where a thing moves on, its spots move on by exactly as much, so that what was painted on it moves
-with it. As the style itself is looked up anew each time, nothing blurs.
+A place of a frame (cloud.GRID) has a spot of the style pictures: the number of a style, and how far down and across in
+it the place begins, in pixels, also between two of them. Where a thing moves on, its spots move on by exactly as much,
+so that what was painted on it moves with it. As the style itself is looked up anew each time, nothing blurs. A place
+shows its own spot and what follows from those of the places around it, so that no seams are seen between places.
 """
 
 from collections.abc import Sequence
@@ -15,18 +15,19 @@ from torch import Tensor
 
 from impasto.gaussian import rows
 from impasto.style.anystyle import Features
-from impasto.style.cloud import GRID, NOWHERE, Points
+from impasto.style.cloud import AROUND, GRID, Points
 from impasto.style.tiles import stride
 
 COLUMNS = "3/pixels"  # the name of what lies on the grid of places, for `shown_at`
-SPOTS = 3  # of a place, at most: those that most of its nine votes are for, which mostly agree
-NUMBERS = 4  # of a spot: the style, down, across, the share
+SHOWN = 3  # spots of a place, at most: those that most of the nine are for, which mostly agree
+AGREED = 1.0  # pixels that spots may be apart, down and across, and count as the same
 
 
 @dataclass(frozen=True)
 class Sheet:
     """Features of all styles that share a stride, to be looked up: `table` has a row for each feature of each style."""
 
+    stride: int
     channels: dict[str, int]
     table: Tensor  # [N, C]
     first: Tensor  # [styles], the row that each style begins with
@@ -43,23 +44,13 @@ def sheets_of(styles: Sequence[Features]) -> dict[int, Sheet]:
         sides = torch.tensor([style[names[0]].shape[2:] for style in styles], device=tables[0].device)
         first = torch.tensor([len(table) for table in tables], device=sides.device).cumsum(0) - sides.prod(1)
         channels = {name: styles[0][name].shape[1] for name in names}
-        sheets[pixels] = Sheet(channels, torch.cat(tables), first, sides[:, 0], sides[:, 1])
+        sheets[pixels] = Sheet(pixels, channels, torch.cat(tables), first, sides[:, 0], sides[:, 1])
     return sheets
 
 
-def spots_of(votes: Tensor, points: Points) -> Tensor:
-    """The spots [1, SPOTS x NUMBERS, h, w] of the points that speak for each place, those with most votes.
-
-    Args:
-        votes: [1, 9, h, w], indices of `points`, NOWHERE where there is none.
-    """
-    said = votes[0]
-    same = said[:, None] == said
-    first = ~torch.tril(same.permute(2, 3, 0, 1), -1).any(3).permute(2, 0, 1)  # of votes for the same point
-    count, chosen = (same.sum(1) * first * (said != NOWHERE)).topk(SPOTS, 0)
-    spots = points.spots.to(votes.device).float()[said.gather(0, chosen).clamp_min(0)]  # [SPOTS, h, w, 3]
-    share = count / count.sum(0).clamp_min(1)
-    return torch.cat([spots, share[..., None]], 3).permute(0, 3, 1, 2).flatten(0, 1)[None]
+def spots_of(matched: Tensor, points: Points) -> Tensor:
+    """The spots [1, 3, h, w] of places that get the points with the indices `matched` [h, w]."""
+    return points.spots.to(matched.device).float()[matched].permute(2, 0, 1)[None]
 
 
 def moved_on(spots: Tensor, back: Tensor) -> Tensor:
@@ -73,20 +64,44 @@ def moved_on(spots: Tensor, back: Tensor) -> Tensor:
     across, down = F.avg_pool2d(F.pad(back, beyond, mode="replicate"), GRID)[0] / GRID  # in places
     y, x = torch.arange(height, device=back.device)[:, None] + down, torch.arange(width, device=back.device) + across
     row, column = y.round().clamp(0, height - 1), x.round().clamp(0, width - 1)
-    found = spots[0].view(SPOTS, NUMBERS, height, width)[:, :, row.long(), column.long()]
-    still = torch.zeros_like(y)
-    found = found + GRID * torch.stack([still, y - row, x - column, still])
-    return found.flatten(0, 1)[None]
+    found = spots[0][:, row.long(), column.long()]
+    return (found + GRID * torch.stack([torch.zeros_like(y), y - row, x - column]))[None]
+
+
+def shown_by(spots: Tensor, sheet: Sheet) -> Tensor:
+    """What each place shows: up to SHOWN spots and their shares, [SHOWN, 4, h, w].
+
+    Args:
+        sheet: any of the styles', for their sizes.
+    """
+    height, width = spots.shape[2:]
+    around = F.pad(spots, (1, 1, 1, 1), value=-1)[0]  # beyond the border there is no style
+    said = []
+    for down, across in sorted(AROUND, key=lambda offset: offset != (0, 0)):  # its own first
+        theirs = around[:, 1 + down : 1 + down + height, 1 + across : 1 + across + width]
+        said.append(theirs - GRID * theirs.new_tensor([0, down, across])[:, None, None])
+    found = torch.stack(said)  # [9, 3, h, w]
+    sizes = torch.stack([sheet.height, sheet.width]) * sheet.stride
+    number = found[:, 0].long()
+    there = (number >= 0) & (found[:, 1:] > -GRID / 2).all(1)
+    for axis in (0, 1):
+        there &= found[:, 1 + axis] < sizes[axis][number.clamp_min(0)] - GRID / 2
+    same = ((found[:, None] - found).abs() <= AGREED).all(2) & (number[:, None] == number) & there[:, None] & there
+    first = ~torch.tril(same.permute(2, 3, 0, 1), -1).any(3).permute(2, 0, 1)
+    count, chosen = (same.sum(1) * first * there).topk(SHOWN, 0)
+    share = count / count.sum(0).clamp_min(1)
+    spot = found.gather(0, chosen[:, None].expand(-1, 3, -1, -1))
+    return torch.cat([spot.clamp_min(0), share[:, None]], 1)
 
 
 def shown_at(spots: Tensor, sheets: dict[int, Sheet]) -> Features:
-    """The features of places that show such `spots` of the styles in `sheets`: means of what lies there, bilinear."""
-    number, down, across, share = spots[0].view(SPOTS, NUMBERS, *spots.shape[2:]).unbind(1)  # [SPOTS, h, w] each
+    """The features of places with such `spots` of the styles in `sheets`: means of what they show, bilinear."""
+    number, down, across, share = shown_by(spots, next(iter(sheets.values()))).unbind(1)  # [SHOWN, h, w] each
     style = number.long()
     found: Features = {}
     for pixels, sheet in sheets.items():
         step, several = max(1, GRID // pixels), max(1, pixels // GRID)  # features of a place, or places of a feature
-        y, above = _between(down / pixels, step, several, sheet.height[style])  # [SPOTS, h, w, step]
+        y, above = _between(down / pixels, step, several, sheet.height[style])  # [SHOWN, h, w, step]
         x, left = _between(across / pixels, step, several, sheet.width[style])
         wide = sheet.width[style][..., None, None]
         corner = sheet.first[style][..., None, None] + above[..., :, None] * wide + left[..., None, :]
@@ -94,7 +109,7 @@ def shown_at(spots: Tensor, sheets: dict[int, Sheet]) -> Features:
         index = torch.stack([corner, corner + right, corner + below, corner + below + right])
         y, x = y[..., :, None], x[..., None, :]
         weight = torch.stack([(1 - y) * (1 - x), (1 - y) * x, y * (1 - x), y * x]) * share[..., None, None]
-        # [4, SPOTS, h, w, step, step], to a row of 4 SPOTS for each feature, the features row by row
+        # [4, SHOWN, h, w, step, step], to a row of 4 SHOWN for each feature, the features row by row
         bags = [part.permute(2, 4, 3, 5, 0, 1).flatten(4).flatten(0, 3) for part in (index, weight)]
         seen = F.embedding_bag(bags[0], sheet.table, mode="sum", per_sample_weights=bags[1].to(sheet.table))
         seen = seen.view(1, step * spots.shape[2], step * spots.shape[3], -1).permute(0, 3, 1, 2)

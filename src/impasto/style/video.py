@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
@@ -34,7 +35,7 @@ from impasto.media import picture
 from impasto.media.picture import SHORTEST_SIDE, Picture, PictureLike, fit, resize
 from impasto.perception.flow import consistent, dense, is_cut, warp
 from impasto.style import colour, draft, optimise, regions
-from impasto.style.anystyle import Features, columns_for, votes_for
+from impasto.style.anystyle import Features, columns_for
 from impasto.style.cloud import Cloud, averages_of, on_grid
 from impasto.style.objective import (
     Anchor,
@@ -378,10 +379,11 @@ class _Painter:
         self.age = 0 if kept is None else (self.age + 1) % MATCHED_EVERY
         if carried is None or kept is None or self.age == 0:
             queries = canvas.queries(region, moves)
-            spots = spots_of(votes_for(region.cloud, queries), region.cloud.points)
+            spots = spots_of(region.cloud.match(queries, quick=True), region.cloud.points)
             if carried is not None and kept is not None:
                 columns = self._columns(region.cloud)
-                alike = likeness(kept, queries, columns) >= likeness(spots, queries, columns) - FAITH
+                nearer = likeness(spots, queries, columns) - likeness(kept, queries, columns)
+                alike = F.avg_pool2d(nearer, 3, 1, 1, count_include_pad=False) <= FAITH  # with those around: no patchwork
                 known = on_grid(draft.padded(carried.trust)) >= TRUSTED
                 spots = torch.where(alike & known, kept, spots)
             kept = spots
