@@ -177,7 +177,7 @@ def test_freed_memory_serves_the_next_tensor() -> None:
 
     once = (64 << 20) // mmap.PAGESIZE  # the largest of three; by itself glibc would ask for 20 times as many
     here, there, released = found()
-    assert here < once / 4 and there < once / 4 and once <= released < 3 * once
+    assert here < once / 4 and there < once / 4 and once <= released < 9 * once
     assert all(pages > 9 * once for pages in found(MALLOC_ARENA_MAX="2"))  # a user who has set up something else
 
 

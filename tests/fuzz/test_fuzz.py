@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-SAMPLE = 24  # files
+SAMPLE = 16  # files, two of each kind
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")

@@ -18,6 +18,7 @@ from torch import Tensor
 
 from impasto import device, provenance, weights
 from impasto.configs import check
+from impasto.device import release_memory  # where `device` is the name of one
 from impasto.errors import PictureError, SettingsError
 from impasto.media.formats import MAX_PIXELS
 from impasto.media.picture import Picture, PictureLike, fit, opened, resize
@@ -156,7 +157,10 @@ def stylizing(
     job = {field.name: given[field.name] for field in dataclasses.fields(Job) if field.name in given}
     job |= {"styles": _several(style), "masks": _several(masks)}
     settings = Settings(**{field.name: given[field.name] for field in dataclasses.fields(Settings)})
-    yield from running(Job(**job), settings)
+    try:
+        yield from running(Job(**job), settings)
+    finally:
+        release_memory()
 
 
 def _last(steps: Callable[P, Iterator[Progress]]) -> Callable[P, Picture]:

@@ -383,7 +383,8 @@ class _Painter:
             if carried is not None and kept is not None:
                 columns = self._columns(region.cloud)
                 nearer = likeness(spots, queries, columns) - likeness(kept, queries, columns)
-                alike = F.avg_pool2d(nearer, 3, 1, 1, count_include_pad=False) <= FAITH  # with those around: no patchwork
+                nearer = F.avg_pool2d(nearer, 3, 1, 1, count_include_pad=False)  # so that no patchwork comes of it
+                alike = nearer <= FAITH
                 known = on_grid(draft.padded(carried.trust)) >= TRUSTED
                 spots = torch.where(alike & known, kept, spots)
             kept = spots
