@@ -267,7 +267,7 @@ class _Painter:
         whole = torch.empty(1, 3, clip.info.height, clip.info.width, device=self.device)
         if min(whole.shape[2:]) < SHORTEST_SIDE:
             raise PictureError(f"the clip is too narrow: {SHORTEST_SIDE} pixels at least")
-        self.side = max(whole.shape[2:])
+        self.size, self.side = whole.shape[2:], max(whole.shape[2:])
         self.styles = [style_of(style.picture, self.method, whole).reduced(self.side) for style in job.styles]
         if not all(style.has_points for style in self.styles):
             self.method = settings.resolved(matched=False)
@@ -314,7 +314,10 @@ class _Painter:
 
         Raises:
             KeyError: something is missing in it.
+            ValueError: it is of frames of another size.
         """
+        if "seen" in state and state["seen"].shape[2:] != self.size:
+            raise ValueError("it is of frames of another size")
         state = {name: value.to(self.device) for name, value in state.items()}
         self.mixed, self.age = tuple(state["shares"].tolist()), int(state["age"])
         self.seen, self.became, self.spots = (state.get(name) for name in ("seen", "became", "spots"))
