@@ -168,11 +168,9 @@ new_pages()
 
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="of the GNU C library")
 def test_freed_memory_serves_the_next_tensor() -> None:
-    def found(**said: str) -> list[int]:
+    def found(code: str = FAULTS, **said: str) -> list[int]:
         kept = {name: value for name, value in os.environ.items() if name not in device.ALLOCATION}
-        done = subprocess.run(
-            [sys.executable, "-c", FAULTS], env=kept | said, capture_output=True, text=True, check=True
-        )
+        done = subprocess.run([sys.executable, "-c", code], env=kept | said, capture_output=True, text=True, check=True)
         return [int(pages) for pages in done.stdout.split()]
 
     once = (64 << 20) // mmap.PAGESIZE  # the largest of three; by itself glibc asks for 16 times as many
@@ -180,6 +178,8 @@ def test_freed_memory_serves_the_next_tensor() -> None:
     assert here < 3 * once and there < 3 * once  # a hole may be a little too small at first
     assert once <= released < 9 * once
     assert all(pages > 9 * once for pages in found(MALLOC_ARENA_MAX="2"))  # a user who has set up something else
+    given_back = found(FAULTS.replace("configure_cpu()", "configure_cpu(), device.keep_memory(large=False)"))
+    assert all(pages > 9 * once for pages in given_back)
 
 
 def test_the_picked_device_computes() -> None:

@@ -25,6 +25,7 @@ WAITING = {
 }
 # What glibc does with large pieces of memory (mallopt(3), malloc.h), and where users say it themselves.
 TRIM_THRESHOLD, MMAP_MAX, ARENA_MAX = -1, -4, -8
+MMAPS = 65536  # its own maximum
 ALLOCATION = ("MALLOC_TRIM_THRESHOLD_", "MALLOC_MMAP_MAX_", "MALLOC_MMAP_THRESHOLD_", "MALLOC_ARENA_MAX",
               "GLIBC_TUNABLES")  # fmt: skip
 
@@ -60,13 +61,15 @@ def configure_cpu() -> int:
     """Give torch one compute thread per usable CPU, and return how many that is; and keep memory for it."""
     import torch
 
-    _keep_memory()
+    keep_memory()
     torch.set_num_threads(usable_cpus())
     return torch.get_num_threads()
 
 
-def _keep_memory() -> None:
+def keep_memory(large: bool = True) -> None:
     """Let glibc keep what is freed for the next tensor, unless the user has set it up; elsewhere, nothing.
+
+    Without `large`, pieces beyond its own threshold, at most 32 MB, go back to the system again when they are freed.
 
     By itself it gives tensors of tens of megabytes back at once, and the system clears all their pages anew for each
     that follows, which takes longer than most of what is computed there. `release_memory` gives back what is kept.
@@ -74,7 +77,7 @@ def _keep_memory() -> None:
     if not any(name in os.environ for name in ALLOCATION):
         with contextlib.suppress(OSError, AttributeError, TypeError):
             libc = ctypes.CDLL(None)
-            libc.mallopt(MMAP_MAX, 0)
+            libc.mallopt(MMAP_MAX, 0 if large else MMAPS)
             libc.mallopt(TRIM_THRESHOLD, 2**31 - 1)
             libc.mallopt(ARENA_MAX, 1)  # the heap of other threads cannot hold a large piece
 

@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from impasto.device import release_memory
+from impasto.device import keep_memory, release_memory
 from impasto.media.picture import SHORTEST_SIDE, resize
 from impasto.style.objective import Objective
 from impasto.style.settings import Method
@@ -93,6 +93,7 @@ def coarse_to_fine(
     picture, momentum = None, None
     for scale, ((height, width), count) in enumerate(zip(sizes, steps, strict=True)):
         aim = objective(height, width)
+        keep_memory(large=height * width <= LARGE)  # else what is kept in between would be gigabytes
         picture = begin(height, width, picture)
         release_memory()  # what the start took (a draft of 12 megapixels: 0.9 GB), and the size before
         loose = None if free is None else resize(free, height, width)
