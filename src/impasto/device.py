@@ -69,10 +69,11 @@ def configure_cpu() -> int:
 def keep_memory(large: bool = True) -> None:
     """Let glibc keep what is freed for the next tensor, unless the user has set it up; elsewhere, nothing.
 
-    Without `large`, pieces beyond its own threshold, at most 32 MB, go back to the system again when they are freed.
-
     By itself it gives tensors of tens of megabytes back at once, and the system clears all their pages anew for each
     that follows, which takes longer than most of what is computed there. `release_memory` gives back what is kept.
+
+    Args:
+        large: keep also what is beyond glibc's own threshold, at most 32 MB.
     """
     if not any(name in os.environ for name in ALLOCATION):
         with contextlib.suppress(OSError, AttributeError, TypeError):

@@ -6,7 +6,7 @@ Because moments are averages, those of two pictures (or two tiles of one picture
 merge by a weighted sum; everything that joins, cuts or masks styles is built on that.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple
@@ -37,6 +37,14 @@ class Moments:
         """[C, C] float64 on the CPU: the symmetric square root of the covariance, computed once."""
         values, vectors = torch.linalg.eigh(_exact(self)[1])
         return vectors * values.clamp_min(0).sqrt() @ vectors.T
+
+
+PARTS = ("mean", "second", "weight")
+
+
+def as_tensors(named: Mapping[str, Moments]) -> dict[str, Tensor]:
+    """Moments as files keep them: tensors "NAME/mean", "NAME/second" and "NAME/weight"."""
+    return {f"{name}/{part}": getattr(moments, part) for name, moments in named.items() for part in PARTS}
 
 
 def measure(features: Tensor, mask: Tensor | None = None) -> Moments:

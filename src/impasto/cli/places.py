@@ -52,9 +52,11 @@ def checked(command: Callable[..., None]) -> Callable[..., None]:
         read = [file for name, value in given.items() if name not in marks for file in _named(value)]
         for name, mark in marks.items():
             if (output := given[name]) is not None:
-                for place in mark.places(output):
+                places = list(mark.places(output))
+                for place in places:
                     files.check_apart(place, read, overwrite=given.get("overwrite"))
-                    files.remove_abandoned(place.parent, below=False)
+                for folder in {place.parent for place in places}:
+                    files.remove_abandoned(folder, below=False)
         command(**given)
 
     return run

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
@@ -92,21 +93,31 @@ def coarse_to_fine(
     work = [count * height * width for count, (height, width) in zip(steps, sizes, strict=True)]
     picture, momentum = None, None
     for scale, ((height, width), count) in enumerate(zip(sizes, steps, strict=True)):
-        aim = objective(height, width)
-        keep_memory(large=height * width <= LARGE)  # else what is kept in between would be gigabytes
-        picture = begin(height, width, picture)
-        release_memory()  # what the start took (a draft of 12 megapixels: 0.9 GB), and the size before
-        loose = None if free is None else resize(free, height, width)
-        if optimiser == "lbfgs":
-            run = lbfgs(picture, aim, count, free=loose)
-        else:
-            if options.get("bands", 1) == 1:  # those of a pyramid begin anew
-                momentum = momentum.resized(height, width) if momentum else Momentum.none(picture)
-            run = adam(picture, aim, count, momentum=momentum, free=loose, **options)  # type: ignore[arg-type]
-        for number, step in enumerate(run, 1):
-            picture = step.picture
-            done = (sum(work[:scale]) + work[scale] * number / count) / sum(work)
-            yield Stage(scale + 1, number, count, done, step)
+        with _memory_for(height * width):
+            aim = objective(height, width)
+            picture = begin(height, width, picture)
+            release_memory()  # what the start took (a draft of 12 megapixels: 0.9 GB), and the size before
+            loose = None if free is None else resize(free, height, width)
+            if optimiser == "lbfgs":
+                run = lbfgs(picture, aim, count, free=loose)
+            else:
+                if options.get("bands", 1) == 1:  # those of a pyramid begin anew
+                    momentum = momentum.resized(height, width) if momentum else Momentum.none(picture)
+                run = adam(picture, aim, count, momentum=momentum, free=loose, **options)  # type: ignore[arg-type]
+            for number, step in enumerate(run, 1):
+                picture = step.picture
+                done = (sum(work[:scale]) + work[scale] * number / count) / sum(work)
+                yield Stage(scale + 1, number, count, done, step)
+
+
+@contextmanager
+def _memory_for(pixels: int) -> Iterator[None]:
+    """Do not keep large pieces of memory while a large picture is painted: that would be gigabytes."""
+    keep_memory(large=pixels <= LARGE)
+    try:
+        yield
+    finally:
+        keep_memory()
 
 
 def adam(

@@ -15,7 +15,7 @@ from torch import Tensor
 from impasto import provenance, weights
 from impasto.errors import PictureError, SettingsError
 from impasto.files import absent, check_place, replacing
-from impasto.gaussian import Moments, measure
+from impasto.gaussian import PARTS, Moments, as_tensors, measure
 from impasto.media.formats import MAX_PIXELS
 from impasto.media.picture import SHORTEST_SIDE, Picture, PictureLike, fit, opened
 from impasto.perception import registry
@@ -260,7 +260,7 @@ def save(
         f"{i}/{name}": s for i, octave in enumerate(extractor.statistics(sized, weight)) for name, s in octave.items()
     }
     named["colours"] = measure(sized, weight)
-    tensors = {f"{name}/{part}": getattr(s, part) for name, s in named.items() for part in ("mean", "second", "weight")}
+    tensors = as_tensors(named)
     tensors["pixels"] = (255 * sized[0]).round().byte()
     if weight is not None:
         tensors["visible"] = (255 * weight[0]).round().byte()
@@ -323,7 +323,7 @@ def _image(tensors: dict[str, Tensor]) -> StyleImage | None:
 
 
 def _statistics(tensors: dict[str, Tensor], name: str, channels: int) -> Moments:
-    parts = [tensors[f"{name}/{part}"].float() for part in ("mean", "second", "weight")]
+    parts = [tensors[f"{name}/{part}"].float() for part in PARTS]
     if [tuple(p.shape) for p in parts] != [(channels,), (channels, channels), ()] or not all(
         p.isfinite().all() for p in parts
     ):

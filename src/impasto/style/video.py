@@ -29,7 +29,7 @@ from impasto import device, provenance, weights
 from impasto.configs import check
 from impasto.errors import ClipError, PictureError, SettingsError, warn
 from impasto.files import locked, replacing, writing
-from impasto.gaussian import Moments
+from impasto.gaussian import PARTS, Moments, as_tensors
 from impasto.media import clip as clips
 from impasto.media import picture
 from impasto.media.picture import SHORTEST_SIDE, Picture, PictureLike, fit, resize
@@ -54,6 +54,7 @@ from impasto.style.settings import ClipSettings, Seconds, Settings, shares_of
 from impasto.style.source import region_of, style_of
 from impasto.style.strokes import COLUMNS, Sheet, likeness, moved_on, sheets_of, shown_at, spots_of
 from impasto.style.tiles import tile_for
+from impasto.training.checkpoint import plain
 
 QUALITIES = ("draft", "fine")
 UNUSED = ("init", "network", "optimiser", "steps")  # of `Settings`
@@ -305,9 +306,7 @@ class _Painter:
         for name in ("seen", "became", "spots"):
             if (value := getattr(self, name)) is not None:
                 found[name] = value
-        for layer, moments in (self.content or {}).items():
-            found |= {f"{layer} {field.name}": getattr(moments, field.name) for field in dataclasses.fields(Moments)}
-        return {name: value.cpu().clone(memory_format=torch.contiguous_format) for name, value in found.items()}
+        return plain(found | as_tensors(self.content or {}))
 
     def restore(self, state: dict[str, Tensor]) -> None:
         """As after the frame that `state` was taken of.
@@ -321,9 +320,8 @@ class _Painter:
         state = {name: value.to(self.device) for name, value in state.items()}
         self.mixed, self.age = tuple(state["shares"].tolist()), int(state["age"])
         self.seen, self.became, self.spots = (state.get(name) for name in ("seen", "became", "spots"))
-        layers = {name.removesuffix(" mean") for name in state if name.endswith(" mean")}
-        parts = [field.name for field in dataclasses.fields(Moments)]
-        self.content = {layer: Moments(*(state[f"{layer} {part}"] for part in parts)) for layer in layers} or None
+        features = {name.removesuffix("/mean") for name in state if name.endswith("/mean")}
+        self.content = {name: Moments(*(state[f"{name}/{part}"] for part in PARTS)) for name in features} or None
 
     def paint(self, frame: Tensor, mask: Tensor | None, second: float, alpha: Tensor | None = None) -> Tensor:
         """What `frame` [1, 3, H, W], shown at `second`, becomes; where `alpha` [1, 1, H, W] is 0 it counts for nothing.
@@ -378,21 +376,22 @@ class _Painter:
         """What the frame's places show of the styles: what their things showed before, where that is known."""
         if region.cloud is None:
             return None
-        kept = None if carried is None or self.spots is None else moved_on(self.spots, carried.back)
-        self.age = 0 if kept is None else (self.age + 1) % MATCHED_EVERY
-        if carried is None or kept is None or self.age == 0:
-            queries = canvas.queries(region, moves)
-            spots = spots_of(region.cloud.match(queries, quick=True), region.cloud.points)
-            if carried is not None and kept is not None:
-                columns = self._columns(region.cloud)
-                nearer = likeness(spots, queries, columns) - likeness(kept, queries, columns)
+        if carried is None or self.spots is None:
+            self.age, self.spots = 0, self._matched(region.cloud, canvas.queries(region, moves))
+        else:
+            self.age, self.spots = (self.age + 1) % MATCHED_EVERY, moved_on(self.spots, carried.back)
+            if self.age == 0:
+                queries, columns = canvas.queries(region, moves), self._columns(region.cloud)
+                others = self._matched(region.cloud, queries)
+                nearer = likeness(others, queries, columns) - likeness(self.spots, queries, columns)
                 nearer = F.avg_pool2d(nearer, 3, 1, 1, count_include_pad=False)  # so that no patchwork comes of it
-                alike = nearer <= FAITH
                 known = on_grid(draft.padded(carried.trust)) >= TRUSTED
-                spots = torch.where(alike & known, kept, spots)
-            kept = spots
-        self.spots = kept
-        return draft.Guide(kept, partial(shown_at, sheets=self.sheets))
+                self.spots = torch.where((nearer <= FAITH) & known, self.spots, others)
+        return draft.Guide(self.spots, partial(shown_at, sheets=self.sheets))
+
+    def _matched(self, cloud: Cloud, queries: Tensor) -> Tensor:
+        """The spots of the points that are found for `queries`."""
+        return spots_of(cloud.match(queries, quick=True), cloud.points)
 
     def _columns(self, cloud: Cloud) -> dict[int, Sheet]:
         """What places of the styles are compared by, as `likeness` takes it."""
