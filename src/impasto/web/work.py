@@ -1,5 +1,6 @@
 """What the tabs share: files of a visit, one thread for all computing, a view of the work, errors in a line."""
 
+import asyncio
 import base64
 import contextlib
 import contextvars
@@ -40,6 +41,7 @@ PAUSE = 0.4  # seconds from one view of the work to the next
 VIEW_SIDE = 480  # pixels of the long side of a view
 BYTES_OF_A_PIXEL = 60  # that a picture takes while it is read: 81 megapixels took 4 GB
 MAX_LAYERS = 4  # of a drawing
+UNTIL_CLOSED = 0.1  # seconds until a page has heard that its connection is closed
 SHEETS = 16  # drawings that wait for what is to be done with them
 QUEUE: dict[str, Any] = {"concurrency_id": "device", "concurrency_limit": 1}  # of every event that computes
 PRIVATE: dict[str, Any] = {"api_visibility": "private"}  # of every event that is only the page's own
@@ -212,7 +214,11 @@ def refuse_in_one_line(page: gr.Blocks) -> None:
 
 
 def share_queue(page: gr.Blocks, most: int) -> None:
-    """Let no visitor have more than so many jobs waiting, so that others find a place, too."""
+    """Let no visitor have more than so many jobs waiting, so that others find a place, too.
+
+    A page listens to all of its jobs on one connection, which Gradio closes after the last. To a page that heard of a
+    new job first it would seem open still, and the page would wait for ever: so the answer comes a moment later.
+    """
     queue = page._queue
     usual = queue.push
 
@@ -221,7 +227,9 @@ def share_queue(page: gr.Blocks, most: int) -> None:
         waiting = (event for line in queue.event_queue_per_concurrency_id.values() for event in line.queue)
         if sum(visitor(event.request.scope) == who for event in waiting) >= most:
             return False, f"{most} of your jobs are waiting; give the next when one of them is done", "queue_full"
-        return await usual(body, request, username)
+        answer = await usual(body, request, username)  # the job is begun already
+        await asyncio.sleep(UNTIL_CLOSED)
+        return answer
 
     queue.push = push  # type: ignore[method-assign]
 
