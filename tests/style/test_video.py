@@ -391,13 +391,33 @@ def test_styles_all_have_seconds_or_none_has(tmp_path: Path, coffee: Picture, st
         painted(job)
 
 
+def test_frames_that_are_planned_ahead_become_the_same(
+    tmp_path: Path, coffee: Picture, still: Tensor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    frames = [still.roll((i, 2 * i), (2, 3)) for i in range(5)] + [still.flip(3)] * 2  # and a cut
+    source, threads = folder(tmp_path / "f", frames), torch.get_num_threads()
+    torch.set_num_threads(1)  # sums of several threads are rounded in another way
+    try:
+        for name in ("ahead", "in turn"):
+            job = Job(source, [TimedStyle(coffee)], tmp_path / name / "%02d.png")
+            job.output.parent.mkdir()
+            painted(job)
+            monkeypatch.setattr(video, "ahead", iter)
+    finally:
+        torch.set_num_threads(threads)
+    ahead, in_turn = (
+        [file.read_bytes() for file in sorted((tmp_path / name).glob("*.png"))] for name in ("ahead", "in turn")
+    )
+    assert len(ahead) == 7 and ahead == in_turn
+
+
 def test_content_statistics_run_along_smoothly(tmp_path: Path, coffee: Picture, still: Tensor) -> None:
     frames = [still * level for level in (1.0, 0.8, 1.0, 0.8, 1.0, 0.8)]  # a lamp that flickers
     job = Job(folder(tmp_path / "f", frames), [TimedStyle(coffee)], tmp_path / "out.mp4")
-    painter = video._Painter(job, DRAFT, clips.read(job.clip))
-    means = []
-    for frame in frames:
-        painter.paint(frame, None, 0.0)
+    clip = clips.read(job.clip)
+    painter, means = video._Painter(job, DRAFT, clip), []
+    for frame in clip:
+        painter.plan(frame)
         assert painter.content is not None
         means.append(painter.content["pixels"].mean.mean().item())
     steps = [abs(b - a) for a, b in pairwise(means)]

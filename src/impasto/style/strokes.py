@@ -103,15 +103,14 @@ def shown_at(spots: Tensor, sheets: dict[int, Sheet]) -> Features:
         step, several = max(1, GRID // pixels), max(1, pixels // GRID)  # features of a place, or places of a feature
         y, above = _between(down / pixels, step, several, sheet.height[style])  # [SHOWN, h, w, step]
         x, left = _between(across / pixels, step, several, sheet.width[style])
-        wide = sheet.width[style][..., None, None]
-        corner = sheet.first[style][..., None, None] + above[..., :, None] * wide + left[..., None, :]
-        right, below = (wide > 1).long(), wide * (sheet.height[style] > 1)[..., None, None]
-        index = torch.stack([corner, corner + right, corner + below, corner + below + right])
-        y, x = y[..., :, None], x[..., None, :]
-        weight = torch.stack([(1 - y) * (1 - x), (1 - y) * x, y * (1 - x), y * x]) * share[..., None, None]
-        # [4, SHOWN, h, w, step, step], to a row of 4 SHOWN for each feature, the features row by row
-        bags = [part.permute(2, 4, 3, 5, 0, 1).flatten(4).flatten(0, 3) for part in (index, weight)]
-        seen = F.embedding_bag(bags[0], sheet.table, mode="sum", per_sample_weights=bags[1].to(sheet.table))
+        below = above + (sheet.height[style] > 1)[..., None]
+        right = left + (sheet.width[style] > 1)[..., None]
+        wide, first = sheet.width[style][..., None], sheet.first[style][..., None]
+        rows_of, columns_of = torch.stack([above, above, below, below]) * wide + first, [left, right, left, right]
+        index = torch.add(*_crossed(rows_of.int(), torch.stack(columns_of).int())).flatten(0, 3)
+        down_share = torch.stack([1 - y, 1 - y, y, y]) * share[..., None]
+        weight = torch.mul(*_crossed(down_share, torch.stack([1 - x, x, 1 - x, x]))).flatten(0, 3)
+        seen = F.embedding_bag(index, sheet.table, mode="sum", per_sample_weights=weight.to(sheet.table))
         seen = seen.view(1, step * spots.shape[2], step * spots.shape[3], -1).permute(0, 3, 1, 2)
         seen = F.avg_pool2d(seen, several) if several > 1 else seen
         found |= dict(zip(sheet.channels, seen.split(list(sheet.channels.values()), 1), strict=True))
@@ -128,6 +127,16 @@ def _between(begin: Tensor, step: int, several: int, size: Tensor) -> tuple[Tens
     at = torch.minimum((begin[..., None] + own).clamp_min(0), size[..., None] - 1)
     index = torch.minimum(at.long(), (size[..., None] - 2).clamp_min(0))
     return at - index, index
+
+
+def _crossed(down: Tensor, across: Tensor) -> tuple[Tensor, Tensor]:
+    """What belongs to the four features around each, [4, SHOWN, h, w, step]: down to a row, and across to a column.
+
+    Returns:
+        [h, step, w, 1, 4 SHOWN] and [h, 1, w, step, 4 SHOWN]: together, a row for each feature, row by row.
+    """
+    down, across = down.flatten(0, 1).permute(1, 3, 2, 0), across.flatten(0, 1).permute(1, 2, 3, 0)
+    return down.contiguous()[:, :, :, None], across.contiguous()[:, None]
 
 
 def likeness(spots: Tensor, queries: Tensor, columns: dict[int, Sheet]) -> Tensor:

@@ -11,7 +11,7 @@ import json
 import math
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from functools import partial
 from itertools import islice
@@ -26,6 +26,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from impasto import device, provenance, weights
+from impasto.ahead import ahead
 from impasto.configs import check
 from impasto.errors import ClipError, PictureError, SettingsError, warn
 from impasto.files import locked, replacing, writing
@@ -131,23 +132,24 @@ def _painting(job: Job, settings: Settings) -> Iterator[Progress]:
             return  # there is no frame left
         if there:
             known = _recall(painter, out.state, recipe, there)
-        for number, (frame, mask) in enumerate(_masked(job, clip), 1):
-            if number <= known:
-                continue
-            pixels = painter.paint(frame.pixels, mask, float(frame.time), frame.alpha)
+        frames = enumerate(_masked(job, clip), 1)
+        plans = ((number, frame, painter.plan(frame, mask)) for number, (frame, mask) in frames if number > known)
+        # The steps of `fine` take so much longer than the plan that they better have all threads.
+        for number, frame, plan in ahead(plans) if painter.extractor is None else plans:
+            pixels = painter.paint(plan)
             if number <= there:
                 continue  # it was painted for what comes
             out.add(pixels.cpu(), frame.time, frame.alpha, frame.duration)
             if state is None and number % KEPT_EVERY == 0:
-                state = number, painter.state()
+                state = number, painter.state(plan)
             if state is not None and state[0] <= out.kept:
                 _keep(out.state, recipe, *state)
                 state = None
             done += 1
             speed = done / (time.perf_counter() - begun)
-            frames = clip.info.frames
-            left = None if frames is None else max(0, frames - number) / speed
-            yield Progress(number, frames, pixels, speed, left)
+            count = clip.info.frames
+            left = None if count is None else max(0, count - number) / speed
+            yield Progress(number, count, pixels, speed, left)
 
 
 def _keep(file: Path, recipe: dict[str, Any], frames: int, state: dict[str, Tensor]) -> None:
@@ -201,7 +203,7 @@ def preview(job: Job, settings: Settings) -> Picture:
                 raise
             break  # the file says that it is longer, as its sound may be
         painter.forget()
-        painted = painter.paint(frame.pixels, mask, second, frame.alpha)
+        painted = painter.paint(painter.plan(replace(frame, time=Fraction(second)), mask))
         pair = [Picture(pixels.cpu(), frame.alpha).on_white() for pixels in (frame.pixels, painted)]
         columns.append(torch.cat(pair, 2))
     return Picture(torch.cat(columns, 3), recipe=_recipe(job, settings, painter))
@@ -249,12 +251,27 @@ def _masked(job: Job, clip: clips.Clip) -> Iterator[tuple[clips.Frame, Tensor | 
 
 
 @dataclass(frozen=True)
-class _Carried:
-    """What a frame has from the one before."""
+class _Motion:
+    """How the frame before became this one."""
 
-    picture: Tensor  # [1, 3, H, W], what that became, moved to where its things are now
-    trust: Tensor  # [1, 1, H, W], how far each pixel of it is to be trusted
     back: Tensor  # [1, 2, H, W], optical flow from now to then
+    trust: Tensor  # [1, 1, H, W], how far each pixel of that is to be trusted
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """A frame, and all of its painting that does not ask what the frames before became."""
+
+    whole: Tensor  # [1, 3, H, W], the frame as it is
+    mask: Tensor | None  # [1, 1, H, W]
+    visible: Tensor | None  # [1, 1, H, W]
+    shares: tuple[float, ...]  # of the styles
+    canvas: draft.Canvas | None = None  # None for a frame that stays as it is, and so has nothing of what follows
+    region: Region | None = None
+    moves: draft.Maps | None = None
+    guide: draft.Guide | None = None
+    motion: _Motion | None = None  # None at the beginning, and after a cut
+    state: dict[str, Tensor] = field(default_factory=dict)  # what goes on from here to the next
 
 
 class _Painter:
@@ -290,23 +307,19 @@ class _Painter:
             self.extractor = extractor_for(self.method, whole, self.tile)
         self.regions: dict[int, Region] = {}  # by long side, of the styles with `mixed` shares; 0: for the network
         self.mixed = self.shares
+        self.became: Tensor | None = None  # what the frame before, whose plan has a motion, became
         self.forget()
 
     def forget(self) -> None:
-        """As before the first frame."""
+        """As before the first frame, and after a cut."""
         self.seen: Tensor | None = None  # the frame before
-        self.became: Tensor | None = None  # and what it became
         self.content: LayerMoments | None = None  # running statistics
         self.spots: Tensor | None = None  # of the styles, that the frame before shows
         self.age = 0  # frames since places were matched
 
-    def state(self) -> dict[str, Tensor]:
-        """All that goes from this frame to the next, for `restore`."""
-        found = {"shares": torch.tensor(self.mixed, dtype=torch.float64), "age": torch.tensor(self.age)}
-        for name in ("seen", "became", "spots"):
-            if (value := getattr(self, name)) is not None:
-                found[name] = value
-        return plain(found | as_tensors(self.content or {}))
+    def state(self, plan: _Plan) -> dict[str, Tensor]:
+        """All that goes to the next frame from that of the `plan`, once it is painted, for `restore`."""
+        return plain(plan.state if self.became is None else plan.state | {"became": self.became})
 
     def restore(self, state: dict[str, Tensor]) -> None:
         """As after the frame that `state` was taken of.
@@ -323,32 +336,56 @@ class _Painter:
         features = {name.removesuffix("/mean") for name in state if name.endswith("/mean")}
         self.content = {name: Moments(*(state[f"{name}/{part}"] for part in PARTS)) for name in features} or None
 
-    def paint(self, frame: Tensor, mask: Tensor | None, second: float, alpha: Tensor | None = None) -> Tensor:
-        """What `frame` [1, 3, H, W], shown at `second`, becomes; where `alpha` [1, 1, H, W] is 0 it counts for nothing.
+    def plan(self, shown: clips.Frame, mask: Tensor | None = None) -> _Plan:
+        """What can be said of the next frame before the last is painted; `paint` does the rest.
+
+        Args:
+            mask: [1, 1, H, W], where the style goes.
+        """
+        pixels, alpha, second = shown.pixels, shown.alpha, float(shown.time)
+        whole = Picture(pixels, alpha).resized(pixels.shape[2], pixels.shape[3]).pixels.to(self.device)
+        visible = self._visible(alpha)
+        mask = None if mask is None else mask.to(self.device)
+        plan = _Plan(whole, mask, visible, self._shares_at(second))
+        if self.method.strength == 0 or (visible is not None and visible.mean() < regions.NOTHING):
+            return replace(plan, state=self._state())
+        frame = self._prepared(pixels, visible)
+        canvas = self._follow(frame, within(mask, visible))
+        assert self.content is not None
+        motion, region = self._motion(frame), self._region(0, plan.shares)
+        moves = draft.maps(region, self.content)
+        guide = self._guide(canvas, region, moves, motion)
+        self.seen = frame
+        return replace(plan, canvas=canvas, region=region, moves=moves, guide=guide, motion=motion, state=self._state())
+
+    def paint(self, plan: _Plan) -> Tensor:
+        """What the frame of the `plan` becomes, [1, 3, H, W]; where its alpha is 0 it counts for nothing.
 
         A frame of which nothing can be seen is not painted.
         """
-        whole = Picture(frame, alpha).resized(frame.shape[2], frame.shape[3]).pixels.to(self.device)
-        visible = self._visible(alpha)
-        if self.method.strength == 0 or (visible is not None and visible.mean() < regions.NOTHING):
-            return whole
-        frame = self._prepared(frame, visible)
-        mask = None if mask is None else mask.to(self.device)
-        shares = self._shares_at(second)
-        canvas = self._follow(frame, within(mask, visible))
-        assert self.content is not None
-        carried, region = self._carried(frame), self._region(0, shares)
-        moves = draft.maps(region, self.content)
-        guide = self._guide(canvas, region, moves, carried)
-        result = canvas.painted([region], self.method.strength, self.method.freedom, [moves], [guide])
+        if plan.canvas is None or plan.region is None or plan.moves is None:
+            return plan.whole
+        result = plan.canvas.painted(
+            [plan.region], self.method.strength, self.method.freedom, [plan.moves], [plan.guide]
+        )
+        motion, before = plan.motion, None
+        if motion is not None and self.became is not None:
+            before = warp(self.became, motion.back).clamp(0, 1)
         if self.extractor is not None:
-            result = self._refined(frame, result, carried, mask, shares, visible)
-        elif carried is not None:
-            result = torch.lerp(result, carried.picture, self.job.steadiness * carried.trust)
-        self.seen, self.became = frame, result
+            result = self._refined(plan, result, before)
+        elif motion is not None and before is not None:
+            result = torch.lerp(result, before, self.job.steadiness * motion.trust)
+        self.became = result
         if self.method.colour == "luminance":
-            result = colour.with_colours_of(result, whole)
-        return result if mask is None else torch.lerp(whole, result, mask)
+            result = colour.with_colours_of(result, plan.whole)
+        return result if plan.mask is None else torch.lerp(plan.whole, result, plan.mask)
+
+    def _state(self) -> dict[str, Tensor]:
+        found = {"shares": torch.tensor(self.mixed, dtype=torch.float64), "age": torch.tensor(self.age)}
+        for name in ("seen", "spots"):
+            if (value := getattr(self, name)) is not None:
+                found[name] = value
+        return found | as_tensors(self.content or {})
 
     def _visible(self, alpha: Tensor | None) -> Tensor | None:
         visible = regions.visible(alpha)
@@ -371,21 +408,21 @@ class _Painter:
         return canvas
 
     def _guide(
-        self, canvas: draft.Canvas, region: Region, moves: draft.Maps, carried: "_Carried | None"
+        self, canvas: draft.Canvas, region: Region, moves: draft.Maps, motion: _Motion | None
     ) -> draft.Guide | None:
         """What the frame's places show of the styles: what their things showed before, where that is known."""
         if region.cloud is None:
             return None
-        if carried is None or self.spots is None:
+        if motion is None or self.spots is None:
             self.age, self.spots = 0, self._matched(region.cloud, canvas.queries(region, moves))
         else:
-            self.age, self.spots = (self.age + 1) % MATCHED_EVERY, moved_on(self.spots, carried.back)
+            self.age, self.spots = (self.age + 1) % MATCHED_EVERY, moved_on(self.spots, motion.back)
             if self.age == 0:
                 queries, columns = canvas.queries(region, moves), self._columns(region.cloud)
                 others = self._matched(region.cloud, queries)
                 nearer = likeness(others, queries, columns) - likeness(self.spots, queries, columns)
                 nearer = F.avg_pool2d(nearer, 3, 1, 1, count_include_pad=False)  # so that no patchwork comes of it
-                known = on_grid(draft.padded(carried.trust)) >= TRUSTED
+                known = on_grid(draft.padded(motion.trust)) >= TRUSTED
                 self.spots = torch.where((nearer <= FAITH) & known, self.spots, others)
         return draft.Guide(self.spots, partial(shown_at, sheets=self.sheets))
 
@@ -399,43 +436,40 @@ class _Painter:
             self.columns = cloud, sheets_of([{COLUMNS: columns_for(cloud, each)} for each in self.averages])
         return self.columns[1]
 
-    def _carried(self, frame: Tensor) -> "_Carried | None":
-        """What the frame before became, moved to where its things are in `frame`, and how far it is to be trusted."""
-        if self.seen is None or self.became is None or not self.job.steadiness:
+    def _motion(self, frame: Tensor) -> _Motion | None:
+        """How the frame before became `frame`, and how far that is to be trusted."""
+        if self.seen is None or not self.job.steadiness:
             return None
         back = dense(frame, self.seen)
         trust = consistent(dense(self.seen, frame), back)
         strange = (warp(self.seen, back) - frame).square().mean(1, keepdim=True)
-        became = warp(self.became, back).clamp(0, 1)
-        return _Carried(became, trust * torch.exp(-strange / STRANGE**2), back)
+        return _Motion(back, trust * torch.exp(-strange / STRANGE**2))
 
-    def _refined(
-        self,
-        frame: Tensor,
-        drafted: Tensor,
-        carried: "_Carried | None",
-        mask: Tensor | None,
-        shares: tuple[float, ...],
-        visible: Tensor | None,
-    ) -> Tensor:
-        """The frame after all steps of `fine`, or after a few at full size where something is carried over."""
-        extractor = self.extractor
-        assert extractor is not None
+    def _refined(self, plan: _Plan, drafted: Tensor, moved: Tensor | None) -> Tensor:
+        """The frame after all steps of `fine`, or after a few at full size where one was before it.
+
+        Args:
+            drafted: the frame as a draft.
+            moved: what the one before became, moved to where its things are now.
+        """
+        extractor, canvas = self.extractor, plan.canvas
+        assert extractor is not None and canvas is not None
+        frame = canvas.picture
 
         def objective(height: int, width: int) -> Objective:
-            masks = [None if m is None else resize(m, height, width) for m in (mask, visible)]
-            region = replace(self._region(max(height, width), shares), mask=masks[0])
+            masks = [None if m is None else resize(m, height, width) for m in (plan.mask, plan.visible)]
+            region = replace(self._region(max(height, width), plan.shares), mask=masks[0])
             return objective_for(extractor, [region], resize(frame, height, width), self.method, masks[1])
 
         def begin(height: int, width: int, before: Tensor | None) -> Tensor:
             start = drafted if self.method.init == "draft" else frame
             return resize(start if before is None else before, height, width)
 
-        if carried is not None:
-            before, trust = carried.picture, carried.trust
-            anchored = replace(objective(*frame.shape[2:]), anchor=Anchor(before, trust, ANCHOR))
+        if moved is not None and plan.motion is not None:
+            trust = plan.motion.trust
+            anchored = replace(objective(*frame.shape[2:]), anchor=Anchor(moved, trust, ANCHOR))
             refining = {**self.method.adam, "rate": RATE}
-            *_, last = optimise.adam(torch.lerp(drafted, before, trust), anchored, REFINING, **refining)
+            *_, last = optimise.adam(torch.lerp(drafted, moved, trust), anchored, REFINING, **refining)
             return last.picture
         scaled = [fit(frame, side) for side in optimise.scale_sides(frame, self.method)]
         sizes = [(small.shape[2], small.shape[3]) for small in scaled]
