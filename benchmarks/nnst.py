@@ -28,7 +28,7 @@ class Peer:
 
     def columns(self, pixels: Tensor) -> list[Tensor]:
         """Features of each layer [places, C], on the grid of a quarter of the pixels."""
-        with torch.autocast("cpu", torch.bfloat16, enabled=torch.cpu._is_avx512_bf16_supported()):
+        with _mixed():
             features = self.network(pixels, LAYERS)
         grid = (pixels.shape[2] // 4, pixels.shape[3] // 4)
         return [F.interpolate(f.float(), grid, mode="bilinear")[0].flatten(1).T for f in features.values()]
@@ -64,6 +64,11 @@ class Peer:
         return collapsed(bands).detach()
 
 
+def _mixed() -> torch.autocast:
+    """As our own qualities compute: in bfloat16 where the processor has it."""
+    return torch.autocast("cpu", torch.bfloat16, enabled=torch.cpu._is_avx512_bf16_supported())
+
+
 def _together(features: list[Tensor]) -> Tensor:
     """Hypercolumns [places, D]: all layers, each normalised."""
     return torch.cat([F.normalize(f, dim=1) for f in features], 1)
@@ -72,7 +77,8 @@ def _together(features: list[Tensor]) -> Tensor:
 def _nearest(queries: Tensor, points: Tensor) -> Tensor:
     points = F.normalize(points - points.mean(0), dim=1)
     queries = F.normalize(queries - queries.mean(0), dim=1)
-    return torch.cat([(part @ points.T).argmax(1) for part in queries.split(ROWS)])
+    with _mixed():
+        return torch.cat([(part @ points.T).max(1).indices for part in queries.split(ROWS)])
 
 
 def _distance(found: Tensor, wanted: Tensor) -> Tensor:
