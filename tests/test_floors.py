@@ -8,7 +8,7 @@ import pytest
 
 PACKAGE = Path(__file__).parent.parent / "src" / "impasto"
 FLOORS = (  # from the ground up: modules and packages of the package
-    "errors files configs options device bundled weights download provenance gaussian _version",
+    "errors files configs options device ahead bundled weights download provenance gaussian _version",
     "media",
     "perception data training",
     "style models evaluation",

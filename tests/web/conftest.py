@@ -25,6 +25,7 @@ MAX_SECONDS = 3.0
 class Served:
     url: str
     files: Path  # where all files of visitors lie
+    blocks: Any  # Gradio's page
 
 
 @pytest.fixture(scope="session")
@@ -43,7 +44,7 @@ def page() -> Iterator[Served]:
         server = uvicorn.Server(uvicorn.Config(guarded, log_level="error", timeout_graceful_shutdown=1))
         thread = threading.Thread(target=server.run, args=[[ear]])
         thread.start()
-        yield Served(f"http://127.0.0.1:{ear.getsockname()[1]}", folder)
+        yield Served(f"http://127.0.0.1:{ear.getsockname()[1]}", folder, guarded.app.routes[-1].app.get_blocks())  # type: ignore[attr-defined]
         server.should_exit = True
         thread.join()
 

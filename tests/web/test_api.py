@@ -2,6 +2,7 @@
 
 import json
 import re
+import threading
 import time
 import urllib.error
 import urllib.request
@@ -49,6 +50,31 @@ def test_style(client: Any, photo: Path) -> None:
     found = inspect(answer[1])["recipe"]
     assert [style["name"] for style in found["styles"]] == ["wave.jpg", "ink.jpg"]
     assert Image.open(answer[1]).size == (128, 85)
+
+
+def test_a_photograph_does_not_grow_old_while_its_job_waits(
+    client: Any, page: Any, photo: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from impasto.web import work
+
+    go_on = threading.Event()
+    busy = threading.Thread(target=work.computed, args=(go_on.wait,))
+    busy.start()
+    try:
+        job = client.submit(photo=file(photo), styles=["wave"], quality="draft", size=128, api_name="/style")
+        while not (named := work.files_of_jobs(page.blocks)):
+            time.sleep(0.05)
+        assert all(one.name == photo.name and page.files in one.parents for one in named)
+        with monkeypatch.context() as patched:
+            now = time.time()
+            patched.setattr("time.time", lambda: now + 1e6)
+            work.storage.sweep(named)
+    finally:
+        go_on.set()
+        busy.join()
+    assert Image.open(job.result(timeout=300)[1]).size == (128, 85)
+    while work.files_of_jobs(page.blocks):
+        time.sleep(0.05)
 
 
 def test_style_says_what_is_wrong_in_one_line(client: Any, photo: Path, tmp_path: Path) -> None:

@@ -58,6 +58,16 @@ def test_what_is_old_goes_but_not_what_is_worked_on(storage: Storage, monkeypatc
     assert busy.exists()
 
 
+def test_what_a_job_waits_with_does_not_grow_old(storage: Storage, monkeypatch: pytest.MonkeyPatch) -> None:
+    named, other = filled(storage, "visitor", 1), filled(storage, "visitor", 1)
+    now = time.time()
+    monkeypatch.setattr("time.time", lambda: now + 5 * HOUR)
+    storage.sweep([next(file for file in named.rglob("*") if file.is_file())])
+    assert named.exists() and not other.exists()
+    storage.sweep()
+    assert not named.exists()
+
+
 def test_a_file_that_is_still_written_to_is_not_old(storage: Storage) -> None:
     (storage.root / "hash").mkdir()
     (storage.root / "hash" / "part").touch()

@@ -84,7 +84,7 @@ def application(
 
     @contextlib.asynccontextmanager
     async def sweeping(_: object) -> AsyncIterator[None]:
-        with storage.swept():
+        with storage.swept(lambda: work.files_of_jobs(page)):
             yield
 
     whole = fastapi.FastAPI(lifespan=sweeping, docs_url=None, redoc_url=None, openapi_url=None)

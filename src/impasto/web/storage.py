@@ -6,7 +6,7 @@ import shutil
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -87,12 +87,13 @@ class Storage:
                 if kept.since is not None:
                     self.discard(folder)
 
-    def sweep(self) -> None:
-        """Delete what is too old, and files of Gradio's own, too."""
+    def sweep(self, needed: Iterable[Path] = ()) -> None:
+        """Delete what is too old, and files of Gradio's own, too, but no folder with a file that is `needed`."""
         oldest = time.time() - self.limits.max_hours * 3600
+        spared = {folder for file in needed for folder in file.parents}
         with self._lock:
             for folder, kept in list(self._kept.items()):
-                if kept.since is not None and kept.since < oldest:
+                if kept.since is not None and kept.since < oldest and folder not in spared:
                     self.discard(folder)
             for entry in self.root.iterdir():
                 with contextlib.suppress(FileNotFoundError):
@@ -100,13 +101,13 @@ class Storage:
                         shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
 
     @contextlib.contextmanager
-    def swept(self) -> Iterator[None]:
-        """Sweep now and then while this lasts."""
+    def swept(self, needed: Callable[[], Iterable[Path]]) -> Iterator[None]:
+        """Sweep now and then while this lasts, but not what is `needed` then."""
         over = threading.Event()
 
         def now_and_then() -> None:
             while not over.wait(min(60, self.limits.max_hours * 900)):
-                self.sweep()
+                self.sweep(needed())
 
         threading.Thread(target=now_and_then, name="sweep", daemon=True).start()
         try:

@@ -200,7 +200,7 @@ def refuse_in_one_line(page: gr.Blocks) -> None:
     async def preprocess_data(block_fn: Any, inputs: list[Any], *more: Any, **words: Any) -> list[Any]:
         what = f"/{block_fn.api_name}" if block_fn.api_name else "this"
         try:
-            if not all(map(_uploaded, inputs)):
+            if not _uploaded(inputs):
                 raise gr.Error("only files that were uploaded here are read, and they go after a time; upload it again")
             return await usual(block_fn, inputs, *more, **words)
         except gr.Error as error:
@@ -234,12 +234,25 @@ def share_queue(page: gr.Blocks, most: int) -> None:
     queue.push = push  # type: ignore[method-assign]
 
 
+def files_of_jobs(page: gr.Blocks) -> set[Path]:
+    """The files that are named by jobs which wait or are worked on."""
+    events = list(page._queue.event_ids_to_events.values())  # from another thread than Gradio's, and so all at once
+    return {Path(path) for event in events if event.data is not None for path in _paths(event.data.data)}
+
+
 def _uploaded(value: Any) -> bool:
-    """Whether a file that is given, in a list or an editor's sheet perhaps, lies among those of visitors."""
+    """Whether all files that are given lie among those of visitors."""
+    return all(Path(path).resolve().is_relative_to(storage.root.resolve()) for path in _paths(value))
+
+
+def _paths(value: Any) -> Iterator[str]:
+    """The files that are given as a value, in a list or an editor's sheet perhaps."""
     if isinstance(value, dict) and "path" in value:
-        return Path(str(value["path"])).resolve().is_relative_to(storage.root.resolve())
-    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
-    return all(map(_uploaded, inner))
+        yield str(value["path"])
+    else:
+        inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+        for one in inner:
+            yield from _paths(one)
 
 
 @contextlib.contextmanager
