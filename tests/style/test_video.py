@@ -240,6 +240,7 @@ def test_an_interrupted_run_goes_on_as_if_it_never_was(
     tmp_path: Path, coffee: Picture, rocket: Picture, settings: Settings, kept: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(video, "KEPT_EVERY", kept)  # 1000: nothing was kept, as of a run that ended early
+    monkeypatch.setattr(video, "REFINING", 3)
     monkeypatch.setitem(QUALITIES, "fine", dataclasses.replace(QUALITIES["fine"], steps=(3,)))
     source = folder(tmp_path / "frames", pan(7)[0])
     styles = [TimedStyle(coffee, 0), TimedStyle(rocket, 3 / 24)]  # which fade over where the run is stopped

@@ -250,17 +250,18 @@ class Cloud:
         keys = torch.cat([self.keys if quick else self._wide_keys, -crowd[:, None].to(self.keys)], 1).T
         wanted = (asked[part] if quick else _together(asked, places, part) for part in index.split(FEW))
         matched = torch.cat([(F.pad(part, (0, 1), value=1) @ keys).max(1).indices for part in wanted])
+        heard = torch.full((len(index), len(AROUND)), NOWHERE - 1, device=asked.device)  # nothing yet
         for _ in range(PASSES):
             votes = self.votes(matched.view(height, width), wrap)[0].flatten(1).T
-            parts = []
-            for part in index.split(ROWS):
+            listening, heard, next_one = index[(votes != heard).any(1)], votes, matched.clone()
+            for part in listening.split(ROWS):  # who hears what it heard before stays as it is
                 said = votes[part]
                 points = torch.where(said == NOWHERE, matched[part, None], said)  # 9 for each place, one its own
                 wide = _together(asked, places, part)
                 cosines = torch.bmm(self._wide_keys[points], wide[:, :, None])[..., 0].float() - crowd[points]
                 cosines += COHERENCE / len(AROUND) * (points[:, :, None] == said[:, None]).sum(2)
-                parts.append(points.gather(1, cosines.argmax(1, keepdim=True))[:, 0])
-            matched = torch.cat(parts)
+                next_one[part] = points.gather(1, cosines.argmax(1, keepdim=True))[:, 0]
+            matched = next_one
         return matched.view(height, width)
 
     def votes(self, matched: Tensor, wrap: Wrap = (False, False)) -> Tensor:
