@@ -90,16 +90,28 @@ def test_each_place_of_a_painting_finds_itself(model: AnyStyle) -> None:
     torch.testing.assert_close(painted(untrained, style, style), style, atol=1e-4, rtol=0)
 
 
+def test_there_is_no_edge_between_places(model: AnyStyle) -> None:
+    content, style = picture(data.rocket(), 256, 320), picture(data.coffee(), 256, 320)
+    seen = region_of([Canvas(model, style).seen()])
+    canvas = Canvas(model, content)
+    guide = canvas.guide(seen, maps(seen, canvas.moments()))
+    assert guide is not None
+    steps = guide.features(guide.places)["pixels"].diff(dim=3).abs().mean((0, 1, 2))  # from each column to the next
+    across = steps[7::8].mean()
+    within = torch.cat([steps[6::8], steps[8::8]]).mean()
+    assert across < 1.3 * within  # of votes that all count alike 2.1
+
+
 def test_a_picture_is_made_of_places_of_the_painting(model: AnyStyle, content: Tensor, style: Tensor) -> None:
-    """Judged by itself: 8x8 pixels of the result have their like in the painting, those of the photograph have not."""
+    """Judged by itself: 8x8 pixels anywhere in the result have their like in the painting, a photograph's have not."""
 
     def far(pixels: Tensor) -> float:
-        ours, theirs = (torch.nn.functional.unfold(p, 8, stride=step)[0].T for p, step in ((pixels, 8), (style, 2)))
+        ours, theirs = (torch.nn.functional.unfold(p, 8, stride=step)[0].T for p, step in ((pixels, 7), (style, 2)))
         return torch.cdist(ours, theirs).amin(1).mean().item()
 
     result = painted(model, content, style)
     moved = Canvas(model, content).painted([region_of([Seen(Canvas(model, style).moments())])])
-    assert far(result) < 0.8 * far(moved) and far(result) < 0.7 * far(content)
+    assert far(result) < 0.85 * far(moved) and far(result) < 0.7 * far(content)
 
 
 def test_freedom_leads_away_from_the_photograph(model: AnyStyle, content: Tensor, style: Tensor) -> None:

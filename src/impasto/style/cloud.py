@@ -144,6 +144,16 @@ def features_of(patches: Tensor, channels: dict[str, int], height: int, width: i
     return found
 
 
+def nearness() -> Tensor:
+    """[9, GRID, GRID]: how much each pixel of a place has of what those say that have it at each of AROUND.
+
+    What a place says of the three by three places around it fades from its middle on.
+    """
+    own = (torch.arange(GRID) + 0.5) / GRID - 0.5  # where the pixels are, in places from the middle
+    fading = {offset: 1.5 - (own + offset).abs() for offset in (-1, 0, 1)}
+    return torch.stack([fading[down][:, None] * fading[across] for down, across in AROUND])
+
+
 def averages_of(features: dict[str, Tensor]) -> dict[str, Tensor]:
     """Features of the layers averaged over each place, [1, C, h, w]."""
     layers = {name: f for name, f in _continued(features).items() if name != PIXELS}
@@ -288,6 +298,19 @@ class Cloud:
         counted = votes != NOWHERE
         weights = (counted / counted.sum(1, keepdim=True)).to(self.points.patches)
         return F.embedding_bag(votes.clamp_min(0), self.points.patches, mode="sum", per_sample_weights=weights)
+
+    def pixels(self, votes: Tensor) -> Tensor:
+        """Patches of pixels [n, 3 GRID²], as `meant`, but each point counts the more, the nearer its place is.
+
+        So there is no edge between places, where those around them say different things.
+        """
+        table = dict(zip(self.points.channels, self.points.patches.split(self.points.sizes, 1), strict=True))[PIXELS]
+        total = weight = torch.zeros((), device=table.device)
+        for said, share in zip(votes.T, nearness().flatten(1).to(table), strict=True):
+            counted = (said != NOWHERE)[:, None] * share  # [n, GRID²]
+            total = counted[:, None] * table[said.clamp_min(0)].unflatten(1, (-1, GRID**2)) + total
+            weight = counted + weight
+        return (total / weight[:, None]).flatten(1)
 
     def targets(self, votes: Tensor) -> Tensor:
         """What places shall look like, [n, P]: what is `meant`, scaled and centred."""

@@ -12,7 +12,20 @@ from torch import Tensor, nn
 from impasto.gaussian import RIDGE, rows
 from impasto.perception.compact import TAPS
 from impasto.style.anystyle import ALIGNMENT, LAYERS, LEVELS, AnyStyle, Features
-from impasto.style.cloud import AROUND, COHERENCE, CROWD, CROWDING, GRID, PASSES, PIXELS, POWERS, ROWS, around, start
+from impasto.style.cloud import (
+    AROUND,
+    COHERENCE,
+    CROWD,
+    CROWDING,
+    GRID,
+    PASSES,
+    PIXELS,
+    POWERS,
+    ROWS,
+    around,
+    nearness,
+    start,
+)
 from impasto.style.tiles import stride
 
 NEWTON = 20  # steps of Newton and Schulz: by then a pixel is wrong by 0.2 of 255
@@ -161,13 +174,19 @@ def _votes(match: Tensor, neighbours: Tensor, beyond: Tensor) -> Tensor:
 def _said(votes: Tensor, style: Features, height: int, width: int) -> Features:
     """Features of the style where it is matched, as anystyle.said_by."""
     known = (votes >= 0).float()
-    weights = known / known.sum(1, keepdim=True)
     steps = {name: max(1, GRID // stride(name)) for name in style}
     parts = [F.pixel_unshuffle(_repeated(f) if stride(n) > GRID else f, steps[n]) for n, f in style.items()]
     patches = rows(torch.cat(parts, 1))
-    total = weights[:, :1] * patches[votes[:, 0].clamp_min(0)]
+    near = nearness().flatten(1).repeat(1, 3)
+    shares = torch.cat(
+        [near if n == PIXELS else near.new_ones(9, p.shape[1]) for n, p in zip(style, parts, strict=True)], 1
+    )
+    weight = known[:, :1] * shares[0]
+    total = weight * patches[votes[:, 0].clamp_min(0)]
     for i in range(1, len(AROUND)):
-        total = total + weights[:, i : i + 1] * patches[votes[:, i].clamp_min(0)]
+        share = known[:, i : i + 1] * shares[i]
+        total, weight = total + share * patches[votes[:, i].clamp_min(0)], weight + share
+    total = total / weight
     found = {}
     for name, part in zip(style, total.split([part.shape[1] for part in parts], 1), strict=True):
         said = F.pixel_shuffle(part.T.reshape(1, -1, height, width), steps[name])
