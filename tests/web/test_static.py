@@ -71,9 +71,15 @@ def test_the_page_and_its_graph_paint_what_draft_paints(
     seen, elsewhere = context.new_page(), []
     own = f"http://127.0.0.1:{server.server_port}/"
     seen.on("request", lambda r: None if r.url.startswith((own, "data:", "blob:")) else elsewhere.append(r.url))
+    slow: list[Any] = []  # the style that a page begins with comes after the painting was chosen, and changes nothing
+    seen.route("**/styles/*", lambda route: slow.append(route))
     seen.goto(own)
     seen.set_input_files("#photo", photo)
     seen.set_input_files("#painting", painting)
+    seen.wait_for_selector("#painting-shown:visible", timeout=SECONDS)
+    assert seen.locator("#paint").is_disabled()
+    for late in slow:
+        late.continue_()
     seen.wait_for_selector("#paint:enabled", timeout=SECONDS)
     seen.click("#paint")
     seen.wait_for_selector("#save:visible", timeout=SECONDS)

@@ -33,7 +33,12 @@ for (const element of document.querySelectorAll("[data-word]"))
 
 const made = await (await fetch("made.json")).json();
 const given = { photo: null, painting: null };
-let ready = false;
+const turns = { photo: 0, painting: 0 }, taken = { ...turns }; // choices so far, and which of them is the one given
+let ready = false, reading = 0, busy = false;
+
+function enable() {
+  find("paint").disabled = !(ready && given.photo && given.painting) || reading > 0 || busy;
+}
 
 for (const [number, name] of made.styles.entries()) {
   const label = document.createElement("label");
@@ -44,11 +49,19 @@ for (const [number, name] of made.styles.entries()) {
 }
 
 async function choose(what, source, shown = true) {
+  const turn = ++turns[what];
+  reading++;
+  enable();
   try {
     const blob = typeof source === "string" ? await (await fetch(source)).blob() : source;
-    given[what] = await createImageBitmap(blob);
+    const bitmap = await createImageBitmap(blob);
+    if (turn < taken[what]) return; // what was chosen later was read sooner
+    [given[what], taken[what]] = [bitmap, turn];
   } catch {
     return say("unreadable");
+  } finally {
+    reading--;
+    enable();
   }
   const image = find(`${what}-shown`);
   URL.revokeObjectURL(image.src);
@@ -57,7 +70,6 @@ async function choose(what, source, shown = true) {
   if (shown && what === "painting")
     for (const radio of document.querySelectorAll("[name=style]")) radio.checked = false;
   if (ready) say("ready");
-  find("paint").disabled = !(ready && given.photo && given.painting);
 }
 
 for (const what of ["photo", "painting"]) {
@@ -96,7 +108,8 @@ find("paint").addEventListener("click", () => {
   const content = pixels(given.photo, side, 1), style = pixels(given.painting, side, 16);
   if (!content || !style) return say("narrow");
   begun = performance.now();
-  find("paint").disabled = true;
+  busy = true;
+  enable();
   say("painting");
   worker.postMessage({ content, style, freedom: Number(find("freedom").value) });
 });
@@ -104,10 +117,11 @@ find("paint").addEventListener("click", () => {
 worker.addEventListener("message", async ({ data }) => {
   if (data.loaded) {
     ready = true;
-    find("paint").disabled = !(given.photo && given.painting);
+    enable();
     return say("ready");
   }
-  find("paint").disabled = !(ready && given.photo && given.painting);
+  busy = false;
+  enable();
   if (data.why) return say("failed", { why: data.why });
   const { values, width, height } = data;
   const canvas = find("picture"), context = canvas.getContext("2d");
