@@ -288,9 +288,8 @@ def votes_for(cloud: Cloud, queries: Tensor, inside: Tensor | None = None) -> Te
 def said_by(cloud: Cloud, votes: Tensor) -> Features:
     """Features of the style where it is matched: of places at which the points of `votes` [1, 9, h, w] speak."""
     said, grid = rows(votes), votes.shape[2:]
-    return features_of(cloud.meant(said), cloud.points.channels, *grid) | features_of(
-        cloud.pixels(said), {PIXELS: 3}, *grid
-    )
+    found = features_of(cloud.meant(said), cloud.points.channels, *grid)
+    return found | features_of(cloud.pixels(said), {PIXELS: 3}, *grid)
 
 
 def moments_of(features: Features, mask: Tensor | None = None) -> LayerMoments:

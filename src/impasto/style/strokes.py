@@ -106,8 +106,8 @@ def shown_at(spots: Tensor, sheets: dict[int, Sheet]) -> Features:
         below = above + (sheet.height[style] > 1)[..., None]
         right = left + (sheet.width[style] > 1)[..., None]
         wide, first = sheet.width[style][..., None], sheet.first[style][..., None]
-        rows_of, columns_of = torch.stack([above, above, below, below]) * wide + first, [left, right, left, right]
-        index = torch.add(*_crossed(rows_of.int(), torch.stack(columns_of).int())).flatten(0, 3)
+        begins = torch.stack([above, above, below, below]) * wide + first  # of the rows in the table
+        index = torch.add(*_crossed(begins.int(), torch.stack([left, right, left, right]).int())).flatten(0, 3)
         down_share = torch.stack([1 - y, 1 - y, y, y]) * share[..., None]
         weight = torch.mul(*_crossed(down_share, torch.stack([1 - x, x, 1 - x, x]))).flatten(0, 3)
         seen = F.embedding_bag(index, sheet.table, mode="sum", per_sample_weights=weight.to(sheet.table))

@@ -134,7 +134,7 @@ def _painting(job: Job, settings: Settings) -> Iterator[Progress]:
             known = _recall(painter, out.state, recipe, there)
         frames = enumerate(_masked(job, clip), 1)
         plans = ((number, frame, painter.plan(frame, mask)) for number, (frame, mask) in frames if number > known)
-        # The steps of `fine` take so much longer than the plan that they better have all threads.
+        # The steps of `fine` take so much longer than a plan that they have all threads.
         for number, frame, plan in ahead(plans) if painter.extractor is None else plans:
             pixels = painter.paint(plan)
             if number <= there:

@@ -41,8 +41,8 @@ PAUSE = 0.4  # seconds from one view of the work to the next
 VIEW_SIDE = 480  # pixels of the long side of a view
 BYTES_OF_A_PIXEL = 60  # that a picture takes while it is read: 81 megapixels took 4 GB
 MAX_LAYERS = 4  # of a drawing
-UNTIL_CLOSED = 0.1  # seconds until a page has heard that its connection is closed
 SHEETS = 16  # drawings that wait for what is to be done with them
+UNTIL_CLOSED = 0.1  # seconds until a page has heard that its connection is closed
 QUEUE: dict[str, Any] = {"concurrency_id": "device", "concurrency_limit": 1}  # of every event that computes
 PRIVATE: dict[str, Any] = {"api_visibility": "private"}  # of every event that is only the page's own
 
