@@ -5,7 +5,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from impasto.style.cloud import GRID, Cloud, Points, averages_of, collected, features_of, places, union
+from impasto.style.cloud import GRID, PIXELS, Cloud, Points, averages_of, collected, features_of, places, union
 from impasto.style.strokes import COLUMNS, likeness, moved_on, sheets_of, shown_at, shown_by, spots_of
 
 HEIGHT, WIDTH = 5, 7  # places
@@ -30,7 +30,9 @@ def matched() -> Tensor:
 def test_spots_show_what_points_say() -> None:
     f = features()
     cloud = Cloud(points_of(f))
-    wanted = features_of(cloud.meant(cloud.votes(matched())[0].flatten(1).T), cloud.points.channels, 3, 6)
+    votes = cloud.votes(matched())[0].flatten(1).T
+    wanted = features_of(cloud.meant(votes), cloud.points.channels, 3, 6)
+    wanted |= features_of(cloud.pixels(votes), {PIXELS: 3}, 3, 6)
     found = shown_at(spots_of(matched(), cloud.points), sheets_of([f]))
     assert found.keys() == wanted.keys()
     for name in wanted:
@@ -45,9 +47,23 @@ def test_a_place_shows_what_most_of_those_around_are_for() -> None:
     spots[0, 1:, 2, 0] = 0  # and what would lie beyond the style's border says nothing
     spots[0, 2, 2, 2] += 9  # one alone
     sheet = sheets_of([{"1/block3_conv1": torch.zeros(1, 1, 9, 9)}])[8]
-    number, down, across, share = shown_by(spots, sheet)[:, :, 1, 1].T
-    assert number.tolist() == [0, 0, 0] and share.tolist() == [0.5, 0.375, 0.125]
+    shown, agreed = shown_by(spots, sheet)
+    number, down, across = shown[:, :, 1, 1].T
+    assert number.tolist() == [0, 0, 0] and agreed[:, :, 1, 1].int().tolist() == [
+        [0, 0, 0, 1, 1, 1, 0, 1, 0],
+        [1, 1, 1, 0, 0, 0, 0, 0, 0],
+        [0, 0, 0, 0, 0, 0, 0, 0, 1],
+    ]
     assert (down.tolist(), across.tolist()) == ([24, 54, 24], [24, 24, 33])
+
+
+def test_what_has_left_the_style_shows_its_border() -> None:
+    """Nothing is no choice: it would be a black square."""
+    spots = torch.tensor([0.0, 24, -6]).view(1, 3, 1, 1)
+    style = {"pixels": torch.rand(1, 3, 64, 96, generator=torch.Generator().manual_seed(0))}
+    shown = shown_at(spots, sheets_of([style]))["pixels"]
+    wanted = torch.cat([style["pixels"][..., 24:32, :1].expand(-1, -1, -1, 6), style["pixels"][..., 24:32, :2]], 3)
+    torch.testing.assert_close(shown, wanted, atol=1e-5, rtol=0)
 
 
 def test_spots_know_their_style() -> None:

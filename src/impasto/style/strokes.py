@@ -15,7 +15,7 @@ from torch import Tensor
 
 from impasto.gaussian import rows
 from impasto.style.anystyle import Features
-from impasto.style.cloud import AROUND, GRID, Points
+from impasto.style.cloud import AROUND, GRID, PIXELS, Points, nearness
 from impasto.style.tiles import stride
 
 COLUMNS = "3/pixels"  # the name of what lies on the grid of places, for `shown_at`
@@ -68,8 +68,8 @@ def moved_on(spots: Tensor, back: Tensor) -> Tensor:
     return (found + GRID * torch.stack([torch.zeros_like(y), y - row, x - column]))[None]
 
 
-def shown_by(spots: Tensor, sheet: Sheet) -> Tensor:
-    """What each place shows: up to SHOWN spots and their shares, [SHOWN, 4, h, w].
+def shown_by(spots: Tensor, sheet: Sheet) -> tuple[Tensor, Tensor]:
+    """What each place shows: up to SHOWN spots [SHOWN, 3, h, w], and who AROUND it is for each [SHOWN, 9, h, w].
 
     Args:
         sheet: any of the styles', for their sizes.
@@ -77,7 +77,7 @@ def shown_by(spots: Tensor, sheet: Sheet) -> Tensor:
     height, width = spots.shape[2:]
     around = F.pad(spots, (1, 1, 1, 1), value=-1)[0]  # beyond the border there is no style
     said = []
-    for down, across in sorted(AROUND, key=lambda offset: offset != (0, 0)):  # its own first
+    for down, across in AROUND:
         theirs = around[:, 1 + down : 1 + down + height, 1 + across : 1 + across + width]
         said.append(theirs - GRID * theirs.new_tensor([0, down, across])[:, None, None])
     found = torch.stack(said)  # [9, 3, h, w]
@@ -86,21 +86,31 @@ def shown_by(spots: Tensor, sheet: Sheet) -> Tensor:
     there = (number >= 0) & (found[:, 1:] > -GRID / 2).all(1)
     for axis in (0, 1):
         there &= found[:, 1 + axis] < sizes[axis][number.clamp_min(0)] - GRID / 2
+    there[AROUND.index((0, 0))] |= ~there.any(0)  # its own, if it has left the style: that goes on as its border is
     same = ((found[:, None] - found).abs() <= AGREED).all(2) & (number[:, None] == number) & there[:, None] & there
-    first = ~torch.tril(same.permute(2, 3, 0, 1), -1).any(3).permute(2, 0, 1)
-    count, chosen = (same.sum(1) * first * there).topk(SHOWN, 0)
-    share = count / count.sum(0).clamp_min(1)
-    spot = found.gather(0, chosen[:, None].expand(-1, 3, -1, -1))
-    return torch.cat([spot.clamp_min(0), share[:, None]], 1)
+    own_first = sorted(range(len(AROUND)), key=lambda i: AROUND[i] != (0, 0))
+    # Of spots that agree, the first speaks for all.
+    later = torch.tril(same[own_first][:, own_first].permute(2, 3, 0, 1), -1).any(3).permute(2, 0, 1)
+    count, chosen = (same.sum(1)[own_first] * ~later).topk(SHOWN, 0)
+    chosen = torch.tensor(own_first, device=spots.device)[chosen][:, None]
+    agreed = same.gather(0, chosen.expand(-1, len(AROUND), -1, -1)) & (count > 0)[:, None]
+    return found.gather(0, chosen.expand(-1, 3, -1, -1)), agreed
 
 
 def shown_at(spots: Tensor, sheets: dict[int, Sheet]) -> Features:
-    """The features of places with such `spots` of the styles in `sheets`: means of what they show, bilinear."""
-    number, down, across, share = shown_by(spots, next(iter(sheets.values()))).unbind(1)  # [SHOWN, h, w] each
-    style = number.long()
+    """The features of places with such `spots` of the styles in `sheets`: means of what they show, bilinear.
+
+    What a place says of pixels counts the more, the nearer they are to it, as in Cloud.pixels.
+    """
+    shown, agreed = shown_by(spots, next(iter(sheets.values())))
+    number, down, across = shown.unbind(1)  # [SHOWN, h, w] each
+    style, agreed = number.long().clamp_min(0), agreed.to(down)
     found: Features = {}
     for pixels, sheet in sheets.items():
         step, several = max(1, GRID // pixels), max(1, pixels // GRID)  # features of a place, or places of a feature
+        fading = nearness().flip(0) if PIXELS in sheet.channels else torch.ones(len(AROUND), 1, 1)
+        share = torch.einsum("snhw,nij->hiwjs", agreed, fading.to(agreed))  # of each that is shown
+        share = share / share.sum(4, keepdim=True).clamp_min(1e-6)
         y, above = _between(down / pixels, step, several, sheet.height[style])  # [SHOWN, h, w, step]
         x, left = _between(across / pixels, step, several, sheet.width[style])
         below = above + (sheet.height[style] > 1)[..., None]
@@ -108,8 +118,8 @@ def shown_at(spots: Tensor, sheets: dict[int, Sheet]) -> Features:
         wide, first = sheet.width[style][..., None], sheet.first[style][..., None]
         begins = torch.stack([above, above, below, below]) * wide + first  # of the rows in the table
         index = torch.add(*_crossed(begins.int(), torch.stack([left, right, left, right]).int())).flatten(0, 3)
-        down_share = torch.stack([1 - y, 1 - y, y, y]) * share[..., None]
-        weight = torch.mul(*_crossed(down_share, torch.stack([1 - x, x, 1 - x, x]))).flatten(0, 3)
+        weight = torch.mul(*_crossed(torch.stack([1 - y, 1 - y, y, y]), torch.stack([1 - x, x, 1 - x, x])))
+        weight = (weight.unflatten(4, (4, SHOWN)) * share[..., None, :]).flatten(4).flatten(0, 3)
         seen = F.embedding_bag(index, sheet.table, mode="sum", per_sample_weights=weight.to(sheet.table))
         seen = seen.view(1, step * spots.shape[2], step * spots.shape[3], -1).permute(0, 3, 1, 2)
         seen = F.avg_pool2d(seen, several) if several > 1 else seen
