@@ -24,7 +24,8 @@ from impasto.media.inspect import inspect
 ROOT = Path(__file__).parent.parent
 ENGLISH, CHINESE = ROOT / "README.md", ROOT / "README.zh-CN.md"
 GUIDES = sorted((ROOT / "docs").glob("*.md"))
-PAGES = [ENGLISH, CHINESE, ROOT / "CHANGELOG.md", *GUIDES]
+COURSE = ROOT / "docs" / "learn"
+PAGES = [ENGLISH, CHINESE, ROOT / "CHANGELOG.md", *GUIDES, COURSE / "index.md"]
 LINK = re.compile(r"\]\(([^)\s]+)\)")
 FENCED = re.compile(r"^```.*?^```", re.MULTILINE | re.DOTALL)
 
@@ -56,9 +57,10 @@ def test_links_and_pictures_are_there(page: Path) -> None:
 
 
 def test_every_page_of_docs_is_in_the_table_of_contents() -> None:
-    listed = re.findall(r"([\w.-]+\.md)$", (ROOT / "mkdocs.yml").read_text(), re.MULTILINE)
+    listed = re.findall(r"([\w./-]+\.md)$", (ROOT / "mkdocs.yml").read_text(), re.MULTILINE)
     made = ["index.md", "index.zh-CN.md", "CHANGELOG.md", "commands.md"]  # by tools/pages.py
-    assert sorted(listed) == sorted([*made, *(page.name for page in GUIDES)])
+    lessons = ["learn/index.md", *(f"learn/{notebook.stem}.md" for notebook in COURSE.glob("*.ipynb"))]
+    assert sorted(listed) == sorted([*made, *lessons, *(page.name for page in GUIDES)])
 
 
 def test_every_command_has_its_place_in_the_docs() -> None:

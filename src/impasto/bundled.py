@@ -1,6 +1,8 @@
 """What is at hand without a download: style pictures, trained models, weights, and the photographs of scikit-image."""
 
+import json
 from pathlib import Path
+from typing import Any
 
 from impasto.errors import PictureError
 
@@ -18,6 +20,12 @@ def models() -> dict[str, Path]:
 def model_names() -> list[str]:
     """The names of the trained models, for the shell to complete."""
     return [*models()]
+
+
+def figures(name: str) -> dict[str, Any]:
+    """What `impasto evaluate` has said of a trained model."""
+    found: dict[str, Any] = json.loads((models()[name] / "figures.json").read_text())
+    return found
 
 
 def style_picture(given: str) -> Path:

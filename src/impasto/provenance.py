@@ -30,6 +30,7 @@ REPAINTED = SOURCE_TYPES + "compositeWithTrainedAlgorithmicMedia"  # somebody's 
 XMP = "xmp"  # files of tensors and ONNX files have the packet in their metadata, so named
 LARGEST = 8 << 20  # bytes of a packet that is read: of ours, some thousands
 DRAWN = SOURCE_TYPES + "trainedAlgorithmicMedia"  # by a model alone
+ENHANCED = SOURCE_TYPES + "algorithmicallyEnhanced"  # somebody's picture, by arithmetic and no network
 
 
 def sha256(path: str | os.PathLike[str]) -> str:
@@ -97,6 +98,23 @@ def drawn_recipe(command: str, settings: Mapping[str, Any], weights: Mapping[str
     }
 
 
+def enhanced_recipe(
+    command: str, settings: Mapping[str, Any], inputs: Mapping[str, Mapping[str, str]]
+) -> dict[str, Any]:
+    """The recipe of somebody's picture that arithmetic changed, and no network.
+
+    Args:
+        inputs: what `source` says of each, by its role.
+    """
+    return {
+        "impasto": __version__,
+        "command": command,
+        "inputs": {role: dict(given) for role, given in inputs.items()},
+        "settings": dict(settings),
+        "versions": _versions(),
+    }
+
+
 def _versions() -> dict[str, str]:
     return {"python": platform.python_version(), "torch": metadata.version("torch")}
 
@@ -110,13 +128,15 @@ def packet(recipe: Mapping[str, Any], *, label_cn: bool = False) -> bytes:
     """
     # ASCII, sorted and without NaN: the same recipe gives the same bytes, and no name can break the XML.
     recipe_json = json.dumps(recipe, sort_keys=True, allow_nan=False)
-    properties = {
-        "Iptc4xmpExt:DigitalSourceType": REPAINTED if "content" in recipe else DRAWN,
-        "Iptc4xmpExt:AISystemUsed": "Impasto",
-        "Iptc4xmpExt:AISystemVersionUsed": __version__,
-        "impasto:Recipe": recipe_json,
-    }
-    if label_cn:
+    properties = {"Iptc4xmpExt:DigitalSourceType": ENHANCED, "impasto:Recipe": recipe_json}
+    by_networks = "inputs" not in recipe  # as `enhanced_recipe` has them
+    if by_networks:
+        properties |= {
+            "Iptc4xmpExt:DigitalSourceType": REPAINTED if "content" in recipe else DRAWN,
+            "Iptc4xmpExt:AISystemUsed": "Impasto",
+            "Iptc4xmpExt:AISystemVersionUsed": __version__,
+        }
+    if label_cn and by_networks:
         label = {
             "Label": "1",  # certainly generated or synthesised; 2 is possibly, 3 is suspected
             "ContentProducer": "Impasto",

@@ -16,6 +16,7 @@ from impasto import provenance
 from impasto.bundled import ASSETS
 from impasto.files import locked
 from impasto.media.inspect import inspect
+from impasto.media.picture import read
 from impasto.models import family
 from impasto.training import checkpoint
 from impasto.training.contract import Config
@@ -210,6 +211,22 @@ def test_models_side_by_side_are_one_table_and_one_picture(impasto: Impasto, run
     found = inspect("rows.png")
     assert found["recipe"]["command"] == "compare" and list(found["recipe"]["weights"]) == ["gan"]
     assert found["labels"]["DigitalSourceType"] == provenance.DRAWN
+
+
+def test_all_bundled_models_at_a_glance(impasto: Impasto, runs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Here two runs stand for them, one of which draws."""
+    monkeypatch.setattr("impasto.bundled.models", lambda: {"gan": Path("gan"), "judge": Path("judge")})
+    for name, figures in (("gan", {"samples": {"frechet": 1.5, "floor": 0.25}}), ("judge", {"accuracy": 0.5})):
+        Path(name, "figures.json").write_text(json.dumps({"model": name, "data": "glyphs", **figures}))
+    code, out, err = impasto("compare", "-o", "rows.png", "--json")
+    assert (code, err) == (0, "")
+    gan, judge = json.loads(out)
+    assert gan["megabytes"] == Path("gan/model.safetensors").stat().st_size / 1e6
+    assert 0 < gan["seconds"] < 60 and judge["seconds"] is None and judge["family"] == "CNN"
+    names, rows = read("rows.png").pixels[..., :-1131], read("rows.png").pixels[..., -1131:]
+    assert rows.shape[2] == 114 and names.min() < 0.5 < 0.9 < names.mean()  # one row of ten, and its name
+    table = impasto("compare", "-o", "rows.png").out
+    assert "Fréchet distance 1.50 (floor 0.25)" in table and "accuracy 50.00%" in table
 
 
 DIGITS = ("mnist-gan", "mnist-vae", "mnist-vae2d", "mnist-pixelcnn", "mnist-pixelrnn", "mnist-diffusion")

@@ -20,7 +20,7 @@ import impasto
 from impasto import configs, options
 from impasto.__main__ import app
 from impasto.configs import Help, OneOf, Within
-from impasto.style.settings import ClipSettings, Settings, SoundSettings, TextureSettings
+from impasto.style.settings import ClipSettings, GradeSettings, Settings, SoundSettings, TextureSettings
 from impasto.training.settings import Limit
 from impasto.web.limits import Limits
 
@@ -72,6 +72,7 @@ def limits(parameter: Any, command: str) -> tuple[float, float] | None:
 TAKEN: dict[str, tuple[type, ...]] = {
     "style": (Settings,), "batch": (Settings,), "video": (Settings, ClipSettings), "music": (SoundSettings,),
     "texture": (Settings, TextureSettings), "web": (Limits,), "demo": (Settings,), "train": (Limit,),
+    "grade": (GradeSettings, ClipSettings),
 }  # fmt: skip
 COMMANDS = dict(walk(get_command(app)))
 OPTIONS = [
@@ -120,6 +121,7 @@ LINES = {
     "demo": "--photo none -o out.png", "sample": "none -o out.png", "inpaint": "none none.png -o out.png",
     "interpolate": "none -o out.png", "latent": "none -o out.png", "noise": "none none.png -o out.png",
     "train": "vae --data none -o out", "evaluate": "none", "compare": "none -o out.png",
+    "grade": "none.mp4 none.jpg -o out.webm", "replay": "none -o out.gif",
 }  # fmt: skip
 
 

@@ -3,6 +3,7 @@
 import importlib.util
 import json
 import os
+import re
 import shlex
 import subprocess
 import sys
@@ -14,11 +15,12 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from PIL import Image
+from PIL import Image, ImageSequence
 from safetensors import safe_open
 from safetensors.torch import load_file
 
 from impasto import models
+from impasto.cli import sketch
 from impasto.models import library
 from impasto.training import checkpoint, trainer
 
@@ -50,6 +52,58 @@ def test_training_fills_a_run_folder_and_says_where(impasto: Impasto, tiny: Modu
     config = json.loads((run / "config.json").read_text())
     assert (config["preset"], config["training"]["seed"], config["training"]["steps"]) == ("plain", 3, 10)
     assert library.load(run).config.classes == 2
+
+
+def test_quick_shows_what_was_learnt(impasto: Impasto, tiny: ModuleType) -> None:
+    code, out, err = impasto("train", "tiny", "--data", "noise", "--quick", "--steps", "10", *SHORT)
+    assert (code, err) == (0, "")
+    assert out == sketch.run(Path("runs/tiny-noise")) + "\nruns/tiny-noise\n"
+    assert re.search(r"^ *loss  [▁-█]{2}  [0-9.]+ to [0-9.]+$", out, re.MULTILINE)  # a bar for each line of the log
+    assert re.search(r"^[⠀-⣿]+$", out, re.MULTILINE)  # and the samples
+    config = json.loads(Path("runs/tiny-noise/config.json").read_text())
+    assert (config["preset"], config["training"]["batch"], config["limit"]["steps"]) == ("quick", 4, 10)
+
+
+def test_quick_takes_two_and_a_half_minutes_unless_told(
+    impasto: Impasto, tiny: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    limits: list[trainer.Limit] = []
+    monkeypatch.setattr(trainer, "train", lambda *_, stop, **__: limits.append(stop) or (x for x in ()))
+    impasto("train", "tiny", "--data", "noise", "--quick")
+    impasto("train", "tiny", "--data", "noise", "--quick", "--epochs", "1")
+    impasto("train", "tiny", "--data", "noise", "--quick", "--set", "steps=3")
+    assert limits == [trainer.Limit(minutes=2.5), trainer.Limit(epochs=1), trainer.Limit()]
+    assert "leave out --preset wide" in impasto("train", "tiny", "--data", "noise", "--quick", "--preset", "wide").err
+
+
+@pytest.mark.parametrize("name", models.FAMILIES)
+def test_every_family_has_a_quick_preset(name: str, tiny: ModuleType) -> None:
+    models.configure(models.family(name), tiny.pictures(1), "quick")
+
+
+def test_a_replay_shows_every_sheet_of_samples(impasto: Impasto, tiny: ModuleType) -> None:
+    assert impasto("train", "tiny", "--data", "noise", *SHORT, "--steps", "30").code == 0
+    run = Path("runs/tiny-noise")
+    code, out, err = impasto("replay", run, "-o", "learning.gif", "--fps", "10")
+    assert (code, out, err) == (0, "learning.gif: 3 sheets, to step 30\n", "")
+    with Image.open("learning.gif") as film:
+        shown = [frame.convert("RGB") for frame in ImageSequence.Iterator(film)]
+        assert film.info["duration"] == 100
+    for sheet, frame in zip(sorted((run / "samples").iterdir()), shown, strict=False):
+        with Image.open(sheet) as there:
+            assert np.abs(np.asarray(there.convert("RGB"), int) - np.asarray(frame, int)).mean() < 4
+    assert json.loads(impasto("inspect", "learning.gif", "--json").out)["recipe"]["settings"]["step"] == 30
+
+
+def test_a_replay_of_what_is_no_run_is_said(impasto: Impasto, tiny: ModuleType) -> None:
+    Path("empty").mkdir()
+    assert "no samples" in impasto("replay", "empty", "-o", "x.gif").err
+    Path("empty/samples").mkdir()
+    Image.new("RGB", (8, 8)).save("empty/samples/step-000001.png")
+    assert "does not say" in impasto("replay", "empty", "-o", "x.gif").err
+    Path("empty/samples/step-000001.png").write_bytes(b"none")
+    code, _, err = impasto("replay", "empty", "-o", "x.gif")
+    assert code == 2 and err.count("\n") == 1 and not Path("x.gif").exists()
 
 
 def test_the_seed_decides_the_weights(impasto: Impasto, tiny: ModuleType) -> None:

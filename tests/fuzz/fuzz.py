@@ -27,11 +27,11 @@ from PIL import Image
 
 from impasto.__main__ import main as impasto
 from impasto.bundled import STYLES
-from impasto.media import clip, picture, sound
+from impasto.media import clip, lut, picture, sound
 from impasto.media.inspect import inspect
 from impasto.models import library, vae  # noqa: F401
 from impasto.provenance import make_recipe
-from impasto.style import music, source, stylize, texture, video  # noqa: F401
+from impasto.style import grade, music, source, stylize, texture, video  # noqa: F401
 from impasto.training import trainer  # noqa: F401
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -66,6 +66,7 @@ def seeds(folder: Path) -> None:
     for kind in ("wav", "flac", "ogg", "mp3", "m4a"):
         sound.Sound(wave, 16_000, recipe).save(folder / f"s.{kind}")
     source.save(shown, folder / "a.style")
+    lut.Lut(lut.identity(4)).save(folder / "look.cube")
     made = command("style", folder / "a.png", "swirl", "-o", folder / "painted.png", *SMALL)
     assert made.code == 0, made.said
     (folder / "recipe.json").write_text(json.dumps(inspect(folder / "painted.png")["recipe"]))
@@ -153,6 +154,9 @@ def try_of(number: int, seed: int, kept: Path, place: Path) -> Words:
         words: Words = ["style", kept / "a.png", file, "-o", place / "out.png", *SMALL]
         return dice.choice([["inspect", file], words])
 
+    def of_looks() -> Words:
+        return ["grade", kept / "a.png", "--apply", put("look.cube"), "-o", place / "out.png"]
+
     def of_runs() -> Words:
         shutil.copytree(kept / "run", place / "run")
         name = dice.choice(["config.json", "config.json", "model.safetensors", "state.pt", "metrics.jsonl"])
@@ -182,7 +186,7 @@ def try_of(number: int, seed: int, kept: Path, place: Path) -> Words:
         return dice.choice([["inspect", file], ["inspect", "--json", file], words])
 
     kinds: tuple[Callable[[], Words], ...] = (
-        of_pictures, of_pictures, of_clips, of_sounds, of_styles, of_runs, of_data, of_recipes,
+        of_pictures, of_pictures, of_clips, of_sounds, of_styles, of_looks, of_runs, of_data, of_recipes,
     )  # fmt: skip
     return kinds[number % len(kinds)]()
 

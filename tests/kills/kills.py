@@ -25,7 +25,7 @@ from impasto.bundled import STYLES
 from impasto.media import clip, picture
 from impasto.media.clip.frames import FrameWriter
 from impasto.media.clip.writing import VideoWriter
-from impasto.style import stylize, video
+from impasto.style import grade, stylize, video
 from impasto.style.settings import Settings
 from impasto.training import trainer
 
@@ -123,7 +123,13 @@ def film(folder: Path, resume: bool) -> None:
     _video(folder / "out.mp4", resume, crf=0)  # without loss, for what is coded anew from another frame on differs
 
 
-JOBS = {job.__name__: job for job in (train, style, batch, frames, film)}
+def graded(folder: Path, resume: bool) -> None:
+    job = grade.Job(source=folder.parent / "clip", reference=STYLES["wave"], method="monge")
+    for _ in grade.grading(job, folder / "out.mp4", crf=0, resume=resume):
+        pass
+
+
+JOBS = {job.__name__: job for job in (train, style, batch, frames, film, graded)}
 
 
 def inputs(folder: Path) -> None:
@@ -193,7 +199,7 @@ def main(name: str, folder: Path, every: int = 1) -> None:
             break
         assert not died(lambda: job(place, True))  # noqa: B023
         for left in place.glob(".impasto-*"):  # which no process is left to clear away beside a single file
-            assert name in ("style", "film"), left
+            assert name in ("style", "film", "graded"), left
             left.unlink()
         compare(whole, seen(place))
         count += 1

@@ -25,7 +25,11 @@ class Tiny(Model):
     """Two layers that give a picture back."""
 
     config_class = TinyConfig
-    presets: ClassVar[dict[str, dict[str, Any]]] = {"plain": {"batch": 8, "steps": 10}, "wide": {"width": 6}}
+    presets: ClassVar[dict[str, dict[str, Any]]] = {
+        "plain": {"batch": 8, "steps": 10},
+        "wide": {"width": 6},
+        "quick": {"batch": 4},
+    }
     seen: Tensor
 
     def __init__(self, config: TinyConfig):

@@ -154,6 +154,19 @@ def test_too_long_a_sound_is_refused(client: Any, tmp_path: Path) -> None:
         client.predict(content=file(tmp_path / "long.wav"), style=file(tmp_path / "long.wav"), api_name="/music")
 
 
+def test_compare(client: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    from impasto.web import models
+
+    monkeypatch.setattr(models, "DRAWING", ["mnist-gan", "mnist-vae"])
+    sheet, table, _ = client.predict(api_name="/compare")
+    assert inspect(sheet)["recipe"]["settings"]["models"] == ["mnist-gan", "mnist-vae"]
+    assert Image.open(sheet).height == 2 * 113 + 1
+    cells = re.findall(r"<t[hd]>(.*?)</t[hd]>", table)
+    assert cells[:8] == ["Model", "Family", "MB", "Seconds a picture", "Figures", "mnist-gan", "GAN", "0.7"]
+    assert 0 < float(cells[8]) < 60 and cells[9] == "Fréchet distance 0.30 (floor 0.15)"
+    assert cells[10:13] == ["mnist-vae", "VAE", "2.9"] and "82.63 nats" in cells[14]
+
+
 def test_sample_and_interpolate_and_latent(client: Any) -> None:
     sheet, _, _ = client.predict(model="mnist-gan", n=4, labels="7", seed=3, api_name="/sample")
     assert inspect(sheet)["recipe"]["settings"]["seed"] == 3

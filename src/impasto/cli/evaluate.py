@@ -103,17 +103,17 @@ def evaluate(
 
 
 def compare(
-    models: Annotated[
-        list[str],
-        typer.Argument(
-            metavar="MODEL...",
-            help="Run folders, or names from `impasto models list`.",
-            autocompletion=bundled.model_names,
-        ),
-    ],
     output: Annotated[
         Path, typer.Option("-o", "--output", help="A picture: a row of samples each.", metavar="OUT"), places.PICTURE
     ],
+    models: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[MODEL...]",
+            help="Run folders, or names from `impasto models list`, to measure; none: all of those, as they are.",
+            autocompletion=bundled.model_names,
+        ),
+    ] = None,
     data: DataName = None,
     n: Number = 10_000,
     held_out: HeldOut = None,
@@ -123,26 +123,45 @@ def compare(
     device: Annotated[str, typer.Option(help="cpu, cuda, mps, or auto.", metavar="NAME")] = "auto",
     as_json: Annotated[bool, typer.Option("--json", help="JSON on standard output.")] = False,
 ) -> None:
-    """Put models side by side: one table, one picture.
+    """Put models side by side: one picture, and one table with seconds and megabytes.
+
+    Those that are named are measured on the test set, as `impasto evaluate` does.
+
+    impasto compare -o bundled.png
 
     impasto compare mnist-gan mnist-vae -o rows.png -n 1000
     """
-    from impasto.models.drawing import comparison
+    from impasto.models.drawing import Glance, comparison, glances
     from impasto.models.library import trained
+    from impasto.training.contract import Draws
 
-    loaded = [trained(name, device) for name in models]
-    if data is None and len(trained_on := {model.learned_from for model in loaded}) > 1:
-        raise SettingsError(f"these were trained on {', '.join(sorted(trained_on))}; name one test set with --data")
-    table = [
-        measured(model, data, n, held_out, classifier, seed, None, data_dir, device, None, shown=not as_json)
-        for model in loaded
-    ]
-    if drawing := [model for model, figures in zip(loaded, table, strict=True) if figures.get("samples")]:
-        comparison(drawing, seed=seed).save(output)
+    loaded = [trained(name, device) for name in models or bundled.models()]
+    if models:
+        if data is None and len(trained_on := {model.learned_from for model in loaded}) > 1:
+            raise SettingsError(f"these were trained on {', '.join(sorted(trained_on))}; name one test set with --data")
+        table = [
+            measured(model, data, n, held_out, classifier, seed, None, data_dir, device, None, shown=not as_json)
+            for model in loaded
+        ]
+    else:
+        table = [bundled.figures(name) for name in bundled.models()]
+    glanced: list[Glance] = []
+    drawing = [model for model in loaded if isinstance(model.model, Draws)]
+    with bar(shown=not as_json) as progress:
+        for glanced in glances(drawing, seed=seed):
+            progress(glanced[-1].name, len(glanced), len(drawing))
+    if glanced:
+        comparison(glanced, seed=seed).save(output)
+    known = {glance.name: glance for glance in glanced}
+    for model, figures in zip(loaded, table, strict=True):
+        glance = known.get(model.name)
+        figures |= {"family": model.family, "megabytes": model.megabytes, "seconds": glance and glance.seconds}
     if as_json:
         print(json.dumps(table))
-    else:
+    elif models:
         show(table)
+    else:
+        show_briefly(table)
 
 
 def measured(
@@ -218,8 +237,25 @@ def show(table: list[dict[str, Any]]) -> None:
     Console().print(drawn)
 
 
+def show_briefly(table: list[dict[str, Any]]) -> None:
+    """A table with a row for each model."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from impasto.evaluation.evaluate import in_brief
+
+    drawn = Table("name", "family", "MB", "seconds a picture", "figures", box=None)
+    for figures in table:
+        seconds = "" if figures["seconds"] is None else f"{figures['seconds']:.3f}"
+        brief = "; ".join(in_brief(figures))
+        drawn.add_row(figures["model"], figures["family"], f"{figures['megabytes']:.1f}", seconds, brief)
+    Console().print(drawn)
+
+
 def _lines(figures: dict[str, Any]) -> list[tuple[str, str]]:
     lines = [("data", figures["data"])]
+    if "megabytes" in figures:
+        lines.append(("megabytes of weights", f"{figures['megabytes']:.1f}"))
     if "accuracy" in figures:
         lines.append(("accuracy", f"{figures['accuracy']:.2%}"))
     for name, found in figures.items():

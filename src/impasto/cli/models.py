@@ -1,7 +1,6 @@
 """`impasto models list`: the trained models that come with Impasto."""
 
 import json
-from typing import Any
 
 import typer
 
@@ -21,22 +20,11 @@ def list_models() -> None:
     from rich.console import Console
     from rich.table import Table
 
+    from impasto.evaluation.evaluate import in_brief
+
     table = Table("name", "family", "parameters", "figures", box=None)
     for name, folder in bundled.models().items():
         made = json.loads((folder / "config.json").read_text())
-        figures = json.loads((folder / "figures.json").read_text())
-        table.add_row(name, made["family"], f"{made['parameters']:,}", "; ".join(_figures(figures)))
+        figures = "; ".join(in_brief(bundled.figures(name)))
+        table.add_row(name, made["family"], f"{made['parameters']:,}", figures)
     Console().print(table)
-
-
-def _figures(figures: dict[str, Any]) -> list[str]:
-    said = []
-    if "accuracy" in figures:
-        said.append(f"accuracy {figures['accuracy']:.2%}")
-    for name in ("likelihood dynamic", "likelihood levels"):
-        if found := figures.get(name):
-            at_most = "≤ " if found["kind"] == "bound" else ""
-            said.append(f"{at_most}{found['nats']:.2f} nats ({found['bits_per_dim']:.3f} bits/dim)")
-    if samples := figures.get("samples"):
-        said.append(f"Fréchet distance {samples['frechet']:.2f} (floor {samples['floor']:.2f})")
-    return said

@@ -116,6 +116,19 @@ def _drawing(path: Path) -> Iterable[Path]:
     return (_clip if path.suffix.lower() in animation.FORMATS else _picture)(path)
 
 
+def _graded(path: Path) -> Iterable[Path]:
+    from impasto.media import picture
+
+    return (_picture if path.suffix.lower() in picture.FORMATS else _clip)(path)
+
+
+def _look(path: Path) -> Iterable[Path]:
+    from impasto.media import lut
+
+    lut.check_writable(path)
+    return [path]
+
+
 def _style(path: Path) -> Iterable[Path]:
     from impasto.style import source
 
@@ -135,4 +148,5 @@ def _folder(path: Path) -> Iterable[Path]:
 
 PICTURE, CLIP, SOUND = Writes(_picture), Writes(_clip), Writes(_sound)
 DRAWING = Writes(_drawing)  # of a model: a picture, an animation, or a folder of pictures
+GRADED, LOOK = Writes(_graded), Writes(_look)  # a picture or a clip; a table of colours
 STYLE, FILE, FOLDER = Writes(_style), Writes(_file), Writes(_folder)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from impasto import bundled
-from impasto.cli import places, terminal
+from impasto.cli import places, sketch, terminal
 from impasto.data import NAMES
 from impasto.errors import SettingsError
 from impasto.files import locked
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 FAMILIES = ("cnn", "gan", "vae", "pixelcnn", "pixelrnn", "diffusion", "anystyle")  # without importing their modules
 PAIR_SIZE = 192  # pixels: side of the pictures that anystyle learns from where --size says nothing
+QUICK, QUICK_MINUTES = "quick", 2.5  # a preset that every family has, and how long it takes
 SHEET = 50  # painted pairs in a sheet of samples
 
 
@@ -56,6 +57,12 @@ def train(
         str | None,
         typer.Option(metavar="NAME", help="A set of settings that the family offers (default as the data ask for)."),
     ] = None,
+    quick: Annotated[
+        bool,
+        typer.Option(
+            "--quick", help="A small model, 2.5 minutes if no time is given; shows curves and pictures in the terminal."
+        ),
+    ] = False,
     steps: Annotated[int | None, typer.Option(metavar="N", help="How long, in steps (default the preset's).")] = None,
     epochs: Annotated[float | None, typer.Option(metavar="N", help="How long, in passes over the data.")] = None,
     minutes: Annotated[
@@ -95,6 +102,8 @@ def train(
 ) -> None:
     """Train FAMILY on a data set. OUT gets weights, curves, samples, and all it takes to go on.
 
+    impasto train vae --data mnist --quick
+
     impasto train vae --data mnist --minutes 10
 
     impasto train anystyle --contents photos --styles paintings
@@ -108,6 +117,9 @@ def train(
         raise SettingsError("--data-changed is for --resume")
     if resume and begin is not None:
         raise SettingsError("--resume goes on with the weights in RUN; leave out --from")
+    if quick and preset not in (None, QUICK):
+        raise SettingsError(f"--quick is --preset {QUICK}; leave out --preset {preset}")
+    preset = QUICK if quick else preset
     values = terminal.settings(settings or ())
     if seed is not None:
         values["seed"] = str(seed)
@@ -125,6 +137,8 @@ def train(
 
     kind = _kind(family)
     stop = Limit(steps, epochs, minutes)
+    if quick and stop == Limit() and not resume and "steps" not in values:
+        stop = Limit(minutes=QUICK_MINUTES)
     run = output or Path("runs") / (family if data is None else f"{family}-{Path(data.removeprefix('folder:')).name}")
     on = pick_device(device)
     # The first of accelerate's states decides for all: without `cpu` it would not see torchrun's processes on a CPU.
@@ -197,6 +211,8 @@ def train(
             f"{run} is at step {last.step} of {last.steps}; go on with: {shlex.join(again)}", pressed[0]
         )
     elif not as_json:
+        if quick:
+            print(sketch.run(run))
         scores = ", ".join(f"{name} {value:.4g}" for name, value in (last.validation or last.train).items())
         print(f"{run}: {last.step} steps in {last.seconds:.0f} s, {scores}" if sys.stdout.isatty() else run)
 

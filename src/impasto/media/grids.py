@@ -1,12 +1,16 @@
 """Many small pictures as one sheet."""
 
 import math
+from collections.abc import Sequence
 
+import numpy as np
 import torch
 import torch.nn.functional as F
+from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
 PAD = 1  # pixel of white between the pictures and around them, before they are enlarged
+FONT = 18  # pixels
 TINY = 64  # pictures with a shorter side are enlarged to about this, pixels
 
 
@@ -23,6 +27,20 @@ def grid(images: Tensor, columns: int) -> Tensor:
     sheet = cells.permute(2, 0, 3, 1, 4).reshape(1, 3, rows * (height + PAD), columns * (width + PAD))
     scale = max(1, round(TINY / max(height, width)))
     return F.pad(sheet, (0, PAD, 0, PAD), value=1).repeat_interleave(scale, 2).repeat_interleave(scale, 3)
+
+
+def labelled(sheet: Tensor, names: Sequence[str]) -> Tensor:
+    """`sheet` [1, 3, H, W] with a name in front of each of its rows, which are of equal height."""
+    from matplotlib import font_manager
+
+    font = ImageFont.truetype(font_manager.findfont("DejaVu Sans"), FONT)
+    margin = 2 * FONT + max(math.ceil(font.getlength(name)) for name in names)
+    image = Image.new("L", (margin, sheet.shape[2]), 255)
+    for number, name in enumerate(names):
+        at = (margin - FONT, (number + 0.5) * sheet.shape[2] / len(names))
+        ImageDraw.Draw(image).text(at, name, 0, font, anchor="rm")
+    written = torch.from_numpy(np.array(image)).to(sheet) / 255
+    return torch.cat([written.expand(1, 3, -1, -1), sheet], 3)
 
 
 def columns_for(n: int) -> int:

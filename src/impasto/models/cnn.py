@@ -142,6 +142,7 @@ class CNN(Model):
             "steps": 4000,
         },
         "digits": {**_FAST, "widths": (32, 64, 128), "augment": "shift"},
+        "quick": {**_FAST, "widths": (16, 32, 64), "batch": 128},
         "classic": {  # as the tutorial trains it: ten epochs of CIFAR-10 in batches of 32
             "network": "classic",
             "smoothing": 0.0,

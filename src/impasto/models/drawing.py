@@ -4,6 +4,7 @@ import impasto
 impasto.draw("mnist-gan", n=25, labels="0-9", seed=1).save("digits.png")
 """
 
+import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -11,13 +12,14 @@ from pathlib import Path
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from impasto import provenance
 from impasto.configs import nearest
 from impasto.device import seeded
 from impasto.errors import ModelError
-from impasto.media.grids import columns_for, grid
+from impasto.media.grids import columns_for, grid, labelled
 from impasto.media.picture import Picture
 from impasto.models.latent import SIDE, interpolations, latent_map
 from impasto.models.library import Trained, trained
@@ -25,7 +27,7 @@ from impasto.training.contract import AddsNoise, KnownPixels, sampler
 
 Labels = str | Sequence[int] | None  # "7", "0-9", "3,1,4", "cat,dog", or numbers of classes; None: random ones
 HALVES = ("lower", "upper", "right", "left")
-COMPARED = 10  # pictures of each model that `comparison` shows
+COMPARED, CELL = 10, 112  # pictures of each model in a comparison, and their side there, pixels
 
 
 @dataclass(frozen=True)
@@ -183,20 +185,44 @@ def noise_levels(
     return Picture(grid(noisy.transpose(0, 1).flatten(0, 1), levels), recipe=recipe)  # of [levels, N, C, S, S]
 
 
-def comparison(models: Sequence[Trained], *, seed: int = 0) -> Picture:
-    """A row of pictures of each of `models`, which draw the same channels and size.
+@dataclass(frozen=True)
+class Glance:
+    """A model at a glance."""
+
+    name: str
+    sha256: str  # of its weights
+    pictures: Tensor  # [COMPARED, C, S, S], the first that it draws, none chosen; one of each class where it knows ten
+    seconds: float  # a picture, when so many are drawn at once
+
+
+def glances(models: Sequence[Trained], *, seed: int = 0) -> Iterator[list[Glance]]:
+    """Draw COMPARED pictures with each of `models`, yielding what there is so far after each.
 
     Raises:
         ModelError: one that does not draw.
     """
-    rows = []
+    shown: list[Glance] = []
     for drawer in models:
         classes = drawer.model.config.classes
         labels = torch.arange(COMPARED) % classes if classes else None
-        rows.append(drawer.model.sample(COMPARED, labels=labels, generator=seeded(seed)).cpu())
-    weights = {drawer.name: drawer.sha256 for drawer in models}
+        begun = time.perf_counter()
+        pictures = drawer.model.sample(COMPARED, labels=labels, generator=seeded(seed)).cpu()
+        seconds = (time.perf_counter() - begun) / COMPARED
+        shown.append(Glance(drawer.name, drawer.sha256, pictures, seconds))
+        yield [*shown]
+
+
+def comparison(shown: Sequence[Glance], *, seed: int = 0) -> Picture:
+    """A row for each model behind its name, all pictures at the same size.
+
+    Args:
+        seed: that of `glances`.
+    """
+    rows = [F.interpolate(one.pictures.expand(-1, 3, -1, -1), CELL, mode="area") for one in shown]
+    weights = {one.name: one.sha256 for one in shown}
     recipe = provenance.drawn_recipe("compare", {"models": list(weights), "seed": seed}, weights)
-    return Picture(grid(torch.cat(rows), COMPARED), recipe=recipe)
+    sheet = grid(torch.cat(rows), COMPARED)
+    return Picture(labelled(sheet, [Path(one.name).name for one in shown]), recipe=recipe)
 
 
 def _half(part: str, size: int) -> Tensor:

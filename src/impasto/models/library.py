@@ -83,6 +83,11 @@ class Trained:
         """Of its weights, in hexadecimal."""
         return sha256_of(self.name)
 
+    @property
+    def megabytes(self) -> float:
+        """Of its weights."""
+        return (find(self.name) / checkpoint.WEIGHTS).stat().st_size / 1e6
+
     def recipe(self, command: str, settings: Mapping[str, Any]) -> dict[str, Any]:
         """The recipe of what it draws: see `provenance.drawn_recipe`."""
         return provenance.drawn_recipe(command, {"model": self.name, **settings}, {self.name: self.sha256})

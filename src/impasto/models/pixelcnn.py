@@ -119,6 +119,7 @@ class PixelCNN(Autoregressive):
             "ema": 0.995,
             "clip": 100.0,  # the loss is a sum over pixels, and so are its gradients
         },
+        "quick": {"layers": 6, "batch": 32, "rate": 5e-3, "betas": (0.9, 0.99), "ema": 0.99, "clip": 100.0},
     }
     position: Tensor
     layers: Any  # of Layer: nn.ModuleList does not say what it holds

@@ -280,6 +280,7 @@ class PixelRNN(Autoregressive):
         # The figures of the literature are of black and white pixels and do not know the class.
         "diagonal": BINARY,
         "row": {**BINARY, "kind": "row", "layers": 4},
+        "quick": {**BINARY, "conditional": True, "hidden": 16, "ema": 0.98, "log_every": 10, "report_every": 100},
     }
 
     def __init__(self, config: PixelRNNConfig):

@@ -70,6 +70,7 @@ class VAE(Model):
         # A loss summed over pixels has large gradients, so the trainer's usual clip of 1 would cut every one of them.
         "quality": {"layers": 4, "batch": 128, "rate": 2e-3, "clip": 200.0},  # better from the first minutes on
         "map": {"latent": 2, "batch": 128, "rate": 2e-3, "clip": 200.0},
+        "quick": {"latent": 16, "batch": 128, "rate": 2e-3, "clip": 200.0, "ema": 0.995},
     }
     likelihood: ClassVar[str] = "bound"
     config: VAEConfig

@@ -9,6 +9,23 @@ from torch import Tensor
 
 from impasto.gaussian import measure, monge
 
+CONES = torch.tensor(  # linear sRGB to cone responses (Ottosson 2020)
+    [
+        [0.4122214708, 0.5363325363, 0.0514459929],
+        [0.2119034982, 0.6806995451, 0.1073969566],
+        [0.0883024619, 0.2817188376, 0.6299787005],
+    ]
+)
+OPPONENTS = torch.tensor(  # their cube roots to lightness, a and b
+    [
+        [0.2104542553, 0.7936177850, -0.0040720468],
+        [1.9779984951, -2.4285922050, 0.4505937099],
+        [0.0259040371, 0.7827717662, -0.8086757660],
+    ]
+)
+HALVINGS = 12  # of the chroma that is sought for a colour outside sRGB
+SLACK = 1e-4  # of linear light, that counts as inside
+
 
 def lightness(picture: Tensor) -> Tensor:
     """`picture` [1, 3, H, W] without its colours: CIE L* alone, which scikit-image computes in linear light."""
@@ -69,3 +86,31 @@ def _picture(lab: np.ndarray, like: Tensor) -> Tensor:
         warnings.simplefilter("ignore")  # of colours outside sRGB, which are clipped
         rgb = lab2rgb(lab).astype(np.float32).clip(0, 1)
     return torch.from_numpy(rgb).permute(2, 0, 1)[None].to(like.device)
+
+
+def oklab(pixels: Tensor) -> Tensor:
+    """`pixels` [N, 3, H, W] in sRGB as lightness, a and b of Oklab (Ottosson 2020)."""
+    light = torch.where(pixels <= 0.04045, pixels / 12.92, ((pixels.clamp_min(0) + 0.055) / 1.055) ** 2.4)
+    return _mixed(OPPONENTS, _mixed(CONES, light).clamp_min(0) ** (1 / 3))
+
+
+def from_oklab(lab: Tensor) -> Tensor:
+    """The inverse of `oklab`. A colour outside sRGB keeps lightness and hue, and loses chroma until it is inside."""
+    grey = lab * lab.new_tensor([1, 0, 0])[:, None, None]
+    share, step = torch.ones_like(lab[:, :1]), 1.0
+    for _ in range(HALVINGS):
+        step /= 2
+        light = _light(torch.lerp(grey, lab, share))
+        inside = ((light >= -SLACK) & (light <= 1 + SLACK)).all(1, keepdim=True)
+        share = (share + torch.where(inside, step, -step)).clamp(max=1)
+    light = _light(torch.lerp(grey, lab, share)).clamp(0, 1)
+    return torch.where(light <= 0.0031308, 12.92 * light, 1.055 * light.clamp_min(1e-8) ** (1 / 2.4) - 0.055)
+
+
+def _light(lab: Tensor) -> Tensor:
+    """Linear sRGB of Oklab, also outside of [0, 1]."""
+    return _mixed(torch.linalg.inv(CONES), _mixed(torch.linalg.inv(OPPONENTS), lab) ** 3)
+
+
+def _mixed(matrix: Tensor, channels: Tensor) -> Tensor:
+    return torch.einsum("ij,njhw->nihw", matrix.to(channels), channels)

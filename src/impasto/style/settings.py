@@ -247,7 +247,7 @@ class ClipSettings:
     fps: Annotated[Rate | None, Help("Frames per second of the result", "each frame at its own time")] = None
     rate: Annotated[Rate, Help("Frames per second of a folder of frames, which does not say")] = 24
     crf: Annotated[Crf | None, Help("How hard to compress; lower is better", "as the format has it")] = None
-    bits: Annotated[int, Within(8, 16), Help("Bits per channel of numbered frames")] = 8
+    bits: Annotated[int, Within(8, 16), Help("Bits per channel of pictures and numbered frames")] = 8
     steadiness: Annotated[
         float, Within(0, 1, open=True), Help("Share of the frame before in the next; 0 paints frame by frame")
     ] = 0.7  # where the optical flow can be trusted
@@ -267,6 +267,20 @@ class TextureSettings:
     seamless: Annotated[
         str, OneOf(("no", "x", "y", "both")), Help("Where it repeats without a seam; x is across, y is down")
     ] = "no"
+
+    def __post_init__(self) -> None:
+        check(self)
+
+
+@dataclass(frozen=True, kw_only=True)
+class GradeSettings:
+    """What a user can set of a look."""
+
+    method: Annotated[str, OneOf(("transport", "monge")), Help("All colours, or their mean and spread alone")] = (
+        "transport"
+    )
+    strength: Annotated[float, Within(0, 1), Help("How far the colours go; 0 leaves them as they are")] = 1.0
+    skin: Annotated[float, Within(0, 1), Help("How far colours of skin are left as they are")] = 0.0
 
     def __post_init__(self) -> None:
         check(self)

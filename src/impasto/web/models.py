@@ -1,8 +1,9 @@
 """The tab of the model families: draw, walk a plane of pictures, name, interpolate, complete."""
 
 import functools
+import html
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import gradio as gr
@@ -10,13 +11,14 @@ from PIL import Image, ImageOps
 from torch import Tensor
 
 from impasto import bundled
+from impasto.evaluation.evaluate import in_brief
 from impasto.media import animation
 from impasto.models import drawing, library
 from impasto.models.latent import latents_at
 from impasto.models.library import TOP
 from impasto.web import work
 from impasto.web.limits import Limits
-from impasto.web.text import t
+from impasto.web.text import said, t
 from impasto.web.work import PRIVATE, QUEUE
 
 MADE = {name: json.loads((folder / "config.json").read_text()) for name, folder in bundled.models().items()}
@@ -45,6 +47,8 @@ def tab(limits: Limits) -> None:
             _interpolate(load)
         with gr.Tab(t("tab inpaint")):
             _inpaint(load, limits)
+        with gr.Tab(t("tab compare")):
+            _compare(load)
 
 
 def _sample(load: Any) -> None:
@@ -213,6 +217,35 @@ def _inpaint(load: Any, limits: Limits) -> None:
     stop.click(work.cancelled, None, view, cancels=[completing], **PRIVATE)
 
 
+def _compare(load: Any) -> None:
+    go, stop, view = work.actions("compare", "compare hint", "compare")
+    drawn = _drawn("compared")
+    table = gr.HTML(elem_id="figures", elem_classes="card")
+
+    def compare(request: gr.Request) -> Iterator[dict[Any, Any]]:
+        """Draw pictures with every bundled model. Returns the sheet of them, a table as HTML, and HTML."""
+        yield {view: work.line(request, "starting"), drawn: None, table: ""}
+        with work.one_line(), work.new_folder(request) as folder:
+            loaded = work.computed(lambda: [load(name) for name in DRAWING])
+
+            def look(shown: list[drawing.Glance]) -> tuple[float, Tensor]:
+                return len(shown) / len(loaded), drawing.comparison(shown).pixels
+
+            for shown, seen in work.watched(drawing.glances(loaded), look, request):  # noqa: B007
+                if seen:
+                    yield {view: seen}
+            work.computed(lambda: drawing.comparison(shown).save(folder / "models.png"))
+        rows = [
+            (one.name, model.family, f"{model.megabytes:.1f}", f"{one.seconds:.3f}", "; ".join(in_brief(kept)))
+            for one, model, kept in zip(shown, loaded, map(bundled.figures, DRAWING), strict=True)
+        ]
+        heads = [said(request, word) for word in ("model", "family", "megabytes", "seconds", "figures")]
+        yield {view: None, drawn: str(folder / "models.png"), table: _table(heads, rows)}
+
+    comparing = go.click(compare, None, [drawn, table, view], api_name="compare", show_progress_on=view, **QUEUE)
+    stop.click(work.cancelled, None, view, cancels=[comparing], **PRIVATE)
+
+
 def _sheet(limits: Limits, label: Any, name: str) -> gr.ImageEditor:
     """A sheet to draw a digit on."""
     return work.sheet(
@@ -236,6 +269,13 @@ def _sketch(step: drawing.Progress) -> tuple[None, Tensor]:
 def _enlarged(pictures: Tensor) -> Image.Image:
     """The first of small pictures [N, C, S, S], each pixel a square."""
     return work.image(pictures[:1].expand(1, 3, -1, -1)).resize((SHOWN, SHOWN), Image.Resampling.NEAREST)
+
+
+def _table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """An HTML table."""
+    lines = [("th", heads), *(("td", row) for row in rows)]
+    cells = ("".join(f"<{kind}>{html.escape(cell)}</{kind}>" for cell in line) for kind, line in lines)
+    return "<table>" + "".join(f"<tr>{row}</tr>" for row in cells) + "</table>"
 
 
 def _card(model: str) -> str:

@@ -118,6 +118,7 @@ WORDS = {  # what the code calls it: English, Chinese
     "tab classify": ("Name", "识别"),
     "tab interpolate": ("Interpolate", "插值"),
     "tab inpaint": ("Complete", "补全"),
+    "tab compare": ("Compare", "比较"),
     "model": ("Model", "模型"),
     "how many": ("How many", "数量"),
     "classes": ("Classes", "类别"),
@@ -157,6 +158,15 @@ WORDS = {  # what the code calls it: English, Chinese
     "part left": ("left half", "左半部分"),
     "complete": ("Complete", "补全"),
     "inpaint hint": ("Draw half of a digit, and see how it might go on.", "写半个数字，看模型如何续写。"),
+    "compare": ("Draw with all of them", "让每个模型都画"),
+    "compare hint": (
+        "Ten pictures of each bundled model, the first ones, none chosen.",
+        "每个自带模型的前十张图片，未经挑选。",
+    ),
+    "family": ("Family", "家族"),
+    "megabytes": ("MB", "兆字节"),
+    "seconds": ("Seconds a picture", "每张秒数"),
+    "figures": ("Figures", "指标"),
     "needs drawing": ("Draw something first.", "请先画点什么。"),
     # Inspect
     "any file": ("A picture, a clip or a sound", "图片、视频或声音文件"),
