@@ -9,7 +9,7 @@ import pytest
 from impasto.batch.tasks import CONTENT_TYPES, OUTPUT_TYPES, Task, crossed, pictures, read_csv
 from impasto.errors import ImpastoWarning, OutputError, SettingsError
 from impasto.media.picture import FORMATS
-from impasto.style.settings import Settings
+from impasto.style.settings import GradeSettings, Settings, TextureSettings
 
 
 @pytest.fixture
@@ -130,6 +130,21 @@ def test_a_csv_file_has_a_line_for_each_picture_and_its_settings(folder: Path) -
     assert full.settings == wanted
 
 
+def test_lines_of_looks_and_textures(folder: Path) -> None:
+    text = (
+        "command,content,style,mask,skin,seamless,steps\ngrade,a.jpg,b.jpg,m.png,0.5,,\ntexture,,b.jpg;c.jpg,,,both,9\n"
+    )
+    look, texture = csv(text)
+    assert look == Task(
+        Path("a.jpg"), (Path("b.jpg"),), Path("out/a--b.png"), COMMON, (Path("m.png"),), own=GradeSettings(skin=0.5)
+    )
+    assert (texture.content, texture.output) == (None, Path("out/b+c-texture.png"))
+    assert texture.own == TextureSettings(seamless="both") and texture.settings == replace(COMMON, steps=9)
+    hashes = {file: str(file) for task in (look, texture) for file in task.inputs}
+    others = [replace(look, own=GradeSettings()), replace(texture, own=TextureSettings()), replace(look, own=None)]
+    assert len({task.key(hashes) for task in (look, texture, *others)}) == 5
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [("", "first line"), ("content,size\na,1", "first line"), ("content,style\n", "no lines"),
@@ -141,7 +156,14 @@ def test_a_csv_file_has_a_line_for_each_picture_and_its_settings(folder: Path) -
      ("content,style,output\na,b,x.png\na,c,X.png", "written twice"),
      ("content,style,style\na,b,c", "two columns style"), ("content,style\na\0,b", "line 2: a cell holds"),
      ("content,style,output\na,b,x.png\na,c,d/../x.png", "written twice"),
-     ("content,style\na,b\na,b", "written twice")],
+     ("content,style\na,b\na,b", "written twice"),
+     ("command,content,style\ngrad,a,b", "no command of a line 'grad'; did you mean grade"),
+     ("command,content,style\ngrade,,b", "content and style are needed"),
+     ("command,content,style\ngrade,a,b;c", "one style, its reference"),
+     ("command,content,style,size\ngrade,a,b,64", "no setting 'size'"),
+     ("command,content,style,strength\ngrade,a,b,2", "strength goes from 0 to 1"),
+     ("command,content,style\ntexture,a,b", "a texture has no content"),
+     ("command,content,style,width\ntexture,,b,1", "width goes from")],
 )  # fmt: skip
 def test_what_is_wrong_in_a_csv_file_is_named_with_its_line(folder: Path, text: str, message: str) -> None:
     with pytest.raises(SettingsError, match=message):

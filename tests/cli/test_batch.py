@@ -57,6 +57,25 @@ def test_what_is_broken_is_listed_and_the_rest_is_painted_once(impasto: Impasto,
     assert {path: path.stat().st_mtime_ns for path in Path("out").glob("*.png")} == times
 
 
+def test_a_campaign_is_one_file(impasto: Impasto, photos: Path) -> None:
+    Path("jobs.csv").write_text(
+        "command,content,style,output,quality,size,strength,width,height,steps\n"
+        "style,photo.png,swirl,,draft,48,,,,\n"
+        "grade,photo.png,swirl,look.jpg,,,0.5,,,\n"
+        "texture,,mosaic,,,,,64,48,1\n"
+    )
+    code, out, err = impasto("batch", "jobs.csv", "-o", "out")
+    assert (code, err) == (0, "") and out.startswith("out: 3 painted, 0 were there already, 0 failed")
+    assert Image.open("out/mosaic-texture.png").size == (64, 48)
+    assert impasto("grade", "photo.png", "swirl", "--strength", "0.5", "-o", "alone.jpg").code == 0
+    assert Path("out/look.jpg").read_bytes() == Path("alone.jpg").read_bytes()
+    records = {line["output"]: line for line in map(json.loads, Path("out/manifest.jsonl").read_text().splitlines())}
+    assert records["look.jpg"]["recipe"]["command"] == "grade" and records["mosaic-texture.png"]["content"] == ""
+    assert impasto("batch", "jobs.csv", "-o", "out").out.startswith("out: 0 painted, 3 were there already")
+    Path("jobs.csv").write_text(Path("jobs.csv").read_text().replace("0.5", "0.6").replace("64,48", "48,48"))
+    assert impasto("batch", "jobs.csv", "-o", "out").out.startswith("out: 2 painted, 1 were there already")
+
+
 def test_a_csv_file_sets_each_row_and_the_sheet_shows_them(impasto: Impasto, photos: Path) -> None:
     Path("jobs.csv").write_text(
         "content,style,output,size,protect\nphoto.png,swirl;ink,x.png,48,\nin/a.png,mosaic,,96,left.png\n"

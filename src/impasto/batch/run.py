@@ -15,6 +15,7 @@ from impasto.batch.tasks import Task
 from impasto.batch.work import failure
 from impasto.errors import ImpastoError, OutputError, SettingsError
 from impasto.files import identity, locked, remove_abandoned
+from impasto.style.settings import GradeSettings
 
 READERS = 16  # of inputs at once: on a shared disk, most of the time is waiting
 Engine = Callable[[Sequence[Task]], Generator[tuple[Task, Record]]]
@@ -58,7 +59,8 @@ def running(tasks: Sequence[Task], folder: Path, engine: Engine) -> Iterator[Pro
 
 def _painting(tasks: Sequence[Task], folder: Path, engine: Engine) -> Iterator[Progress]:
     keys, broken = _waiting(tasks, folder)
-    for network in {settings.resolved().network for settings in {task.settings for task in keys}}:
+    by_networks = {task.settings for task in keys if not isinstance(task.own, GradeSettings)}
+    for network in {settings.resolved().network for settings in by_networks}:
         weights.path(network)  # fetched once, not by each worker
     skipped = len(tasks) - len(keys) - len(broken)
     done = failed = 0
@@ -69,7 +71,7 @@ def _painting(tasks: Sequence[Task], folder: Path, engine: Engine) -> Iterator[P
             record = {
                 "output": _name(task, folder),
                 "key": keys.get(task),
-                "content": task.content.name,
+                "content": task.content.name if task.content else "",
                 "styles": [style.name for style in task.styles],
                 **result,
             }

@@ -19,7 +19,7 @@ ROWS, COLUMNS = 24, 12  # at most
 
 def draw(tasks: Sequence[Task], folder: Path) -> Path | None:
     """Write the sheet of the first contents and styles; None where nothing is done yet."""
-    done = {(task.content, task.styles): task.output for task in tasks if task.output.is_file()}
+    done = {(task.content, task.styles): task.output for task in tasks if task.content and task.output.is_file()}
     contents = list(dict.fromkeys(content for content, _ in done))[:ROWS]
     styles = list(dict.fromkeys(blend for _, blend in done))[:COLUMNS]
     if not done:

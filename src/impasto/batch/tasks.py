@@ -17,38 +17,42 @@ from impasto.batch import names
 from impasto.errors import OutputError, SettingsError, warn
 from impasto.files import absent, identity, is_hidden
 from impasto.media.formats import PICTURES
-from impasto.style.settings import Settings
+from impasto.style.settings import GradeSettings, Settings, TextureSettings
 
 CONTENT_TYPES = tuple(PICTURES)
 STYLE_TYPES = (*CONTENT_TYPES, ".style")
 OUTPUT_TYPES = (".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff")  # as picture.py writes, which brings torch, too
-COLUMNS = ("content", "style", "mask", "protect", "output")  # of a CSV file; all others are settings
+COLUMNS = ("command", "content", "style", "mask", "protect", "output")  # of a CSV file; all others are settings
+COMMANDS = ("style", "grade", "texture")  # what a line of it may ask for; style where it says nothing
 SEVERAL = ";"  # between styles, and between masks, in a CSV file
 MACHINE = ("device", "memory", "tile")  # settings that a result does not depend on
 
 
 @dataclass(frozen=True)
 class Task:
-    """One picture to paint."""
+    """One picture to paint, to grade, or to make of a texture."""
 
-    content: Path
+    content: Path | None  # None for a texture
     styles: tuple[Path, ...]
     output: Path
     settings: Settings
     masks: tuple[Path, ...] = ()  # where each style goes
     protect: Path | None = None  # what stays as it is
     label_cn: bool = False  # carry the label of GB 45438-2025
+    own: GradeSettings | TextureSettings | None = None  # of a look, or of a texture; None: it is painted
 
     @property
     def inputs(self) -> list[Path]:
         """Every file that the result follows from."""
-        return [self.content, *self.styles, *self.masks, *([self.protect] if self.protect else [])]
+        return [file for file in (self.content, *self.styles, *self.masks, self.protect) if file is not None]
 
     def key(self, hashes: Mapping[Path, str]) -> str:
         """What the result follows from, as one SHA-256: the inputs' `hashes`, not their names, and the settings."""
         chosen = {name: value for name, value in dataclasses.asdict(self.settings).items() if name not in MACHINE}
         files = [hashes[file] for file in self.inputs]
         parts = [files, len(self.styles), len(self.masks), chosen, self.label_cn]
+        if self.own is not None:
+            parts += [type(self.own).__name__, dataclasses.asdict(self.own)]
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 
@@ -124,6 +128,7 @@ def read_csv(
 ) -> list[Task]:
     """A task of each line: columns content and style, perhaps mask, protect and output, and any setting by its name.
 
+    A column command may say grade, which gives the content the style's colours, or texture, which has no content.
     Several styles or masks have ";" between them. Paths are relative to the file. An empty cell leaves a setting as
     `settings` has it.
 
@@ -164,20 +169,37 @@ def _task(
     cells = {name: (value or "").strip() for name, value in row.items() if name}
     if any("\0" in cell for cell in cells.values()):
         raise SettingsError("a cell holds what no name can")
-    if not (cells["content"] and cells["style"]):
+    command = cells.get("command") or COMMANDS[0]
+    if command not in COMMANDS:
+        raise configs.nearest(command, COMMANDS, "command of a line")
+    if not cells["style"] or not (cells["content"] or command == "texture"):
         raise SettingsError("content and style are needed")
-    content = here / cells["content"]
+    content = here / cells["content"] if cells["content"] else None
     styles = tuple(named.get(name, here / name) for name in _parts(cells["style"]))
     masks = tuple(here / name for name in _parts(cells.get("mask", "")))
     protect = here / cells["protect"] if cells.get("protect") else None
-    output = folder / (cells.get("output") or f"{content.stem}--{'+'.join(s.stem for s in styles)}{suffix}")
+    shown = "+".join(style.stem for style in styles)
+    name = f"{shown}-texture" if content is None else f"{content.stem}--{shown}"
+    output = folder / (cells.get("output") or f"{name}{suffix}")
     if not output.resolve().is_relative_to(folder.resolve()):
         raise SettingsError(f"the output {cells['output']} is outside of {folder}")
     if output.suffix.lower() not in OUTPUT_TYPES:
         raise SettingsError(f"the output {cells['output']} must end in one of {', '.join(OUTPUT_TYPES)}")
-    own = configs.changed(settings, {name: v for name, v in cells.items() if v and name not in COLUMNS})
-    own.resolved()
-    return Task(content, styles, output, own, masks, protect)
+    values = {name: v for name, v in cells.items() if v and name not in COLUMNS}
+    if command == "grade":
+        if len(styles) > 1 or len(masks) > 1 or protect:
+            raise SettingsError("a look has one style, its reference, one mask at most, and no protect")
+        return Task(content, styles, output, settings, masks, own=configs.changed(GradeSettings(), values))
+    if command == "texture":
+        if content or masks or protect:
+            raise SettingsError("a texture has no content, mask or protect: leave them empty")
+        of_textures = {field.name for field in dataclasses.fields(TextureSettings)}
+        own = configs.changed(TextureSettings(), {name: v for name, v in values.items() if name in of_textures})
+        rest = {name: v for name, v in values.items() if name not in of_textures}
+        return Task(None, styles, output, configs.changed(settings, rest), own=own)
+    chosen = configs.changed(settings, values)
+    chosen.resolved()
+    return Task(content, styles, output, chosen, masks, protect)
 
 
 def _parts(cell: str) -> list[str]:
