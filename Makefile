@@ -36,6 +36,7 @@ lint: $(VENV)/installed-test
 	$(BIN)/mypy src
 
 docs: $(VENV)/installed-docs
+	$(BIN)/python tools/lessons.py
 	$(BIN)/python tools/pages.py
 	$(BIN)/zensical build --strict --clean
 

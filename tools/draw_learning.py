@@ -8,7 +8,7 @@ import tempfile
 from pathlib import Path
 
 PICTURES = Path(__file__).parent.parent / "docs" / "pictures"
-STEPS_BETWEEN = {"gan": 100, "vae": 50, "diffusion": 30}  # two sheets of samples
+STEPS_BETWEEN = {"gan": 100, "vae": 150, "diffusion": 30}  # two sheets of samples
 
 
 def main() -> None:

@@ -77,7 +77,8 @@ def lesson(notebook: Path) -> str:
 def with_formulas(text: str) -> str:
     """`text` with MathML, which browsers draw without a script, where it has TeX between dollars."""
     text = re.sub(r"\$\$(.+?)\$\$", lambda found: convert(found[1].strip(), display="block"), text, flags=re.DOTALL)
-    return re.sub(r"\$(.+?)\$", lambda found: convert(found[1]), text, flags=re.DOTALL)
+    text = re.sub(r"\$(.+?)\$", lambda found: convert(found[1]), text, flags=re.DOTALL)
+    return text.replace("<mi>log</mi>", '<mi>log</mi><mspace width="0.17em" />')  # TeX leaves room there
 
 
 def fenced(text: str, language: str) -> str:
