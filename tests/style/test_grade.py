@@ -169,7 +169,7 @@ def test_what_is_transparent_is_not_looked_at_and_stays_so() -> None:
 def test_a_job_has_a_reference_or_a_look() -> None:
     for wrong in ({}, {"reference": Picture(CAT), "look": "a.cube"}, {"look": "a.cube", "skin": 0.5}):
         with pytest.raises(SettingsError):
-            Job(source=Picture(CAT), **wrong)  # type: ignore[arg-type]
+            graded(Job(source=Picture(CAT), **wrong))  # type: ignore[arg-type]
 
 
 @pytest.fixture

@@ -21,6 +21,7 @@ from impasto.media.picture import Picture
 FORMATS = (".cube", ".png")
 POINTS = 33  # along each axis
 HALD = 8  # level of a HaldCLUT that is written: 64 points along each axis, a square of 512 pixels
+STRIP = 256  # rows of a picture that are looked up at a time: a large one takes no more memory for it
 MOST = 256  # points along an axis of a file that is read
 LARGEST = 1 << 30  # bytes of a file that is read: 256 points in text
 
@@ -35,6 +36,9 @@ class Lut:
 
     def __call__(self, pixels: Tensor) -> Tensor:
         """`pixels` [1, 3, H, W] in [0, 1] with this look, trilinear between the points."""
+        return torch.cat([self._looked_up(strip) for strip in pixels.split(STRIP, 2)], 2)
+
+    def _looked_up(self, pixels: Tensor) -> Tensor:
         low, high = (pixels.new_tensor(end)[:, None, None] for end in (self.lowest, self.highest))
         at = ((pixels - low) / (high - low)).clamp(0, 1) * 2 - 1
         table = self.table.to(pixels).permute(3, 0, 1, 2)[None]

@@ -84,14 +84,7 @@ class Diffusion(Model):
     presets: ClassVar = {
         "flow": {"batch": 32, "rate": 1e-2, "optimiser": "muon"},  # about an hour on one core
         "small": {"widths": (32, 64), "batch": 32, "rate": 1e-2, "optimiser": "muon"},  # half the time a step, or less
-        "quick": {
-            "widths": (32, 64),
-            "batch": 32,
-            "rate": 1e-2,
-            "optimiser": "muon",
-            "ema": 0.99,
-            "guidance": 2.0,  # fewer kinds of digits, and cleaner ones
-        },
+        "quick": {"widths": (32, 64), "batch": 32, "rate": 1e-2, "optimiser": "muon", "ema": 0.99},
         "v": {"objective": "v", "batch": 32, "rate": 1e-2, "optimiser": "muon"},
         "epsilon": {"objective": "epsilon", "schedule": "linear", "batch": 32, "rate": 1e-2, "optimiser": "muon"},
     }

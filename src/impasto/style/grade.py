@@ -61,8 +61,12 @@ class Job(GradeSettings):
     mask: PictureLike | None = None  # white where the colours change, and are looked at
     reference_mask: PictureLike | None = None  # white where the reference is looked at
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
+    def check_after_what(self) -> None:
+        """Refuse a job that does not say after what, or says it twice.
+
+        Raises:
+            SettingsError: neither a reference nor a look, both, or what only a reference has.
+        """
         if (self.reference is None) == (self.look is None):
             raise SettingsError("name a reference, or a look with --apply")
         if self.look is not None and (self.skin or self.method != "transport" or self.reference_mask is not None):
@@ -84,6 +88,7 @@ def graded(job: Job) -> tuple[Picture, Lut]:
     Raises:
         ImpastoError: what a user can mend: a file that cannot be read, a mask that is empty.
     """
+    job.check_after_what()
     photo = picture.opened(job.source)
     mask = _mask(job.mask, photo.pixels)
     look = _look(job, colours_of(photo.pixels, _visible(photo, mask)))
@@ -103,6 +108,7 @@ def grading(
     Raises:
         ImpastoError: as `graded`, and `media.clip.read` and `write`.
     """
+    job.check_after_what()
     clips.check_writable(output, crf=crf, bits=bits)
     assert not isinstance(job.source, Picture)
     with locked(output):
@@ -128,10 +134,12 @@ def grading(
 def colours_of(pixels: Tensor, mask: Tensor | None = None, count: int = SAMPLES) -> Tensor:
     """So many colours [count, 3] in Oklab of `pixels` [1, 3, H, W], drawn evenly, or by `mask` [1, 1, H, W]."""
     found = rows(pixels.cpu())
-    weight = torch.ones(len(found)) if mask is None else mask.cpu().flatten()
-    steps = (weight.double().cumsum(0) / weight.double().sum()).contiguous()
     at = (torch.arange(count, dtype=torch.float64) + torch.rand(count, generator=seeded(0))) / count
-    chosen = torch.searchsorted(steps, at).clamp(max=len(found) - 1)
+    if mask is None:
+        chosen = (at * len(found)).long()
+    else:
+        upto = mask.cpu().flatten().double().cumsum(0)
+        chosen = torch.searchsorted(upto, at * upto[-1]).clamp(max=len(found) - 1)
     return rows(oklab(found[chosen].T[None, :, None]))
 
 
