@@ -62,7 +62,7 @@ def test_a_notebook_keeps_what_its_code_printed_and_drew(notebook: Path) -> None
     assert notebook.stat().st_size < 1.5e6
 
 
-@pytest.mark.parametrize("name", ["cnn", "pixels"])
+@pytest.mark.parametrize("name", ["cnn", "vae"])
 def test_a_lesson_runs_from_top_to_bottom(tool: ModuleType, name: str) -> None:
     """In few steps; `make docs` runs all of a lesson that has changed."""
     lesson = jupytext.read(ROOT / "docs" / "learn" / f"{name}.py")
