@@ -20,6 +20,7 @@ import impasto
 from impasto import gaussian
 from impasto.__main__ import app
 from impasto.media.inspect import inspect
+from impasto.style.grade import graded
 
 ROOT = Path(__file__).parent.parent
 ENGLISH, CHINESE = ROOT / "README.md", ROOT / "README.zh-CN.md"
@@ -217,7 +218,7 @@ def test_the_page_on_python_runs(pictures: None, capsys: pytest.CaptureFixture[s
 
 DOCUMENTED = {
     "stylize": impasto.stylize, "draw": impasto.draw, "read": impasto.read, "Picture.save": impasto.Picture.save,
-    "inspect": inspect, "monge": gaussian.monge,
+    "inspect": inspect, "monge": gaussian.monge, "graded": graded,
 }  # fmt: skip
 
 

@@ -87,6 +87,12 @@ def graded(job: Job) -> tuple[Picture, Lut]:
 
     Raises:
         ImpastoError: what a user can mend: a file that cannot be read, a mask that is empty.
+
+    Examples:
+        >>> from impasto.style.grade import Job, graded
+        >>> result, look = graded(Job(source="photo.jpg", reference="painting.jpg", method="monge"))
+        >>> look.table.shape
+        torch.Size([33, 33, 33, 3])
     """
     job.check_after_what()
     photo = picture.opened(job.source)

@@ -236,7 +236,7 @@ def _compare(load: Any) -> None:
                     yield {view: seen}
             work.computed(lambda: drawing.comparison(shown).save(folder / "models.png"))
         rows = [
-            (one.name, model.family, f"{model.megabytes:.1f}", f"{one.seconds:.3f}", "; ".join(in_brief(kept)))
+            (one.name, model.family, f"{model.megabytes:.1f}", f"{one.seconds:.2g}", "; ".join(in_brief(kept)))
             for one, model, kept in zip(shown, loaded, map(bundled.figures, DRAWING), strict=True)
         ]
         heads = [said(request, word) for word in ("model", "family", "megabytes", "seconds", "figures")]
