@@ -45,7 +45,7 @@ OF_A_FRAME, FRAMES = 2_000, 128  # colours of one frame, and frames of a scene a
 SEEN = 256  # pixels of a frame's longer side, where its colours are looked at
 ROTATIONS = 30  # after some 20 nothing changes any more
 COARSE = 17  # points a side of the field that is fitted
-SMOOTHNESS = 5.0  # weight of the field's bends beside its distance to what the transport wants
+SMOOTHNESS = 20.0  # weight of the field's bends beside its distance to what the transport wants
 FIRMNESS = 1e-4  # weight of the affine map, which decides where there is no colour
 ITERATIONS = 300  # of the solver, at most
 SKIN_HUE, SKIN_WIDTH = 0.95, 0.45  # radians in Oklab: hues of skin, from deep to light, and how far they reach
@@ -109,7 +109,9 @@ def grading(
 
     Args:
         one_look: for all scenes together, so that there is one to keep.
-        crf, bits, resume: as of `media.clip.write`.
+        crf: as of `media.clip.write`.
+        bits: as there.
+        resume: as there.
 
     Raises:
         ImpastoError: as `graded`, and `media.clip.read` and `write`.
