@@ -28,6 +28,20 @@ def figures(name: str) -> dict[str, Any]:
     return found
 
 
+def in_brief(figures: dict[str, Any]) -> list[str]:
+    """The figures of a model, as `impasto evaluate` gives them, in few words."""
+    said = []
+    if "accuracy" in figures:
+        said.append(f"accuracy {figures['accuracy']:.2%}")
+    for name in ("likelihood dynamic", "likelihood levels"):
+        if found := figures.get(name):
+            at_most = "≤ " if found["kind"] == "bound" else ""
+            said.append(f"{at_most}{found['nats']:.2f} nats ({found['bits_per_dim']:.3f} bits/dim)")
+    if samples := figures.get("samples"):
+        said.append(f"Fréchet distance {samples['frechet']:.2f} (floor {samples['floor']:.2f})")
+    return said
+
+
 def style_picture(given: str) -> Path:
     """The file that a user means: a picture file, or the name of a bundled style.
 

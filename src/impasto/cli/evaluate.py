@@ -242,12 +242,10 @@ def show_briefly(table: list[dict[str, Any]]) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from impasto.evaluation.evaluate import in_brief
-
     drawn = Table("name", "family", "MB", "seconds a picture", "figures", box=None)
     for figures in table:
         seconds = "" if figures["seconds"] is None else f"{figures['seconds']:.2g}"
-        brief = "; ".join(in_brief(figures))
+        brief = "; ".join(bundled.in_brief(figures))
         drawn.add_row(figures["model"], figures["family"], f"{figures['megabytes']:.1f}", seconds, brief)
     Console().print(drawn)
 

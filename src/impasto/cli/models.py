@@ -20,11 +20,9 @@ def list_models() -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from impasto.evaluation.evaluate import in_brief
-
     table = Table("name", "family", "parameters", "figures", box=None)
     for name, folder in bundled.models().items():
         made = json.loads((folder / "config.json").read_text())
-        figures = "; ".join(in_brief(bundled.figures(name)))
+        figures = "; ".join(bundled.in_brief(bundled.figures(name)))
         table.add_row(name, made["family"], f"{made['parameters']:,}", figures)
     Console().print(table)

@@ -8,6 +8,7 @@ from skimage.color import lab2rgb, rgb2lab
 from torch import Tensor
 
 from impasto.gaussian import measure, monge
+from impasto.media import srgb
 
 CONES = torch.tensor(  # linear sRGB to cone responses (Ottosson 2020)
     [
@@ -90,8 +91,7 @@ def _picture(lab: np.ndarray, like: Tensor) -> Tensor:
 
 def oklab(pixels: Tensor) -> Tensor:
     """`pixels` [N, 3, H, W] in sRGB as lightness, a and b of Oklab (Ottosson 2020)."""
-    light = torch.where(pixels <= 0.04045, pixels / 12.92, ((pixels.clamp_min(0) + 0.055) / 1.055) ** 2.4)
-    return _mixed(OPPONENTS, _mixed(CONES, light).clamp_min(0) ** (1 / 3))
+    return _mixed(OPPONENTS, _mixed(CONES, srgb.to_light(pixels)).clamp_min(0) ** (1 / 3))
 
 
 def from_oklab(lab: Tensor) -> Tensor:
@@ -103,8 +103,7 @@ def from_oklab(lab: Tensor) -> Tensor:
         light = _light(torch.lerp(grey, lab, share))
         inside = ((light >= -SLACK) & (light <= 1 + SLACK)).all(1, keepdim=True)
         share = (share + torch.where(inside, step, -step)).clamp(max=1)
-    light = _light(torch.lerp(grey, lab, share)).clamp(0, 1)
-    return torch.where(light <= 0.0031308, 12.92 * light, 1.055 * light.clamp_min(1e-8) ** (1 / 2.4) - 0.055)
+    return srgb.from_light(_light(torch.lerp(grey, lab, share)).clamp(0, 1))
 
 
 def _light(lab: Tensor) -> Tensor:

@@ -12,7 +12,7 @@ has one table for each scene, so nothing flickers.
 """
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from os import PathLike
 from pathlib import Path
@@ -29,7 +29,7 @@ from impasto import provenance
 from impasto.device import seeded
 from impasto.errors import SettingsError
 from impasto.files import locked
-from impasto.gaussian import Moments, monge, rows
+from impasto.gaussian import measure, monge, rows
 from impasto.media import clip as clips
 from impasto.media import lut, picture
 from impasto.media.lut import POINTS, Lut, identity
@@ -37,7 +37,7 @@ from impasto.media.picture import Picture, PictureLike
 from impasto.perception.flow import is_cut
 from impasto.style import regions
 from impasto.style.colour import from_oklab, oklab
-from impasto.style.recipe import source as describe
+from impasto.style.recipe import source
 from impasto.style.settings import GradeSettings
 
 SAMPLES = 20_000  # colours of a picture or a scene that are looked at
@@ -97,7 +97,7 @@ def graded(job: Job) -> tuple[Picture, Lut]:
     job.check_after_what()
     photo = picture.opened(job.source)
     mask = _mask(job.mask, photo.pixels)
-    look = _look(job, colours_of(photo.pixels, _visible(photo, mask)))
+    look = _looks(job)(colours_of(photo.pixels, _visible(photo, mask)))
     pixels = _applied(look, photo.pixels, mask)
     return replace(photo, pixels=pixels, recipe=_recipe(job)), look
 
@@ -148,15 +148,15 @@ def colours_of(pixels: Tensor, mask: Tensor | None = None, count: int = SAMPLES)
     else:
         upto = mask.cpu().flatten().double().cumsum(0)
         chosen = torch.searchsorted(upto, at * upto[-1]).clamp(max=len(found) - 1)
-    return rows(oklab(found[chosen].T[None, :, None]))
+    return rows(oklab(_line(found[chosen])))
 
 
 def look_of(found: Tensor, wanted: Tensor, settings: GradeSettings) -> Lut:
     """The table that makes colours like `found` look like `wanted`, both as `colours_of` gives them."""
-    affine = monge(_moments(found), _moments(wanted))
+    affine = monge(measure(_line(found)), measure(_line(wanted)))
 
     def moved(colours: Tensor) -> Tensor:
-        return colours @ affine.matrix.T + affine.offset - colours
+        return rows(affine(_line(colours))) - colours
 
     nodes = _nodes(POINTS)
     field = moved(nodes)
@@ -165,7 +165,7 @@ def look_of(found: Tensor, wanted: Tensor, settings: GradeSettings) -> Lut:
         cube = coarse.T.view(1, 3, COARSE, COARSE, COARSE)
         field = F.interpolate(cube, (POINTS,) * 3, mode="trilinear", align_corners=True).flatten(2)[0].T
     share = settings.strength * (1 - settings.skin * skin(nodes))
-    table = from_oklab((nodes + share[:, None] * field).T[None, :, None])
+    table = from_oklab(_line(nodes + share[:, None] * field))
     return Lut(rows(table).reshape(POINTS, POINTS, POINTS, 3))
 
 
@@ -189,7 +189,7 @@ def smooth(colours: Tensor, wanted: Tensor, otherwise: Tensor) -> Tensor:
     It minimises the mean squared distance to `wanted`, plus SMOOTHNESS times its mean squared Laplacian, plus FIRMNESS
     times its mean squared distance to `otherwise` [COARSE³, 3].
     """
-    inside = rows(from_oklab(colours.T[None, :, None]))
+    inside = rows(from_oklab(_line(colours)))
     weights = _corners(inside)
     line = sparse.diags([1.0, -2.0, 1.0], [-1, 0, 1], (COARSE, COARSE), format="lil")
     line[0, :2], line[-1, -2:] = 0, 0  # straight on at the ends
@@ -219,23 +219,24 @@ def skin(colours: Tensor) -> Tensor:
     return near.clamp(max=1) * strong * seen
 
 
-def _look(job: Job, found: Tensor) -> Lut:
-    """The look of the job for a picture or a scene of such colours."""
+def _looks(job: Job) -> Callable[[Tensor], Lut]:
+    """What gives the look for a picture or a scene of such colours [N, 3]; files are read here, once."""
     if job.look is not None:
         given = lut.read(job.look)
-        return given if job.strength == 1 else given.weakened(job.strength)
+        weakened = given if job.strength == 1 else given.weakened(job.strength)
+        return lambda _: weakened
     assert job.reference is not None
     reference = picture.opened(job.reference)
-    return look_of(
-        found, colours_of(reference.pixels, _visible(reference, _mask(job.reference_mask, reference.pixels))), job
-    )
+    wanted = colours_of(reference.pixels, _visible(reference, _mask(job.reference_mask, reference.pixels)))
+    return lambda found: look_of(found, wanted, job)
 
 
 def _scenes(job: Job, one_look: bool) -> list[tuple[int, Lut]]:
     """The frame after which each scene begins, and its look."""
     assert not isinstance(job.source, Picture)
+    look_for = _looks(job)  # before the clip is looked at: what cannot be read is said at once
     if job.look is not None:
-        return [(0, _look(job, torch.empty(0, 3)))]
+        return [(0, look_for(torch.empty(0, 3)))]
     begins: list[int] = []
     colours: list[list[Tensor]] = []
     before, every, mask = None, 1, None
@@ -251,7 +252,7 @@ def _scenes(job: Job, one_look: bool) -> list[tuple[int, Lut]]:
             colours[-1].append(colours_of(frame.pixels, seen, OF_A_FRAME))
         if len(colours[-1]) == 2 * FRAMES:
             colours[-1], every = colours[-1][::2], 2 * every
-    return [(begin, _look(job, _drawn(torch.cat(found)))) for begin, found in zip(begins, colours, strict=True)]
+    return [(begin, look_for(_drawn(torch.cat(found)))) for begin, found in zip(begins, colours, strict=True)]
 
 
 def _drawn(colours: Tensor) -> Tensor:
@@ -289,24 +290,19 @@ def _applied(look: Lut, pixels: Tensor, mask: Tensor | None) -> Tensor:
 def _recipe(job: Job) -> dict[str, Any]:
     """What made it: no network had a part in it."""
     names = ("source", "reference", "look", "mask", "reference_mask")
-    given = {name: value for name in names if (value := getattr(job, name)) is not None}
-    inputs = {
-        name: {"name": Path(value).name, "sha256": ""} if not isinstance(value, Picture) and Path(value).is_dir()
-        else describe(value)
-        for name, value in given.items()
-    }  # fmt: skip
+    inputs = {name: source(given) for name in names if (given := getattr(job, name)) is not None}
     settings = {"method": job.method, "strength": job.strength, "skin": job.skin}
     return provenance.enhanced_recipe("grade", settings, inputs)
 
 
 def _nodes(points: int) -> Tensor:
     """The colours [points³, 3] of a table in which every colour stays, in Oklab."""
-    return rows(oklab(identity(points).reshape(1, 1, -1, 3).permute(0, 3, 1, 2)))
+    return rows(oklab(_line(identity(points).reshape(-1, 3))))
 
 
-def _moments(colours: Tensor) -> Moments:
-    count = torch.tensor(float(len(colours)))
-    return Moments(colours.mean(0), colours.T @ colours / count, count)
+def _line(colours: Tensor) -> Tensor:
+    """Colours [N, 3] as a picture [1, 3, 1, N], whose `rows` they are."""
+    return colours.T[None, :, None]
 
 
 def _corners(colours: Tensor) -> sparse.csr_matrix:

@@ -102,7 +102,10 @@ def _is(value: Any, hint: Any) -> bool:
 
 
 def source(given: PictureLike) -> dict[str, str]:
-    """Name and hash of a file for a recipe; a picture from memory has no name, and the hash of its pixels."""
-    if not isinstance(given, Picture):
-        return provenance.source(given)
-    return provenance.unnamed(given.pixels.cpu().numpy().tobytes())
+    """Name and hash of a file for a recipe; a picture from memory has no name, and the hash of its pixels.
+
+    A folder of frames has no hash: of thousands it would take minutes.
+    """
+    if isinstance(given, Picture):
+        return provenance.unnamed(given.pixels.cpu().numpy().tobytes())
+    return {"name": Path(given).name, "sha256": ""} if Path(given).is_dir() else provenance.source(given)

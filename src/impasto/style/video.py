@@ -50,7 +50,7 @@ from impasto.style.objective import (
     total,
     within,
 )
-from impasto.style.recipe import source as describe
+from impasto.style.recipe import source
 from impasto.style.settings import ClipSettings, Seconds, Settings, shares_of
 from impasto.style.source import region_of, style_of
 from impasto.style.strokes import COLUMNS, Sheet, likeness, moved_on, sheets_of, shown_at, spots_of
@@ -506,11 +506,6 @@ class _Painter:
 
 
 def _recipe(job: Job, settings: Settings, painter: _Painter) -> dict[str, Any]:
-    def source(given: PictureLike) -> dict[str, str]:
-        if not isinstance(given, Picture) and Path(given).is_dir():
-            return {"name": Path(given).name, "sha256": ""}  # of thousands of frames it would take minutes
-        return describe(given)
-
     chosen = {name: value for name, value in dataclasses.asdict(settings).items() if value is not None}
     cut = {name: getattr(job, name) for name in ("start", "end", "fps", "steadiness", "fade")}
     since = {f"style {i} since": style.since for i, style in enumerate(job.styles, 1) if style.since is not None}

@@ -11,7 +11,6 @@ from PIL import Image, ImageOps
 from torch import Tensor
 
 from impasto import bundled
-from impasto.evaluation.evaluate import in_brief
 from impasto.media import animation
 from impasto.models import drawing, library
 from impasto.models.latent import latents_at
@@ -236,7 +235,7 @@ def _compare(load: Any) -> None:
                     yield {view: seen}
             work.computed(lambda: drawing.comparison(shown).save(folder / "models.png"))
         rows = [
-            (one.name, model.family, f"{model.megabytes:.1f}", f"{one.seconds:.2g}", "; ".join(in_brief(kept)))
+            (one.name, model.family, f"{model.megabytes:.1f}", f"{one.seconds:.2g}", "; ".join(bundled.in_brief(kept)))
             for one, model, kept in zip(shown, loaded, map(bundled.figures, DRAWING), strict=True)
         ]
         heads = [said(request, word) for word in ("model", "family", "megabytes", "seconds", "figures")]

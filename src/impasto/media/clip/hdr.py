@@ -9,6 +9,7 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
+from impasto.media import srgb
 from impasto.media.clip.info import Info
 
 PQ, HLG = 16, 18  # transfer functions (ITU-T H.273)
@@ -61,9 +62,7 @@ def to_srgb(pixels: Tensor, info: Info) -> Tensor:
     light = torch.einsum("ij,njhw->nihw", matrix, light).clamp(min=0)
     if is_hdr(info):
         light = _rolled_off(light)
-    return torch.where(
-        light <= 0.0031308, light * 12.92, 1.055 * light.clamp(min=0.0031308) ** (1 / 2.4) - 0.055
-    ).clamp(0, 1)
+    return srgb.from_light(light).clamp(0, 1)
 
 
 def _light(pixels: Tensor, transfer: int) -> Tensor:
@@ -78,7 +77,7 @@ def _light(pixels: Tensor, transfer: int) -> Tensor:
         scene = torch.where(pixels <= 0.5, pixels**2 / 3, (((pixels - c) / a).exp() + b) / 12)
         luminance = (scene * torch.tensor([0.2627, 0.6780, 0.0593])[:, None, None]).sum(1, keepdim=True)
         return HLG_PEAK / WHITE * luminance**0.2 * scene
-    return torch.where(pixels <= 0.04045, pixels / 12.92, ((pixels + 0.055) / 1.055) ** 2.4)
+    return srgb.to_light(pixels)
 
 
 def _rolled_off(light: Tensor) -> Tensor:
