@@ -2,10 +2,12 @@
 
 Right is an exit code that the command line knows and no more than lines on standard error: no traceback, no signal, at
 most 20 s of CPU and 2 GB. What was wrong stays in the folder `fuzz-found`, with the command. Each try is a fork of this
-process, which imports everything once and computes nothing itself; so the file of a number is always the same.
+process, which imports everything once and computes nothing itself: a fork has none of the threads that libraries keep,
+and would wait for them. The file of a number is always the same.
 """
 
 import contextlib
+import faulthandler
 import json
 import os
 import random
@@ -67,9 +69,6 @@ def seeds(folder: Path) -> None:
         sound.Sound(wave, 16_000, recipe).save(folder / f"s.{kind}")
     source.save(shown, folder / "a.style")
     lut.Lut(lut.identity(4)).save(folder / "look.cube")
-    made = command("style", folder / "a.png", "swirl", "-o", folder / "painted.png", *SMALL)
-    assert made.code == 0, made.said
-    (folder / "recipe.json").write_text(json.dumps(inspect(folder / "painted.png")["recipe"]))
     for split in ("train", "t10k"):
         for name, shape in (("images-idx3", (60, 28, 28)), ("labels-idx1", (60,))):
             data = dice.integers(0, 10, shape, dtype=np.uint8)
@@ -87,14 +86,32 @@ def seeds(folder: Path) -> None:
     for i in range(4):
         (folder / "pictures").mkdir(exist_ok=True)
         image.rotate(90 * i).resize((8, 8)).save(folder / "pictures" / f"{i}.png")
-    made = command(
-        *TRAIN, f"folder:{folder / 'pictures'}?size=8", "--steps", "2", "--set", "batch=2", "-o", folder / "run"
-    )
-    assert made.code == 0, made.said
+
+
+def made_by_commands(folder: Path) -> None:
+    """A painted picture's recipe and a run, of what `seeds` left in `folder`."""
+    data = f"folder:{folder / 'pictures'}?size=8"
+    for words in (
+        ("style", folder / "a.png", "swirl", "-o", folder / "painted.png", *SMALL),
+        (*TRAIN, data, "--steps", "2", "--set", "batch=2", "-o", folder / "run"),
+    ):
+        made = command(*words)
+        assert made.code == 0, made.said
+    (folder / "recipe.json").write_text(json.dumps(inspect(folder / "painted.png")["recipe"]))
 
 
 def command(*words: str | Path) -> SimpleNamespace:
-    """A command line in a fork: its exit code (negative: the signal), what it said, seconds of CPU, most bytes held."""
+    """A command line in a fork."""
+
+    def run() -> None:
+        sys.argv = ["impasto", *map(str, words)]
+        impasto()
+
+    return forked(run)
+
+
+def forked(work: Callable[[], None]) -> SimpleNamespace:
+    """Work in a fork: its exit code (negative: the signal), what it said, seconds of CPU, most bytes held."""
     with tempfile.TemporaryFile() as said:
         if not (child := os.fork()):
             resource.setrlimit(resource.RLIMIT_CPU, (SECONDS, SECONDS + 1))  # which ends the process
@@ -104,10 +121,11 @@ def command(*words: str | Path) -> SimpleNamespace:
             for number, file in ((0, null), (1, null), (2, said.fileno())):
                 os.dup2(file, number)
             code = 1
+            faulthandler.dump_traceback_later(9 * SECONDS)  # if it sleeps, where
             try:
                 torch.set_num_threads(1)
-                sys.argv = ["impasto", *map(str, words)]
-                impasto()
+                work()
+                code = 0
             except SystemExit as ending:
                 code = ending.code if isinstance(ending.code, int) else 0
             except BaseException:
@@ -194,7 +212,7 @@ def try_of(number: int, seed: int, kept: Path, place: Path) -> Words:
 def fault(done: SimpleNamespace) -> str | None:
     """What is wrong with how a command ended, if something is."""
     if done.code in (-signal.SIGALRM, -signal.SIGXCPU, -signal.SIGKILL):
-        return f"more than {SECONDS} s"
+        return f"more than {SECONDS} s {done.said[-1500:]}"
     if "Traceback" in done.said or done.code not in CODES:
         return f"code {done.code}: {done.said[-600:]}"
     if done.code == 2 and not done.said.strip():
@@ -207,7 +225,9 @@ def fault(done: SimpleNamespace) -> str | None:
 def main(count: int, seed: int = 0) -> None:
     faults, slowest, largest = 0, 0.0, 0
     with tempfile.TemporaryDirectory() as kept:
-        seeds(Path(kept))
+        made = forked(lambda: seeds(Path(kept)))
+        assert made.code == 0, made.said
+        made_by_commands(Path(kept))
         for number in range(count):
             with tempfile.TemporaryDirectory() as place:
                 words = try_of(number, seed, Path(kept), Path(place))
