@@ -52,6 +52,28 @@ def test_styles_may_take_turns(impasto: Impasto, frames: Path) -> None:
     assert recipe["settings"]["style 2 since"] == 0.1
 
 
+def test_a_clip_follows_frames_that_were_painted_over(impasto: Impasto, frames: Path) -> None:
+    """Forwards and back, and each line of progress names the key."""
+    for number, ink in ((1, 40), (4, 200)):
+        Image.fromarray(np.full((72, 96, 3), ink, np.uint8)).save(f"key{number}.png")
+    keys = ("--key", "key4.png@0.17s", "--key", "key1.png@0.05")
+    code, out, err = impasto("video", "frames", *keys, "-o", "painted", "--json")
+    *records, end = map(json.loads, out.splitlines())
+    assert (code, err, end) == (0, "", {"output": "painted", "frames": 6})
+    assert [record["keys"] for record in records] == [
+        ["key1.png"], ["key1.png"], ["key4.png", "key1.png"], ["key4.png", "key1.png"], ["key4.png"], ["key4.png"]
+    ]  # fmt: skip
+    for number, ink in ((2, 40), (5, 200)):
+        assert abs(np.asarray(Image.open(f"painted/frame_{number:05}.png")).astype(int) - ink).mean() <= 2
+    assert impasto("video", "frames", *keys, "-o", "painted", "--preview") == (0, "painted.preview.png\n", "")
+    assert Image.open("painted.preview.png").size == (5 * 96, 2 * 72)
+
+
+def test_a_key_without_a_second_is_one_line(impasto: Impasto, frames: Path) -> None:
+    code, out, err = impasto("video", "frames", "--key", "photo.png", "-o", "painted")
+    assert (code, out) == (2, "") and "photo.png@2.5s" in err and err.count("\n") == 1
+
+
 @pytest.mark.parametrize(
     ("text", "wanted"),
     [("a.jpg@5", ("a.jpg", 5.0)), ("a.jpg@5.5s", ("a.jpg", 5.5)), ("a@b.jpg@1:30", ("a@b.jpg", 90.0)),

@@ -26,6 +26,7 @@ from impasto.media import clip, picture
 from impasto.media.clip.frames import FrameWriter
 from impasto.media.clip.writing import VideoWriter
 from impasto.style import grade, stylize, video
+from impasto.style.keyframes import KeyFrame
 from impasto.style.settings import Settings
 from impasto.training import trainer
 
@@ -119,6 +120,15 @@ def frames(folder: Path, resume: bool) -> None:
     _video(folder / "frames", resume)
 
 
+def keyed(folder: Path, resume: bool) -> None:
+    """One key is followed forwards, another one back."""
+    video.KEPT_EVERY = 3
+    keys = [KeyFrame(folder.parent / f"{i}.png", at) for i, at in enumerate((0, (FRAMES - 1) / 24))]
+    job = video.Job(folder.parent / "clip", [], folder / "frames", keys=keys, resume=resume)
+    for _ in video.stylizing(job, SMALL):
+        pass
+
+
 def film(folder: Path, resume: bool) -> None:
     _video(folder / "out.mp4", resume, crf=0)  # without loss, for what is coded anew from another frame on differs
 
@@ -129,7 +139,7 @@ def graded(folder: Path, resume: bool) -> None:
         pass
 
 
-JOBS = {job.__name__: job for job in (train, style, batch, frames, film, graded)}
+JOBS = {job.__name__: job for job in (train, style, batch, frames, keyed, film, graded)}
 
 
 def inputs(folder: Path) -> None:

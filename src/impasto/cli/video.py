@@ -59,6 +59,13 @@ def video(
         ),
     ] = None,
     style: Annotated[list[str] | None, option(EVERYDAY, "The same as STYLE behind CLIP", metavar="STYLE")] = None,
+    key: Annotated[
+        list[str] | None,
+        option(EVERYDAY, "A frame that you painted over, and its second: frame.png@2.5s", metavar="FILE@SECOND"),
+    ] = None,
+    key_mask: Annotated[
+        list[Path] | None, option(REGIONS, "Where a key frame is painted (white)", metavar="FILE")
+    ] = None,
     quality: Annotated[
         Literal["draft", "fine"],
         typer.Option(
@@ -106,17 +113,20 @@ def video(
         option(MACHINE, "The any-style network from this file, which train anystyle made", metavar="FILE"),
     ] = None,
 ) -> None:
-    """Repaint CLIP in the manner of STYLE, without flicker. The sound goes along.
+    """Repaint CLIP in the manner of STYLE, or as key frames that you painted, without flicker. The sound goes along.
 
     impasto video clip.mp4 swirl -o painted.mp4
 
     impasto video clip.mp4 swirl@0 mosaic@5s -o painted.mp4
+
+    impasto video clip.mp4 --key painted.png@0 --key later.png@5s -o painted.mp4
     """
     settings = Settings(**options.given(context.params, Settings))
     chosen = [*(styles or ()), *(style or ())]
-    if not chosen:
+    if not chosen and not key:
         raise SettingsError("name a clip and a style: impasto video CLIP STYLE -o OUT")
 
+    from impasto.style.keyframes import keys_of
     from impasto.style.video import Job, TimedStyle, stylizing
     from impasto.style.video import preview as previewed
 
@@ -124,6 +134,7 @@ def video(
         clip,
         [TimedStyle(style_picture(name), since) for name, since in map(_timed, chosen)],
         output,
+        keys=keys_of([_timed(name) for name in key or ()], key_mask or ()),
         mask=mask,
         weights=weights,
         label_cn=label == "cn",
@@ -132,7 +143,8 @@ def video(
     )
     if preview:
         strip = output.with_name(f"{output.stem}.preview.png")
-        read = [clip, *(Path(str(style.picture)) for style in job.styles), *([mask] if mask else [])]
+        pictures = [*(style.picture for style in job.styles), *(one.painting for one in job.keys)]
+        read = [clip, *(Path(str(picture)) for picture in pictures), *([mask] if mask else []), *(key_mask or ())]
         files.check_apart(strip, read, overwrite=overwrite)
         previewed(job, settings).save(strip, label_cn=job.label_cn)
         print(json.dumps({"output": str(strip)}) if as_json else strip)
@@ -141,11 +153,17 @@ def video(
     frames = stylizing(job, settings)
     try:
         with terminal.bar(shown=not as_json) as show:
-            for last in frames:
-                show(f"frame {last.number}, {last.speed:.2g} a second", last.number, last.frames or last.number)
+            for at in frames:
+                shown = " and ".join(at.keys) or "all keys"
+                if at.pixels is None:
+                    show(f"{shown}, followed back to frame {at.number}", at.number, at.frames or at.number)
+                    continue
+                last = at
+                said = f"frame {at.number}, {at.speed:.2g} a second" + (f", as {shown}" if key else "")
+                show(said, at.number, at.frames or at.number)
                 if as_json:
-                    record = {"frame": last.number, "frames": last.frames, "speed": last.speed, "left": last.left}
-                    print(json.dumps(record), flush=True)
+                    record = {"frame": at.number, "frames": at.frames, "speed": at.speed, "left": at.left}
+                    print(json.dumps(record | ({"keys": at.keys} if key else {})), flush=True)
     except KeyboardInterrupt:
         frames.close()  # type: ignore[attr-defined]  # makes what is done playable
         done = "nothing is done yet" if last is None else f"{last.number} frames are done"

@@ -54,11 +54,19 @@ def warp(picture: Tensor, flow: Tensor) -> Tensor:
     padded = F.pad(picture, (1, 1, 1, 1), mode="replicate")
     across, down = padded.diff(n=2, dim=3), padded[..., 1:-1].diff(n=2, dim=2)
     four = torch.cat([picture, across[..., 1:-1, :], down, across.diff(n=2, dim=2)], dim=1)
-    line, across, down, both = _bilinear(four, flow).chunk(4, dim=1)
+    line, across, down, both = looked_up(four, flow).chunk(4, dim=1)
     (x, y), (height, width) = _targets(flow), flow.shape[2:]
     x, y = x.clamp(0, width - 1) % 1, y.clamp(0, height - 1) % 1
     bend_x, bend_y = x * (x - 1) / 2, y * (y - 1) / 2
     return line + bend_x * across + bend_y * (down + bend_x * both)
+
+
+def looked_up(picture: Tensor, flow: Tensor) -> Tensor:
+    """As `warp`, but bilinear, which is fit for what is smooth, and is warped once."""
+    (x, y), (height, width) = _targets(flow), flow.shape[2:]
+    # The outer edges of the border's pixels are at -1 and 1, so that a picture may be one pixel wide.
+    grid = torch.stack([(2 * x[:, 0] + 1) / width - 1, (2 * y[:, 0] + 1) / height - 1], dim=-1)
+    return F.grid_sample(picture, grid, mode="bilinear", padding_mode="border", align_corners=False)
 
 
 def inside(flow: Tensor) -> Tensor:
@@ -75,7 +83,7 @@ def consistent(forward: Tensor, backward: Tensor) -> Tensor:
     before), nor at motion boundaries, nor where it leaves the picture. Conditions and constants of Ruder, Dosovitskiy
     and Brox 2016 (arXiv:1604.08610). Both flows [N, 2, H, W], in pixels.
     """
-    there = _bilinear(forward, backward)
+    there = looked_up(forward, backward)
     length = _squared(backward)
     hidden = _squared(there + backward) > 0.01 * (_squared(there) + length) + 0.5
     around = F.pad(backward, (1, 1, 1, 1), mode="replicate")
@@ -115,13 +123,6 @@ def _targets(flow: Tensor) -> tuple[Tensor, Tensor]:
     columns = torch.arange(flow.shape[3], dtype=flow.dtype, device=flow.device)
     rows = torch.arange(flow.shape[2], dtype=flow.dtype, device=flow.device)
     return flow[:, :1] + columns, flow[:, 1:] + rows[:, None]
-
-
-def _bilinear(picture: Tensor, flow: Tensor) -> Tensor:
-    (x, y), (height, width) = _targets(flow), flow.shape[2:]
-    # The outer edges of the border's pixels are at -1 and 1, so that a picture may be one pixel wide.
-    grid = torch.stack([(2 * x[:, 0] + 1) / width - 1, (2 * y[:, 0] + 1) / height - 1], dim=-1)
-    return F.grid_sample(picture, grid, mode="bilinear", padding_mode="border", align_corners=False)
 
 
 def _squared(vectors: Tensor) -> Tensor:

@@ -31,7 +31,7 @@ from impasto.style.anystyle import (
     said_by,
     votes_for,
 )
-from impasto.style.cloud import GRID, LARGEST, Points, averages_of, cloud_of, collected, on_grid, places
+from impasto.style.cloud import GRID, LARGEST, Cloud, Points, averages_of, cloud_of, collected, on_grid, places
 from impasto.style.objective import LayerMoments, Region, total, within
 from impasto.style.settings import FINE
 from impasto.style.tiles import Tile, cut, stride
@@ -169,17 +169,17 @@ class Canvas:
         if region.cloud is None:
             return None
         counted = within(region.mask, self.visible)
-        queries = self.queries(region, moves)
+        queries = self.queries(region.cloud, moves)
         votes = votes_for(region.cloud, queries, None if counted is None else on_grid(padded(counted, "constant")))
         return Guide(votes, partial(said_by, region.cloud))
 
-    def queries(self, region: Region, moves: Maps) -> Tensor:
-        """What is looked for in the cloud of the region at each place, [1, d, h, w], with the same arguments."""
-        assert region.cloud is not None
+    def queries(self, cloud: Cloud, moves: Maps | None) -> Tensor:
+        """What is looked for in a `cloud` at each place, [1, d, h, w]: features that were moved, or are as they are."""
         if not self._averages:
             for tile in self._tiles:
                 self._keep(tile, averages_of(self._inner(tile)))
-        return queries_for(region.cloud, {name: moves[name](f.float()) for name, f in self._averages.items()})
+        averages = {name: f.float() for name, f in self._averages.items()}
+        return queries_for(cloud, {name: moves[name](f) for name, f in averages.items()} if moves else averages)
 
     def features(self) -> Features:
         """All that the network sees of the content, continued to whole places."""

@@ -10,7 +10,8 @@ import dataclasses
 import json
 import math
 import time
-from collections.abc import Iterator, Sequence
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from functools import partial
@@ -35,9 +36,10 @@ from impasto.media import clip as clips
 from impasto.media import picture
 from impasto.media.picture import SHORTEST_SIDE, Picture, PictureLike, fit, resize
 from impasto.perception.flow import consistent, dense, is_cut, warp
-from impasto.style import colour, draft, optimise, regions
+from impasto.style import colour, draft, keyframes, optimise, regions
 from impasto.style.anystyle import Features, columns_for
-from impasto.style.cloud import Cloud, averages_of, on_grid
+from impasto.style.cloud import LARGEST, Cloud, averages_of, on_grid, union
+from impasto.style.keyframes import Key, KeyFrame, Keys, Shown, placed
 from impasto.style.objective import (
     Anchor,
     Extractor,
@@ -59,6 +61,7 @@ from impasto.training.checkpoint import plain
 
 QUALITIES = ("draft", "fine")
 UNUSED = ("init", "network", "optimiser", "steps")  # of `Settings`
+KEYS_HAVE = ("colour", "strength", "style_scale", "style_weights")  # no use for these of `Settings`
 COLOURS = ("style", "luminance")  # the others look at the content as a whole, and would flicker with it
 CONTENT_PACE = 0.1  # share of a new frame in the running statistics of the content
 KEPT_EVERY = 10  # frames, after which all that goes from one to the next is written down, to resume from
@@ -88,8 +91,9 @@ class Job(ClipSettings):
     """The files of a run, and what is wanted of the clip."""
 
     clip: str | PathLike[str]
-    styles: Sequence[TimedStyle]
+    styles: Sequence[TimedStyle]  # none where there are keys
     output: Path
+    keys: Sequence[KeyFrame] = ()  # frames that somebody has painted over
     mask: str | PathLike[str] | None = None  # where the style goes (white): a picture, or a clip of its own
     weights: str | PathLike[str] | None = None  # of the any-style network, instead of the bundled ones
     label_cn: bool = False
@@ -98,13 +102,14 @@ class Job(ClipSettings):
 
 @dataclass(frozen=True)
 class Progress:
-    """A frame that is done."""
+    """A frame that is done; or one that a key frame was followed back to, which shows in those before it."""
 
     number: int  # from 1
     frames: int | None  # of all, as far as the clip says
-    pixels: Tensor  # [1, 3, H, W], what it became
+    pixels: Tensor | None  # [1, 3, H, W], what it became; None if a key was only followed
     speed: float  # frames per second
     left: float | None  # seconds
+    keys: tuple[str, ...] = ()  # names of the key frames that show in it
 
 
 def stylizing(job: Job, settings: Settings) -> Iterator[Progress]:
@@ -122,6 +127,7 @@ def _painting(job: Job, settings: Settings) -> Iterator[Progress]:
     clip = _opened(job, settings)
     painter = _Painter(job, settings, clip)
     recipe = _recipe(job, settings, painter)
+    count = clip.info.frames
     begun, done = time.perf_counter(), 0
     with clips.write(
         job.output, clip.info, of=clip, crf=job.crf, bits=job.bits, recipe=recipe, label_cn=job.label_cn,
@@ -133,9 +139,12 @@ def _painting(job: Job, settings: Settings) -> Iterator[Progress]:
         if there:
             known = _recall(painter, out.state, recipe, there)
         frames = enumerate(_masked(job, clip), 1)
-        plans = ((number, frame, painter.plan(frame, mask)) for number, (frame, mask) in frames if number > known)
+        plans = _plans(painter, ((number, *pair) for number, pair in frames if number > known))
         # The steps of `fine` take so much longer than a plan that they have all threads.
         for number, frame, plan in ahead(plans) if painter.extractor is None else plans:
+            if isinstance(plan, str):
+                yield Progress(number, count, None, 0, None, (plan,))
+                continue
             pixels = painter.paint(plan)
             if number <= there:
                 continue  # it was painted for what comes
@@ -147,9 +156,18 @@ def _painting(job: Job, settings: Settings) -> Iterator[Progress]:
                 state = None
             done += 1
             speed = done / (time.perf_counter() - begun)
-            count = clip.info.frames
             left = None if count is None else max(0, count - number) / speed
-            yield Progress(number, count, pixels, speed, left)
+            yield Progress(number, count, pixels, speed, left, tuple(each.key.name for each in plan.keys))
+
+
+def _plans(
+    painter: "_Painter", frames: Iterable[tuple[int, clips.Frame, Tensor | None]]
+) -> Iterator[tuple[int, clips.Frame, "_Plan | str"]]:
+    """The plan of each frame; before it the name of a key with each frame that it had to be followed to for that."""
+    for number, frame, mask in frames:
+        if painter.keys is not None:
+            yield from ((earlier, frame, name) for name, earlier in painter.keys.following(number))
+        yield number, frame, painter.plan(frame, mask, number)
 
 
 def _keep(file: Path, recipe: dict[str, Any], frames: int, state: dict[str, Tensor]) -> None:
@@ -193,20 +211,44 @@ def preview(job: Job, settings: Settings) -> Picture:
     last = max(0.0, float(length - 1 / clip.info.rate))
     wanted = [last * i / PREVIEWED for i in range(PREVIEWED)]
     columns: list[Tensor] = []
-    for second in wanted:
+    shown = (
+        _seen_at(job, settings, painter, clip, wanted) if painter.keys is None else _come_to(job, painter, clip, wanted)
+    )
+    for frame, painted in shown:
+        pair = [Picture(pixels.cpu(), frame.alpha).on_white() for pixels in (frame.pixels, painted)]
+        columns.append(torch.cat(pair, 2))
+    return Picture(torch.cat(columns, 3), recipe=_recipe(job, settings, painter))
+
+
+def _seen_at(
+    job: Job, settings: Settings, painter: "_Painter", clip: clips.Clip, wanted: Sequence[float]
+) -> Iterator[tuple[clips.Frame, Tensor]]:
+    """The frames on screen at the `wanted` seconds of the cut, each painted as the first one of a clip."""
+    for number, second in enumerate(wanted):
         here = replace(job, start=float(clip.start) + second)
         at = clips.read(job.clip, start=here.start, size=settings.size, rate=job.rate)
         try:
             frame, mask = next(_masked(here, at))
         except ClipError:
-            if not columns:
+            if number == 0:
                 raise
-            break  # the file says that it is longer, as its sound may be
+            return  # the file says that it is longer, as its sound may be
         painter.forget()
-        painted = painter.paint(painter.plan(replace(frame, time=Fraction(second)), mask))
-        pair = [Picture(pixels.cpu(), frame.alpha).on_white() for pixels in (frame.pixels, painted)]
-        columns.append(torch.cat(pair, 2))
-    return Picture(torch.cat(columns, 3), recipe=_recipe(job, settings, painter))
+        yield frame, painter.paint(painter.plan(replace(frame, time=Fraction(second)), mask))
+
+
+def _come_to(
+    job: Job, painter: "_Painter", clip: clips.Clip, wanted: Sequence[float]
+) -> Iterator[tuple[clips.Frame, Tensor]]:
+    """The same frames, to which keys have to be followed through all that are between."""
+    seconds = deque(wanted)
+    for _, frame, plan in _plans(painter, ((number, *pair) for number, pair in enumerate(_masked(job, clip), 1))):
+        if not isinstance(plan, str) and seconds and frame.time + clip.jitter >= seconds[0]:
+            seconds.popleft()
+            painter.became = None  # which was painted long ago
+            yield frame, painter.paint(plan)
+        if not seconds:
+            return
 
 
 def _opened(job: Job, settings: Settings) -> clips.Clip:
@@ -216,6 +258,10 @@ def _opened(job: Job, settings: Settings) -> clips.Clip:
         raise SettingsError(f"the colour of a clip is {' or '.join(COLOURS)}, not {settings.colour!r}")
     settings.check_unused("a clip has a method of its own", UNUSED)
     settings.resolved()
+    if job.keys:
+        if job.styles:
+            raise SettingsError("give key frames or styles: what no key shows is painted in the manner of all keys")
+        settings.check_unused("key frames are shown as they are", KEYS_HAVE)
     times = [style.since for style in job.styles if style.since is not None]
     if times and (len(times) < len(job.styles) or settings.style_weights):
         raise SettingsError("give every style its second, or none; styles that take turns have no weights")
@@ -271,6 +317,8 @@ class _Plan:
     moves: draft.Maps | None = None
     guide: draft.Guide | None = None
     motion: _Motion | None = None  # None at the beginning, and after a cut
+    keys: list[Shown] = field(default_factory=list)  # that show in it
+    painted: Tensor | None = None  # [1, 1, H, W], how far, where none does: as is what is alike in a key
     state: dict[str, Tensor] = field(default_factory=dict)  # what goes on from here to the next
 
 
@@ -281,12 +329,17 @@ class _Painter:
         self.job, self.method = job, settings.resolved()
         device.configure_cpu()
         self.device = device.pick_device(settings.device)
-        self.shares = shares_of(len(job.styles), settings.style_weights)
         whole = torch.empty(1, 3, clip.info.height, clip.info.width, device=self.device)
         if min(whole.shape[2:]) < SHORTEST_SIDE:
             raise PictureError(f"the clip is too narrow: {SHORTEST_SIDE} pixels at least")
         self.size, self.side = whole.shape[2:], max(whole.shape[2:])
-        self.styles = [style_of(style.picture, self.method, whole).reduced(self.side) for style in job.styles]
+        self.keys: Keys | None = None
+        pictures: list[PictureLike] = [style.picture for style in job.styles]
+        if job.keys:
+            self.keys = Keys(placed(job.keys, clip, job.rate, self.device), clip)
+            pictures = [Picture(key.painting[:, :3], key.painting[:, 3:]) for key in self.keys.keys]
+        self.shares = shares_of(len(pictures), settings.style_weights)
+        self.styles = [style_of(style, self.method, whole).reduced(self.side) for style in pictures]
         if not all(style.has_points for style in self.styles):
             self.method = settings.resolved(matched=False)
         self.tile = settings.tile or tile_for(self.method.network, settings.memory, whole)
@@ -298,10 +351,13 @@ class _Painter:
         self.averages: list[Features] = []  # over places of the styles, where all have points
         self.sheets: dict[int, Sheet] = {}  # and all features of them
         if all(style.has_points for style in self.styles):
-            pictures = [style.shown(self.side, self.side)[0] for style in self.styles]
-            shown = [draft.Canvas(self.network, p, self.dtype, self.tile).features() for p in pictures]
+            visible = [style.shown(self.side, self.side)[0] for style in self.styles]
+            shown = [draft.Canvas(self.network, p, self.dtype, self.tile).features() for p in visible]
             self.averages, self.sheets = list(map(averages_of, shown)), sheets_of(shown)
         self.columns: tuple[Cloud, dict[int, Sheet]] | None = None
+        self.originals: tuple[Cloud, LayerMoments] | None = None  # of the frames that keys were painted over
+        if self.keys is not None:
+            self.originals = self._paired(self.keys.keys)
         self.extractor: Extractor | None = None
         if settings.quality == "fine":
             self.extractor = extractor_for(self.method, whole, self.tile)
@@ -310,8 +366,20 @@ class _Painter:
         self.became: Tensor | None = None  # what the frame before, whose plan has a motion, became
         self.forget()
 
+    def _paired(self, keys: Sequence[Key]) -> tuple[Cloud, LayerMoments]:
+        """Let places of frames be compared with those that keys were painted over, and show what those became."""
+        frames = [draft.Canvas(self.network, key.frame, self.dtype, self.tile) for key in keys]
+        paintings = [draft.Canvas(self.network, key.painting[:, :3], self.dtype, self.tile) for key in keys]
+        self.averages = [averages_of(frame.features()) for frame in frames]
+        self.sheets = sheets_of([painting.features() for painting in paintings])
+        painted = [frame.moments(key.painting[:, 3:]) for frame, key in zip(frames, keys, strict=True)]
+        points = union([seen for frame in frames if (seen := frame.seen().points) is not None])
+        return Cloud(points.drawn(LARGEST), self.dtype), total(painted)
+
     def forget(self) -> None:
         """As before the first frame, and after a cut."""
+        if self.keys is not None:
+            self.keys.forget()
         self.seen: Tensor | None = None  # the frame before
         self.content: LayerMoments | None = None  # running statistics
         self.spots: Tensor | None = None  # of the styles, that the frame before shows
@@ -335,12 +403,15 @@ class _Painter:
         self.seen, self.became, self.spots = (state.get(name) for name in ("seen", "became", "spots"))
         features = {name.removesuffix("/mean") for name in state if name.endswith("/mean")}
         self.content = {name: Moments(*(state[f"{name}/{part}"] for part in PARTS)) for name in features} or None
+        if self.keys is not None:
+            self.keys.restore(state)
 
-    def plan(self, shown: clips.Frame, mask: Tensor | None = None) -> _Plan:
+    def plan(self, shown: clips.Frame, mask: Tensor | None = None, number: int = 0) -> _Plan:
         """What can be said of the next frame before the last is painted; `paint` does the rest.
 
         Args:
             mask: [1, 1, H, W], where the style goes.
+            number: of the frame, from 1, for what keys show in it.
         """
         pixels, alpha, second = shown.pixels, shown.alpha, float(shown.time)
         whole = Picture(pixels, alpha).resized(pixels.shape[2], pixels.shape[3]).pixels.to(self.device)
@@ -353,10 +424,14 @@ class _Painter:
         canvas = self._follow(frame, within(mask, visible))
         assert self.content is not None
         motion, region = self._motion(frame), self._region(0, plan.shares)
-        moves = draft.maps(region, self.content)
+        moves = draft.maps(region, self.content if self.originals is None else self.originals[1])
         guide = self._guide(canvas, region, moves, motion)
+        plan = replace(plan, canvas=canvas, region=region, moves=moves, guide=guide, motion=motion)
+        if self.keys is not None and self.spots is not None:
+            painted = keyframes.painted(self.keys.keys, self.spots, *self.size)
+            plan = replace(plan, keys=self.keys.shown(number, frame), painted=painted)
         self.seen = frame
-        return replace(plan, canvas=canvas, region=region, moves=moves, guide=guide, motion=motion, state=self._state())
+        return replace(plan, state=self._state())
 
     def paint(self, plan: _Plan) -> Tensor:
         """What the frame of the `plan` becomes, [1, 3, H, W]; where its alpha is 0 it counts for nothing.
@@ -375,17 +450,23 @@ class _Painter:
             result = self._refined(plan, result, before)
         elif motion is not None and before is not None:
             result = torch.lerp(result, before, self.job.steadiness * motion.trust)
+        painted = plan.painted
+        if plan.keys:
+            laid, trust = keyframes.laid(plan.keys, *self.size)
+            result = torch.lerp(result, laid[:, :3], trust)
+            painted = None if painted is None else torch.lerp(painted, laid[:, 3:], trust)
         self.became = result
         if self.method.colour == "luminance":
             result = colour.with_colours_of(result, plan.whole)
-        return result if plan.mask is None else torch.lerp(plan.whole, result, plan.mask)
+        mask = within(plan.mask, painted)
+        return result if mask is None else torch.lerp(plan.whole, result, mask)
 
     def _state(self) -> dict[str, Tensor]:
         found = {"shares": torch.tensor(self.mixed, dtype=torch.float64), "age": torch.tensor(self.age)}
         for name in ("seen", "spots"):
             if (value := getattr(self, name)) is not None:
                 found[name] = value
-        return found | as_tensors(self.content or {})
+        return found | ({} if self.keys is None else self.keys.state()) | as_tensors(self.content or {})
 
     def _visible(self, alpha: Tensor | None) -> Tensor | None:
         visible = regions.visible(alpha)
@@ -413,13 +494,14 @@ class _Painter:
         """What the frame's places show of the styles: what their things showed before, where that is known."""
         if region.cloud is None:
             return None
+        cloud, maps = (region.cloud, moves) if self.originals is None else (self.originals[0], None)
         if motion is None or self.spots is None:
-            self.age, self.spots = 0, self._matched(region.cloud, canvas.queries(region, moves))
+            self.age, self.spots = 0, self._matched(cloud, canvas.queries(cloud, maps))
         else:
             self.age, self.spots = (self.age + 1) % MATCHED_EVERY, moved_on(self.spots, motion.back)
             if self.age == 0:
-                queries, columns = canvas.queries(region, moves), self._columns(region.cloud)
-                others = self._matched(region.cloud, queries)
+                queries, columns = canvas.queries(cloud, maps), self._columns(cloud)
+                others = self._matched(cloud, queries)
                 nearer = likeness(others, queries, columns) - likeness(self.spots, queries, columns)
                 nearer = F.avg_pool2d(nearer, 3, 1, 1, count_include_pad=False)  # so that no patchwork comes of it
                 known = on_grid(draft.padded(motion.trust)) >= TRUSTED
@@ -492,7 +574,7 @@ class _Painter:
     def _shares_at(self, second: float) -> tuple[float, ...]:
         """Of each style at a time: those with a second of their own take turns, fading over."""
         times = [style.since for style in self.job.styles]
-        if None in times:
+        if None in times or not times:
             return self.shares
         order = sorted(range(len(times)), key=lambda i: times[i] or 0)
         shares = [0.0] * len(times)
@@ -509,13 +591,21 @@ def _recipe(job: Job, settings: Settings, painter: _Painter) -> dict[str, Any]:
     chosen = {name: value for name, value in dataclasses.asdict(settings).items() if value is not None}
     cut = {name: getattr(job, name) for name in ("start", "end", "fps", "steadiness", "fade")}
     since = {f"style {i} since": style.since for i, style in enumerate(job.styles, 1) if style.since is not None}
+    keys = {} if painter.keys is None else {f"key {i} frame": key.number for i, key in enumerate(painter.keys.keys, 1)}
+    masks = {f"key mask {i}": source(key.mask) for i, key in enumerate(job.keys, 1) if key.mask is not None}
     used = {name: weights.sha256_of(name) for name in sorted({"anystyle", painter.method.network, "compact"})}
     if job.weights is not None:
         used["anystyle"] = provenance.sha256(job.weights)
     return provenance.make_recipe(
         source(job.clip),
-        [source(style.picture) for style in job.styles],
-        {**chosen, "tile": painter.tile, **{name: value for name, value in cut.items() if value is not None}, **since},
+        [source(picture) for picture in (*(s.picture for s in job.styles), *(key.painting for key in job.keys))],
+        {
+            **chosen,
+            "tile": painter.tile,
+            **{name: value for name, value in cut.items() if value is not None},
+            **since,
+            **keys,
+        },
         used,
-        {} if job.mask is None else {"mask 1": source(job.mask)},
+        masks if job.mask is None else masks | {"mask 1": source(job.mask)},
     )

@@ -27,15 +27,8 @@ class Folder:
 
     def __init__(self, path: Path, rate: Fraction, start: Fraction, end: Fraction | None, size: int | None) -> None:
         self.path, self.rate, self.start, self.end = path, rate, start, end
-        try:
-            seen = sorted(file for file in path.iterdir() if not is_hidden(file))
-        except OSError as error:
-            raise ClipError(f"{path} cannot be read: {error.strerror}") from error
-        names = [file for file in seen if _is_frame(file)]
-        self.skipped = [file.name for file in seen if not _is_frame(file)]
-        if not names:
-            raise ClipError(f"{path} has no numbered frames in it ({', '.join(READS)}), such as frame_00001.png")
-        names.sort(key=_natural)
+        names = frames_in(path)
+        self.skipped = sorted(file.name for file in path.iterdir() if not is_hidden(file) and not _is_frame(file))
         self.first = ceil(start * rate)
         self.files = names[self.first : None if end is None else ceil(end * rate)]
         if not self.files:  # the cut lies within one frame
@@ -71,6 +64,21 @@ class Folder:
         if count < len(self.files):
             total = len(self.files)
             warn(f"{self.path} is damaged: {count} of {total} frames could be read")
+
+
+def frames_in(path: Path) -> list[Path]:
+    """The numbered pictures in a folder, in the order of their numbers.
+
+    Raises:
+        ClipError: it cannot be read, or there are none.
+    """
+    try:
+        found = [file for file in path.iterdir() if not is_hidden(file) and _is_frame(file)]
+    except OSError as error:
+        raise ClipError(f"{path} cannot be read: {error.strerror}") from error
+    if not found:
+        raise ClipError(f"{path} has no numbered frames in it ({', '.join(READS)}), such as frame_00001.png")
+    return sorted(found, key=_natural)
 
 
 def _is_frame(file: Path) -> bool:
