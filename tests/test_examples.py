@@ -10,16 +10,19 @@ import pytest
 from PIL import Image
 from skimage.data import rocket
 
+from impasto.media import lut
 from impasto.media.picture import read
 from impasto.style import texture
 from impasto.style.settings import QUALITIES
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
 MADE = {
-    "brand_campaign": ("brand/sheet.jpg", "brand/campaign/bottle.png"),
+    "brand_campaign": (
+        "brand/sheet.jpg", "brand/campaign/bottle.png", "brand/campaign/mood.png", "brand/campaign/paper.png",
+    ),
     "fashion_print": ("fashion/print.png", "fashion/worn.png"),
-    "film_and_game": ("film/painted/frame_00001.png", "film/surface.png"),
-}
+    "film_and_game": ("film/painted/frame_00001.png", "film/surface.png", "film/sheet.jpg"),
+}  # fmt: skip
 
 
 @pytest.fixture(autouse=True)
@@ -65,6 +68,8 @@ def test_an_example_makes_what_it_says(
         bottle = [shown.resize((96, 96)) for shown in example.products()["bottle"]]
         monkeypatch.setattr(example, "products", lambda: {"bottle": bottle})
     example.main()
+    if name == "film_and_game":
+        assert lut.read(tmp_path / "runs" / "film" / "look.cube").table.shape == (33, 33, 33, 3)
     for made in MADE[name]:
         assert read(tmp_path / "runs" / made).pixels.std() > 0.05
     assert "False" not in capsys.readouterr().out  # of what must not have changed

@@ -77,10 +77,17 @@ def test_a_key_without_a_second_is_one_line(impasto: Impasto, frames: Path) -> N
 @pytest.mark.parametrize(
     ("text", "wanted"),
     [("a.jpg@5", ("a.jpg", 5.0)), ("a.jpg@5.5s", ("a.jpg", 5.5)), ("a@b.jpg@1:30", ("a@b.jpg", 90.0)),
-     ("a@b.jpg", ("a@b.jpg", None)), ("meadow", ("meadow", None))],
+     ("a@b.jpg", ("a@b.jpg", None)), ("meadow", ("meadow", None)), ("a.jpg@.25", ("a.jpg", 0.25)),
+     ("a.jpg@1:00:02.5s", ("a.jpg", 3602.5))],
 )  # fmt: skip
 def test_a_style_may_say_when_it_begins(text: str, wanted: tuple[str, float | None]) -> None:
     assert _timed(text) == wanted
+
+
+@pytest.mark.parametrize("said", ["-1", "frame5", "1e9", ""])
+def test_what_is_no_second_is_said(impasto: Impasto, frames: Path, said: str) -> None:
+    code, out, err = impasto("video", "frames", "--key", f"photo.png@{said}", "-o", "painted")
+    assert (code, out) == (2, "") and "is no second, such as 2.5s or 1:30" in err and err.count("\n") == 1
 
 
 def test_a_file_may_have_a_name_like_that(folder: Path) -> None:

@@ -9,7 +9,7 @@ import torch
 from skimage import data
 from torch import Tensor
 
-from impasto.errors import ImpastoError, SettingsError
+from impasto.errors import ImpastoError, ImpastoWarning, SettingsError
 from impasto.evaluation.flicker import moving_photograph
 from impasto.media import clip as clips
 from impasto.media.inspect import inspect
@@ -117,13 +117,97 @@ def test_a_key_is_not_followed_over_a_cut(tmp_path: Path, panned: Scene) -> None
         for frame, _ in moving_photograph(photo(data.rocket(), 120, 180), 4, pan=(1, 0), zoom=1.0, size=(WIDTH, HEIGHT))
     ]
     clip = folder(tmp_path / "in", [*other, *frames[:4], *other])
-    at = [a for a in stylizing(Job(clip, [], tmp_path / "out", keys=[KeyFrame(Picture(truth[0]), 4 / 24)]), DRAFT)]
+    at = list(stylizing(Job(clip, [], tmp_path / "out", keys=[KeyFrame(Picture(truth[0]), 4 / 24)]), DRAFT))
     shown = {a.number: a.keys for a in at if a.pixels is not None}
     assert [number for number, keys in shown.items() if keys] == [5, 6, 7, 8]
     assert {name for keys in shown.values() for name in keys} == {"the key frame"}
-    assert not [
-        a for a in at if a.pixels is None
-    ]  # nothing was to be followed back: the frame before is of another shot
+    assert [a.number for a in at if a.pixels is None] == [
+        4,
+        3,
+        2,
+        1,
+    ]  # looked at, once, and found to be of another shot
+
+
+def test_a_key_is_found_again_after_a_flash_or_another_shot(tmp_path: Path, panned: Scene) -> None:
+    """Forwards, and back."""
+    frames, truth = panned
+    between = photo(data.rocket(), HEIGHT, WIDTH)
+    for name, others in (("flash", [torch.ones_like(between)]), ("shot", [between, between])):
+        clip = folder(tmp_path / name, [*frames[:5], *others, *frames[5:]])
+        for key in (0, FRAMES - 1):
+            at = key + (len(others) if key else 0)
+            job = Job(clip, [], tmp_path / f"{name}{key}", keys=[KeyFrame(Picture(truth[key]), at / 24)])
+            found = [a for a in stylizing(job, DRAFT) if a.pixels is not None]
+            for number in (2, 9):
+                rows, columns = seen_in_both(number, key)
+                shown = found[number + (len(others) if number > 4 else 0)]
+                assert shown.keys
+                assert away(shown.pixels[..., rows, columns], truth[number][..., rows, columns]) < 10, (name, key)
+            assert not found[5].keys
+
+
+def test_what_fades_away_is_found_again(tmp_path: Path, panned: Scene) -> None:
+    frames, truth = panned
+    light = [1.0, 0.8, 0.6, 0.4, 0.2, 0.0, 0.0, 0.2, 0.4, 0.6, 0.8, 1.0]
+    clip = folder(tmp_path / "in", [frame * share for frame, share in zip(frames, light, strict=True)])
+    found = list(stylizing(Job(clip, [], tmp_path / "out", keys=[KeyFrame(Picture(truth[0]), 0)]), DRAFT))
+    assert not found[5].keys and not found[6].keys
+    rows, columns = seen_in_both(11, 0)
+    assert away(found[11].pixels[..., rows, columns], truth[11][..., rows, columns]) < 10
+
+
+def test_a_key_between_two_ticks_lies_beside_its_own_frame(tmp_path: Path, panned: Scene) -> None:
+    """At 5 frames a second of 24 nothing is seen of frame 8; its strokes are where its things are at the tick."""
+    frames, truth = panned
+    clip = folder(tmp_path / "in", frames)
+    for key in (3, 8):
+        job = Job(clip, [], tmp_path / f"out{key}", keys=[KeyFrame(Picture(truth[key]), key / 24)], fps=8)
+        found = followed(job)
+        for number, frame in zip((0, 3, 6, 9), found, strict=True):
+            rows, columns = seen_in_both(number, key)
+            assert away(frame[..., rows, columns], truth[number][..., rows, columns]) < 8, (key, number)
+
+
+@pytest.mark.parametrize(
+    ("clip", "key", "wanted"),
+    [
+        ("shot01_{:04}_v2", "shot01_0006_v2", 6),
+        ("{:03}", "painted_006_v2", 6),
+        ("{:03}", "006 (1)", 6),
+        ("{:03}", "key 6", 6),
+        ("shot.{:04}", "painted.0011", 11),
+        ("{:03}", "v2_6", "the numbers of 2 frames"),
+        ("{:03}", "v2_60", 2),
+        ("{:03}", "nothing", "the number of no frame"),
+    ],
+)
+def test_a_key_is_of_the_frame_whose_number_it_has(
+    tmp_path: Path, panned: Scene, clip: str, key: str, wanted: int | str
+) -> None:
+    frames, truth = panned
+    (tmp_path / "in").mkdir()
+    for number, frame in enumerate(frames, 1):
+        Picture(frame).save(tmp_path / "in" / f"{clip.format(number)}.png", metadata=False)
+    Picture(truth[0]).save(tmp_path / f"{key}.png")
+    read = clips.read(tmp_path / "in")
+    if isinstance(wanted, str):
+        with pytest.raises(SettingsError, match=wanted):
+            keyframes.placed([KeyFrame(tmp_path / f"{key}.png")], read, 24, None, torch.device("cpu"))
+    else:
+        (placed,) = keyframes.placed([KeyFrame(tmp_path / f"{key}.png")], read, 24, None, torch.device("cpu"))
+        assert placed.number == wanted
+
+
+def test_keys_of_a_folder_that_are_cut_off_are_left_out(tmp_path: Path, panned: Scene) -> None:
+    frames, truth = panned
+    clip = folder(tmp_path / "in", frames)
+    folder(tmp_path / "keys", [truth[0]])
+    Picture(truth[8]).save(tmp_path / "keys" / "009.png")
+    job = Job(clip, [], tmp_path / "out", keys=keys_of([(tmp_path / "keys", None)]), start=0.2, end=0.45)
+    with pytest.warns(ImpastoWarning, match="001.png is of 0 s, before the cut"):
+        found = followed(job)
+    assert away(found[3], truth[8]) <= 2
 
 
 def test_where_nothing_was_painted_the_clip_stays_as_it_is(tmp_path: Path, panned: Scene) -> None:
@@ -271,7 +355,7 @@ def test_a_preview_has_followed_its_keys(tmp_path: Path, panned: Scene) -> None:
         ([KeyFrame(Picture(torch.rand(1, 3, 80, 80)), 0)], {}, "80 × 80 pixels, and the frames are 112 × 80"),
         ([KeyFrame(Picture(torch.rand(1, 3, 80, 112)), 9)], {}, "ends at 0.5 s"),
         ([KeyFrame(Picture(torch.rand(1, 3, 80, 112)), 0)], {"start": 0.2}, "before the cut"),
-        ([KeyFrame(Picture(torch.rand(1, 3, 80, 112)), at) for at in (0.2, 0.201)], {}, "of the same frame"),
+        ([KeyFrame(Picture(torch.rand(1, 3, 80, 112)), at) for at in (0.2, 0.201)], {}, "of one frame"),
         ([KeyFrame(Picture(torch.rand(1, 3, 80, 112)))], {}, "say which frame"),
         ([KeyFrame(Picture(torch.rand(1, 3, 80, 112)), 0, Picture(torch.zeros(1, 3, 8, 8)))], {}, "nothing of"),
         ([KeyFrame("away.png", 0)], {}, "away.png"),
@@ -295,6 +379,10 @@ def test_what_goes_with_styles_does_not_go_with_keys(tmp_path: Path, panned: Sce
     for option in ({"strength": 0.5}, {"style_scale": 2.0}, {"colour": "luminance"}):
         with pytest.raises(SettingsError, match=next(iter(option))):
             followed(Job(clip, [], tmp_path / "out", keys=[key]), Settings(quality="draft", **option))
+    with pytest.raises(SettingsError, match="goes with key frames"):
+        keys_of([], ["m.png"])
+    with pytest.raises(SettingsError, match="is a folder"):
+        keys_of([(tmp_path / "in", 2.5)])
     with pytest.raises(SettingsError, match="one mask for all key frames, or 3"):
         keys_of([("a.png", 0), ("b.png", 1), ("c.png", 2)], ["m.png", "n.png"])
 

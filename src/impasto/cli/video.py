@@ -124,7 +124,7 @@ def video(
     settings = Settings(**options.given(context.params, Settings))
     chosen = [*(styles or ()), *(style or ())]
     if not chosen and not key:
-        raise SettingsError("name a clip and a style: impasto video CLIP STYLE -o OUT")
+        raise SettingsError("name a clip and a style: impasto video CLIP STYLE -o OUT; or a --key")
 
     from impasto.style.keyframes import keys_of
     from impasto.style.video import Job, TimedStyle, stylizing
@@ -176,9 +176,18 @@ def video(
 
 
 def _timed(name: str) -> tuple[str, float | None]:
-    """A style and the second it begins at: "A.jpg@5", "A.jpg@5s" or "A.jpg@1:30", unless a file has that very name."""
-    match = re.fullmatch(r"(.+)@(?:(\d+):)?(\d+(?:\.\d+)?)s?", name)
-    if match is None or Path(name).is_file():
+    """A picture and its second: "A.jpg@5", "A.jpg@5.2s" or "A.jpg@1:30", unless a file has that very name.
+
+    Raises:
+        SettingsError: what stands behind the @ is no second.
+    """
+    picture, at, said = name.rpartition("@")
+    if not at or Path(name).exists():
         return name, None
-    picture, minutes, seconds = match.groups()
-    return picture, 60 * int(minutes or 0) + float(seconds)
+    match = re.fullmatch(r"(?:(?:(\d+):)?(\d+):)?(\d*\.?\d+|\d+\.)s?", said)
+    if match is not None:
+        hours, minutes, seconds = match.groups()
+        return picture, 3600 * int(hours or 0) + 60 * int(minutes or 0) + float(seconds)
+    if Path(picture).exists() or picture in STYLES:
+        raise SettingsError(f"{name}: {said!r} is no second, such as 2.5s or 1:30")
+    return name, None

@@ -86,12 +86,16 @@ def consistent(forward: Tensor, backward: Tensor) -> Tensor:
     there = looked_up(forward, backward)
     length = _squared(backward)
     hidden = _squared(there + backward) > 0.01 * (_squared(there) + length) + 0.5
-    around = F.pad(backward, (1, 1, 1, 1), mode="replicate")
+    boundary = steepness(backward) > 0.01 * length + 0.002
+    return inside(backward) * (~hidden & ~boundary)
+
+
+def steepness(picture: Tensor) -> Tensor:
+    """[N, 1, H, W]: squared differences from pixel to pixel of `picture` [N, C, H, W], down, across, all channels."""
+    around = F.pad(picture, (1, 1, 1, 1), mode="replicate")
     across = (around[..., 1:-1, 2:] - around[..., 1:-1, :-2]) / 2
     down = (around[..., 2:, 1:-1] - around[..., :-2, 1:-1]) / 2
-    steepness = _squared(across) + _squared(down)
-    boundary = steepness > 0.01 * length + 0.002
-    return inside(backward) * (~hidden & ~boundary)
+    return _squared(across) + _squared(down)
 
 
 def is_cut(first: Tensor, second: Tensor) -> bool:

@@ -16,6 +16,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import islice, pairwise
+from math import ceil
 from pathlib import Path
 
 import torch
@@ -23,11 +24,12 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from impasto.configs import check
-from impasto.errors import SettingsError
+from impasto.errors import PictureError, SettingsError, warn
+from impasto.files import absent
 from impasto.media import clip as clips
 from impasto.media.clip.frames import frames_in
 from impasto.media.picture import Picture, PictureLike, fit, opened, spread
-from impasto.perception.flow import LONG_SIDE, consistent, dense, inside, is_cut, looked_up, warp
+from impasto.perception.flow import LONG_SIDE, consistent, dense, inside, is_cut, looked_up, steepness, warp
 from impasto.style import regions
 from impasto.style.cloud import GRID, on_grid
 from impasto.style.settings import Seconds
@@ -36,8 +38,11 @@ WINDOW = 5  # pixels, side of the square within which a frame and the key's fram
 DETAIL = 0.02  # difference from pixel to pixel by which motion is seen well
 LIGHT = 16  # pixels: where what is known all became lighter or darker within so many, that is the light
 DARK = 0.05  # a value below which it hardly is
+BRIGHTER = 2.0  # times, at most; a frame that has faded away is no longer the key's
+LOST = 0.1  # mean trust below which a key does not show, until it is found again
 STRANGE = 0.06  # difference in a window at which trust has fallen to 1/e
 GAIN = 0.004  # by which a difference must become smaller, for what is known to be given up
+MIRROR = 0.1  # of the longer side: so far beyond its border a key goes on as in a mirror
 SOFT = 7  # pixels, over which what is followed goes over into what is not
 CHUNK = 128  # frames before a key that are followed at a time, and held
 STEPS, MOST = 32, 32_767  # of a pixel, in which their ways are held, and the most of them
@@ -74,10 +79,14 @@ def keys_of(named: Sequence[tuple[PictureLike, float | None]], masks: Sequence[P
     """
     found: list[tuple[PictureLike, float | None]] = []
     for painting, at in named:
-        if not isinstance(painting, Picture) and Path(painting).is_dir():
+        if isinstance(painting, Picture) or not Path(painting).is_dir():
+            found.append((painting, at))
+        elif at is None:
             found += [(file, None) for file in frames_in(Path(painting))]
         else:
-            found.append((painting, at))
+            raise SettingsError(f"{painting} is a folder: the numbers of its pictures say which frames they are of")
+    if masks and not found:
+        raise SettingsError("a mask of key frames goes with key frames")
     if len(masks) not in (0, 1, len(found)):
         raise SettingsError(f"give one mask for all key frames, or {len(found)}, one for each")
     every = [None] * len(found) if not masks else list(masks) * (len(found) if len(masks) == 1 else 1)
@@ -109,13 +118,20 @@ class Trace:
         sure = looked_up(self.trust, back) * consistent(dense(self.seen, frame), back)
         detailed = _detailed(frame)
         carried = back + looked_up(self.way, back)
-        way = spread(carried, sure * detailed)
+        way = spread(carried, sure * inside(carried) * detailed)
         difference = self._difference(frame, way, sure)
         way, difference = self._better(frame, way, carried, sure, difference)
-        rest = dense(frame, looked_up(self.key, way))
+        rest = dense(frame, looked_up(self.key, folded(way))) * inside(way)
         way, difference = self._better(frame, way, rest + looked_up(way, rest), sure, difference)
-        trust = torch.exp(-((difference / STRANGE) ** 2)) * inside(way)
-        return Trace(self.key, frame, spread(way, trust * detailed), trust)
+        trust = torch.exp(-((difference / STRANGE) ** 2)) * inside(folded(way))
+        return Trace(self.key, frame, spread(way, trust * inside(way) * detailed), trust)
+
+    def found(self, frame: Tensor) -> "Trace | None":
+        """The same; None if the `frame` is of another shot, or shows next to nothing of the key."""
+        if torch.equal(frame, self.seen):
+            return self
+        trace = None if is_cut(self.seen, frame) else self.follow(frame)
+        return None if trace is None or trace.trust.mean() < LOST else trace
 
     def _better(
         self, frame: Tensor, way: Tensor, other: Tensor, sure: Tensor, difference: Tensor
@@ -126,28 +142,43 @@ class Trace:
         return torch.where(gained, other, way), torch.where(gained, new, difference)
 
     def _difference(self, frame: Tensor, way: Tensor, sure: Tensor) -> Tensor:
-        """Between `frame` and the key's frame along the `way`, around each pixel [1, 1, h, w]; 1 beyond its border.
+        """Between `frame` and the key's frame along the `way`, around each pixel [1, 1, h, w]; 1 far beyond its border.
 
         Args:
             sure: [1, 1, h, w], how far pixels are known to show the same, and so tell how the light has changed.
         """
+        way = folded(way)
         known, laid = inside(way), looked_up(self.key, way)
         weight = sure * known
         sums = F.avg_pool2d(torch.cat([frame * weight, laid * weight, weight], 1), LIGHT, ceil_mode=True)
         light = (sums[:, :3] + DARK * sums[:, 6:] + 1e-6) / (sums[:, 3:6] + DARK * sums[:, 6:] + 1e-6)
-        light = F.interpolate(spread(light, sums[:, 6:]), frame.shape[2:], mode="bilinear")
+        light = spread(light.clamp(1 / BRIGHTER, BRIGHTER), sums[:, 6:])
+        light = F.interpolate(light, frame.shape[2:], mode="bilinear")
         found = frame - light * laid
         around = F.avg_pool2d(found.square().mean(1, keepdim=True), WINDOW, 1, WINDOW // 2, count_include_pad=False)
         return torch.where(known > 0, around.sqrt(), 1.0)
 
 
+def folded(way: Tensor) -> Tensor:
+    """A `way` [1, 2, h, w] that leads a little beyond the border of the key, led back as a mirror there would.
+
+    So strokes go on where the camera moves on, if what is there is as what was.
+    """
+    height, width = way.shape[2:]
+    reach, sides = MIRROR * max(height, width), (width, height)
+    here = torch.meshgrid(*(torch.arange(side, device=way.device, dtype=way.dtype) for side in sides), indexing="xy")
+    parts = []
+    for along, grid, side in zip(way.unbind(1), here, sides, strict=True):
+        at = along + grid
+        before, behind = (at < 0) & (at >= -reach), (at > side - 1) & (at <= side - 1 + reach)
+        parts.append(torch.where(before, -at, torch.where(behind, 2 * (side - 1) - at, at)) - grid)
+    return torch.stack(parts, 1)
+
+
 def _detailed(frame: Tensor) -> Tensor:
     """How far there is something around each pixel to see motion by, [1, 1, h, w] in [0, 1]."""
     grey = F.avg_pool2d(frame.mean(1, keepdim=True), 3, 1, 1, count_include_pad=False)
-    around = F.pad(grey, (1, 1, 1, 1), mode="replicate")
-    across = (around[..., 1:-1, 2:] - around[..., 1:-1, :-2]) / 2
-    down = (around[..., 2:, 1:-1] - around[..., :-2, 1:-1]) / 2
-    energy = F.avg_pool2d(across.square() + down.square(), WINDOW, 1, WINDOW // 2, count_include_pad=False)
+    energy = F.avg_pool2d(steepness(grey), WINDOW, 1, WINDOW // 2, count_include_pad=False)
     return 1 - torch.exp(-energy / DETAIL**2)
 
 
@@ -187,7 +218,7 @@ def laid(shown: Sequence[Shown], height: int, width: int) -> tuple[Tensor, Tenso
         if way.shape[2:] != (height, width):
             way, trust = (F.interpolate(part, (height, width), mode="bilinear") for part in (way, trust))
         weight = (one.share * trust) ** SHARP
-        found += weight * warp(one.key.painting, way).clamp(0, 1)
+        found += weight * warp(one.key.painting, folded(way)).clamp(0, 1)
         weights += weight
         unknown *= 1 - trust
     return found / weights, 1 - unknown
@@ -215,11 +246,8 @@ class Keys:
         self.keys, self.clip = keys, clip
         self.last: tuple[Key, Trace] | None = None  # the key before, at the last frame
         self.coming: dict[int, tuple[Tensor, Tensor]] = {}  # way and trust of the key after, by the frame's number
-        self.marks: dict[tuple[int, int], Trace | None] = {}  # of a key's number, where chunks before it begin
-
-    def forget(self) -> None:
-        """No key from before shows in what comes: it is the first frame, or there was a cut."""
-        self.last = None
+        self.held: tuple[int, int] | None = None  # the number of that key, and of the chunk that `coming` is of
+        self.marks: dict[tuple[int, int], Trace] = {}  # of a key's number, where chunks before it begin
 
     def state(self) -> dict[str, Tensor]:
         """What goes on from frame to frame, for `restore`."""
@@ -247,39 +275,39 @@ class Keys:
         """
         key = self._after(number)
         first = max((each.number for each in self.keys if each.number <= number), default=0)
-        if key is None or number == first or number in self.coming:
+        if key is None or number == first:
             return
         chunk = (key.number - 1 - number) // CHUNK
+        if self.held == (key.number, chunk):
+            return
+        self.held = key.number, chunk
         self.marks = {mark: trace for mark, trace in self.marks.items() if mark[0] == key.number}
         self.marks.setdefault((key.number, 0), begun(reduced(key.frame)))
         for each in range(max(mark for _, mark in self.marks if mark <= chunk), chunk + 1):
             trace, self.coming = self.marks[key.number, each], {}
             last = key.number - 1 - each * CHUNK
-            frames = [] if trace is None else self._frames(max(first, last - CHUNK), last)
+            frames = self._frames(max(first, last - CHUNK), last)
             for back, frame in enumerate(reversed(frames)):
-                frame = frame.to(key.frame) / 255
-                if trace is None or is_cut(frame, trace.seen):
-                    trace = None  # the key is of another shot
-                    break
-                trace = trace.follow(frame)
-                way = (trace.way * STEPS).round().clamp(-MOST, MOST).short()
-                self.coming[last - back] = way, (trace.trust * 255).round().byte()
+                found = trace.found(frame.to(key.frame) / 255)
+                if found is not None:
+                    trace = found
+                    way = (trace.way * STEPS).round().clamp(-MOST, MOST).short()
+                    self.coming[last - back] = way, (trace.trust * 255).round().byte()
                 yield key.name, last - back
             self.marks[key.number, each + 1] = trace
 
     def shown(self, number: int, frame: Tensor) -> list[Shown]:
-        """The keys that show in the frame [1, 3, H, W] with this `number`, which they were followed to.
-
-        After a cut, `forget` comes first.
-        """
+        """The keys that show in the frame [1, 3, H, W] with this `number`, which they were followed to."""
         frame = reduced(frame)
-        before, after = self.last, self._after(number)
+        after, found = self._after(number), []
         for key in self.keys:
             if key.number == number:
-                before = key, begun(frame)
-        if before is not None and before[0].number != number:
-            before = before[0], before[1].follow(frame)
-        self.last, found = before, []
+                self.last = key, begun(reduced(key.frame))
+        before = self.last
+        if before is not None:
+            trace = before[1].found(frame)
+            before = None if trace is None else (before[0], trace)
+            self.last = before or self.last
         share = 0.0 if before else 1.0
         if after is not None and number in self.coming:
             way, trust = self.coming[number]
@@ -301,22 +329,29 @@ class Keys:
         return [frame.mul(255).round().byte() for frame in seen]
 
 
-def placed(keys: Sequence[KeyFrame], clip: clips.Clip, rate: float, device: torch.device) -> list[Key]:
+def placed(
+    keys: Sequence[KeyFrame], clip: clips.Clip, rate: float, ticks: Fraction | None, device: torch.device
+) -> list[Key]:
     """The `keys` of a clip beside its frames, in their order.
 
     Args:
+        clip: or a cut of it, with all its frames.
         rate: frames per second of a folder.
+        ticks: frames per second that are painted, if not all are. Then a key has the number of the first one that is
+            not before it.
 
     Raises:
         SettingsError: a key beside the clip or its cut, two of one frame, a painting of another shape, or an empty one.
         ClipError, PictureError: what cannot be read.
     """
-    timed = [(_second(key, clip, rate) - clip.start, key) for key in keys]
-    waiting, found = deque(sorted(timed, key=lambda pair: pair[0])), []
-    if waiting[0][0] < -clip.jitter:
-        raise SettingsError(f"{waiting[0][1]} is of {_said(waiting[0][0] + clip.start)}, before the cut begins")
+    timed = sorted(((_second(key, clip, rate) - clip.start, key) for key in keys), key=lambda pair: pair[0])
+    waiting, found = deque(timed), []
+    while waiting and waiting[0][0] < -clip.jitter:
+        _leave_out(*waiting.popleft(), f"before the cut, which begins at {_said(clip.start)}", clip)
     seen: tuple[int, clips.Frame] | None = None  # the frame before
     for number, frame in enumerate(clip, 1):
+        if ticks is not None:
+            number = ceil((frame.time - clip.jitter) * ticks) + 1
         while seen is not None and waiting and waiting[0][0] + clip.jitter < frame.time:
             found.append(_beside(waiting.popleft()[1], *seen, device))
         if not waiting:
@@ -325,17 +360,29 @@ def placed(keys: Sequence[KeyFrame], clip: clips.Clip, rate: float, device: torc
     for second, key in waiting:
         assert seen is not None
         end = seen[1].time + (seen[1].duration or 1 / clip.info.rate)
-        if second >= end:
-            raise SettingsError(
-                f"{key} is of {_said(second + clip.start)}, and {clip.path} ends at {_said(end + clip.start)}"
-            )
-        found.append(_beside(key, *seen, device))
+        if second < end:
+            found.append(_beside(key, *seen, device))
+        else:
+            what = str(clip.path) if clip.length is None else "the cut"
+            _leave_out(second, key, f"and {what} ends at {_said(end + clip.start)}", clip)
+    if not found:
+        raise SettingsError("none of the key frames lies in the cut")
     for one, other in pairwise(found):
         if one.number == other.number:
-            raise SettingsError(
-                f"{one.name} and {other.name} are of the same frame, the one with the number {one.number}"
-            )
+            raise SettingsError(f"{one.name} and {other.name} are of one frame, the one with the number {one.number}")
     return found
+
+
+def _leave_out(second: Fraction, key: KeyFrame, why: str, clip: clips.Clip) -> None:
+    """Say that a key does not lie in the cut; one whose second was given has to.
+
+    Raises:
+        SettingsError: it was given.
+    """
+    said = f"{key} is of {_said(second + clip.start)}, {why}"
+    if key.at is not None:
+        raise SettingsError(said)
+    warn(f"{said}: it is left out")
 
 
 def _second(key: KeyFrame, clip: clips.Clip, rate: float) -> Fraction:
@@ -344,16 +391,21 @@ def _second(key: KeyFrame, clip: clips.Clip, rate: float) -> Fraction:
         return Fraction(key.at).limit_denominator(1_000_000)
     if isinstance(key.painting, Picture) or not clip.path.is_dir():
         raise SettingsError(f"say which frame was painted over, by its second: {key}@2.5s")
-    named = [_number(file) for file in frames_in(clip.path)]
-    if _number(Path(key.painting)) not in named:
-        raise SettingsError(f"{key} has the number of no frame in {clip.path}; say which it is: {key}@2.5s")
-    return named.index(_number(Path(key.painting))) / Fraction(rate).limit_denominator(1_000_000)
-
-
-def _number(file: Path) -> int | None:
-    """The last number in a file's name."""
-    found = re.findall(r"\d+", file.stem)
-    return int(found[-1]) if found else None
+    if not Path(key.painting).exists():
+        raise PictureError(absent(Path(key.painting)))
+    names, painted = [file.stem for file in frames_in(clip.path)], Path(key.painting).stem
+    digits = [re.findall(r"\d+", name) for name in names]
+    running = next((column for column in zip(*digits, strict=False) if len({*map(int, column)}) == len(names)), ())
+    ways: list[list[int]] = [  # from the surest on: the very name, the digits of a number, the number
+        [i for i, name in enumerate(names) if name == painted],
+        [i for i, number in enumerate(running) if number in re.findall(r"\d+", painted)],
+        [i for i, number in enumerate(running) if int(number) in map(int, re.findall(r"\d+", painted))],
+    ]
+    found = next((way for way in ways if way), [])
+    if len(found) != 1:
+        said = f"the numbers of {len(found)} frames" if found else "the number of no frame"
+        raise SettingsError(f"{key} has {said} in {clip.path}; say which it is of, by its second: {key}@2.5s")
+    return found[0] / Fraction(rate).limit_denominator(1_000_000)
 
 
 def _said(second: Fraction) -> str:

@@ -265,6 +265,10 @@ def _opened(job: Job, settings: Settings) -> clips.Clip:
     times = [style.since for style in job.styles if style.since is not None]
     if times and (len(times) < len(job.styles) or settings.style_weights):
         raise SettingsError("give every style its second, or none; styles that take turns have no weights")
+    return _clip(job, settings)
+
+
+def _clip(job: Job, settings: Settings) -> clips.Clip:
     return clips.read(job.clip, start=job.start, end=job.end, size=settings.size, fps=job.fps, rate=job.rate)
 
 
@@ -336,7 +340,9 @@ class _Painter:
         self.keys: Keys | None = None
         pictures: list[PictureLike] = [style.picture for style in job.styles]
         if job.keys:
-            self.keys = Keys(placed(job.keys, clip, job.rate, self.device), clip)
+            every = _clip(replace(job, fps=None), settings)
+            ticks = None if job.fps is None else clip.info.rate
+            self.keys = Keys(placed(job.keys, every, job.rate, ticks, self.device), clip)
             pictures = [Picture(key.painting[:, :3], key.painting[:, 3:]) for key in self.keys.keys]
         self.shares = shares_of(len(pictures), settings.style_weights)
         self.styles = [style_of(style, self.method, whole).reduced(self.side) for style in pictures]
@@ -378,8 +384,6 @@ class _Painter:
 
     def forget(self) -> None:
         """As before the first frame, and after a cut."""
-        if self.keys is not None:
-            self.keys.forget()
         self.seen: Tensor | None = None  # the frame before
         self.content: LayerMoments | None = None  # running statistics
         self.spots: Tensor | None = None  # of the styles, that the frame before shows
