@@ -36,7 +36,7 @@ from impasto.style.settings import Seconds
 
 WINDOW = 5  # pixels, side of the square within which a frame and the key's frame are compared
 DETAIL = 0.02  # difference from pixel to pixel by which motion is seen well
-LIGHT = 16  # pixels: where what is known all became lighter or darker within so many, that is the light
+LIGHT = 64  # pixels: where what is known all became lighter or darker within so many, that is the light
 DARK = 0.05  # a value below which it hardly is
 BRIGHTER = 2.0  # times, at most; a frame that has faded away is no longer the key's
 LOST = 0.1  # mean trust below which a key does not show, until it is found again
@@ -150,9 +150,12 @@ class Trace:
         way = folded(way)
         known, laid = inside(way), looked_up(self.key, way)
         weight = sure * known
-        sums = F.avg_pool2d(torch.cat([frame * weight, laid * weight, weight], 1), LIGHT, ceil_mode=True)
-        light = (sums[:, :3] + DARK * sums[:, 6:] + 1e-6) / (sums[:, 3:6] + DARK * sums[:, 6:] + 1e-6)
-        light = spread(light.clamp(1 / BRIGHTER, BRIGHTER), sums[:, 6:])
+        bright = torch.cat(
+            [(frame.mean(1, keepdim=True) + DARK) * weight, (laid.mean(1, keepdim=True) + DARK) * weight], 1
+        )
+        sums = F.avg_pool2d(torch.cat([bright, weight], 1), LIGHT, ceil_mode=True)
+        light = (sums[:, :1] + 1e-6) / (sums[:, 1:2] + 1e-6)
+        light = spread(light.clamp(1 / BRIGHTER, BRIGHTER), sums[:, 2:])
         light = F.interpolate(light, frame.shape[2:], mode="bilinear")
         found = frame - light * laid
         around = F.avg_pool2d(found.square().mean(1, keepdim=True), WINDOW, 1, WINDOW // 2, count_include_pad=False)
