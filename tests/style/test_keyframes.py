@@ -381,6 +381,8 @@ def test_what_goes_with_styles_does_not_go_with_keys(tmp_path: Path, panned: Sce
             followed(Job(clip, [], tmp_path / "out", keys=[key]), Settings(quality="draft", **option))
     with pytest.raises(SettingsError, match="goes with key frames"):
         keys_of([], ["m.png"])
+    with pytest.raises(SettingsError, match="has no name"):
+        keys_of([("", None)])
     with pytest.raises(SettingsError, match="is a folder"):
         keys_of([(tmp_path / "in", 2.5)])
     with pytest.raises(SettingsError, match="one mask for all key frames, or 3"):

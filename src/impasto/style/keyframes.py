@@ -79,6 +79,8 @@ def keys_of(named: Sequence[tuple[PictureLike, float | None]], masks: Sequence[P
     """
     found: list[tuple[PictureLike, float | None]] = []
     for painting, at in named:
+        if painting == "":
+            raise SettingsError("a key frame has no name")  # whose path would be this folder
         if isinstance(painting, Picture) or not Path(painting).is_dir():
             found.append((painting, at))
         elif at is None:

@@ -269,6 +269,7 @@ def _opened(job: Job, settings: Settings) -> clips.Clip:
 
 
 def _clip(job: Job, settings: Settings) -> clips.Clip:
+    """What is painted of the job's clip."""
     return clips.read(job.clip, start=job.start, end=job.end, size=settings.size, fps=job.fps, rate=job.rate)
 
 
