@@ -91,7 +91,7 @@ def numeric(hint: Any) -> type | None:
 MODULES = [*(f"impasto.style.{module.name}" for module in pkgutil.iter_modules(style.__path__)),
            "impasto.web.limits", "impasto.training.settings"]  # fmt: skip
 REQUIRED: dict[str, Any] = {"content": "a.png", "styles": [], "clip": "a.mp4", "output": Path("b.mp4"), "exemplars": [],
-                            "picture": "a.png", "network": "compact", "source": "a.png", "painting": "a.png"}  # fmt: skip
+                            "picture": "a.png", "network": "compact", "source": "a.png", "painting": ""}  # fmt: skip
 
 
 def fields() -> Iterator[tuple[type, str, Any]]:
