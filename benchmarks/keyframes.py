@@ -55,8 +55,8 @@ def main() -> None:
     )
     print(f"{'share':>7}{'nearness':>10}{'speed':>7}   the script: E_warp, nearness")
     for name, frames, links in sources(args):
-        for kind, paint in (("painted", painted), ("drawn", drawn)):
-            measure(name, kind, paint(frames[0], args.style), frames, links, judge, args.work)
+        for kind, key in (("painted", painted(frames[0], args.style)), ("drawn", drawn(frames[0]))):
+            measure(name, kind, key, frames, links, judge, args.work)
 
 
 def sources(args: argparse.Namespace) -> Iterator[tuple[str, list[Tensor], Links]]:
@@ -76,7 +76,7 @@ def painted(frame: Tensor, style: Path) -> Tensor:
     return stylize(Picture(frame), style, quality="fine", size=max(frame.shape[2:])).pixels
 
 
-def drawn(frame: Tensor, style: Path) -> Tensor:
+def drawn(frame: Tensor) -> Tensor:
     """As an animator might: flat colours, richer than they were, outlines in ink, and hatched shadows."""
     pixels = frame[0].permute(1, 2, 0).double().numpy()
     parts = segmentation.slic(pixels, n_segments=400, compactness=8, sigma=1)

@@ -273,7 +273,7 @@ class Keys:
     def following(self, number: int) -> Iterator[tuple[str, int]]:
         """Follow the next key back to the frame with this `number`, where that is still to be done.
 
-        So it is done for `CHUNK` frames at once, of which there are those before it too.
+        That is done for `CHUNK` frames at once.
 
         Yields:
             after each frame the name of the key, and the number of the frame.

@@ -341,8 +341,9 @@ class _Painter:
         self.keys: Keys | None = None
         pictures: list[PictureLike] = [style.picture for style in job.styles]
         if job.keys:
-            every = _clip(replace(job, fps=None), settings)
-            ticks = None if job.fps is None else clip.info.rate
+            every, ticks = (
+                (clip, None) if job.fps is None else (_clip(replace(job, fps=None), settings), clip.info.rate)
+            )
             self.keys = Keys(placed(job.keys, every, job.rate, ticks, self.device), clip)
             pictures = [Picture(key.painting[:, :3], key.painting[:, 3:]) for key in self.keys.keys]
         self.shares = shares_of(len(pictures), settings.style_weights)
@@ -357,14 +358,14 @@ class _Painter:
         ]
         self.averages: list[Features] = []  # over places of the styles, where all have points
         self.sheets: dict[int, Sheet] = {}  # and all features of them
-        if all(style.has_points for style in self.styles):
+        self.originals: tuple[Cloud, LayerMoments] | None = None  # of the frames that keys were painted over
+        if self.keys is not None:
+            self.originals = self._paired(self.keys.keys)
+        elif all(style.has_points for style in self.styles):
             visible = [style.shown(self.side, self.side)[0] for style in self.styles]
             shown = [draft.Canvas(self.network, p, self.dtype, self.tile).features() for p in visible]
             self.averages, self.sheets = list(map(averages_of, shown)), sheets_of(shown)
         self.columns: tuple[Cloud, dict[int, Sheet]] | None = None
-        self.originals: tuple[Cloud, LayerMoments] | None = None  # of the frames that keys were painted over
-        if self.keys is not None:
-            self.originals = self._paired(self.keys.keys)
         self.extractor: Extractor | None = None
         if settings.quality == "fine":
             self.extractor = extractor_for(self.method, whole, self.tile)

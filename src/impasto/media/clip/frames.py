@@ -27,8 +27,8 @@ class Folder:
 
     def __init__(self, path: Path, rate: Fraction, start: Fraction, end: Fraction | None, size: int | None) -> None:
         self.path, self.rate, self.start, self.end = path, rate, start, end
-        names = frames_in(path)
-        self.skipped = sorted(file.name for file in path.iterdir() if not is_hidden(file) and not _is_frame(file))
+        names, others = _listed(path)
+        self.skipped = sorted(file.name for file in others)
         self.first = ceil(start * rate)
         self.files = names[self.first : None if end is None else ceil(end * rate)]
         if not self.files:  # the cut lies within one frame
@@ -72,13 +72,19 @@ def frames_in(path: Path) -> list[Path]:
     Raises:
         ClipError: it cannot be read, or there are none.
     """
+    return _listed(path)[0]
+
+
+def _listed(path: Path) -> tuple[list[Path], list[Path]]:
+    """The same, and what else is in the folder."""
     try:
-        found = [file for file in path.iterdir() if not is_hidden(file) and _is_frame(file)]
+        seen = [file for file in path.iterdir() if not is_hidden(file)]
     except OSError as error:
         raise ClipError(f"{path} cannot be read: {error.strerror}") from error
+    found = [file for file in seen if _is_frame(file)]
     if not found:
         raise ClipError(f"{path} has no numbered frames in it ({', '.join(READS)}), such as frame_00001.png")
-    return sorted(found, key=_natural)
+    return sorted(found, key=_natural), [file for file in seen if not _is_frame(file)]
 
 
 def _is_frame(file: Path) -> bool:
