@@ -9,6 +9,7 @@ every step. The paper's last step, which moves colours, is left out: it changes 
 from collections.abc import Callable
 from pathlib import Path
 
+from impasto.device import autocast_dtype
 from impasto.media.picture import fit
 from impasto.perception.vgg import VGG16
 from impasto.style.optimise import collapsed, laplacian
@@ -65,8 +66,8 @@ class Peer:
 
 
 def _mixed() -> torch.autocast:
-    """As our own qualities compute: in bfloat16 where the processor has it."""
-    return torch.autocast("cpu", torch.bfloat16, enabled=torch.cpu._is_avx512_bf16_supported())
+    """As our own qualities compute: in bfloat16 where the processor is quick at it."""
+    return torch.autocast("cpu", torch.bfloat16, enabled=autocast_dtype(torch.device("cpu")) is not None)
 
 
 def _together(features: list[Tensor]) -> Tensor:

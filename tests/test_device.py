@@ -8,6 +8,7 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -201,13 +202,38 @@ def test_auto_prefers_cuda(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @linux
-def test_bfloat16_is_used_where_the_cpu_says_it_has_it() -> None:
+def test_bfloat16_is_used_where_the_cpu_says_it_is_quick() -> None:
     flags = Path("/proc/cpuinfo").read_text().split()
     if "flags" not in flags:
         pytest.skip("not an x86 CPU")
-    expected = torch.bfloat16 if "avx512_bf16" in flags else None
+    hidden = "GenuineIntel" in flags and "avx512_fp16" in flags and "amx_bf16" not in flags
+    expected = torch.bfloat16 if "avx512_bf16" in flags and not hidden else None
     assert device.autocast_dtype(torch.device("cpu")) == expected
     assert ("amx_bf16" in flags) <= ("avx512_bf16" in flags)  # the assumption that autocast_dtype makes
+
+
+@pytest.mark.parametrize(
+    ("has", "quick"),
+    [
+        ({"cpu_name": "AMD Genoa"}, True),
+        ({"cpu_name": "Intel Cooper Lake"}, True),
+        ({"cpu_name": "Intel Xeon", "avx512_fp16": True, "amx_bf16": True}, True),
+        (
+            {"cpu_name": "Intel Xeon", "avx512_fp16": True, "amx_bf16": False},
+            False,
+        ),  # hidden from a guest
+        (None, True),  # a PyTorch that does not say
+    ],
+)
+def test_an_intel_without_its_amx_computes_in_float32(
+    has: dict[str, Any] | None, quick: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: True)
+    if has is None:
+        monkeypatch.delattr(torch.cpu, "get_capabilities", raising=False)
+    else:
+        monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: has, raising=False)
+    assert device.autocast_dtype(torch.device("cpu")) == (torch.bfloat16 if quick else None)
 
 
 def test_metal_keeps_float32() -> None:

@@ -187,7 +187,7 @@ class Settings(RunSettings):
     variation_weight: Annotated[Weight | None, Help("Weight of the total variation; more is smoother")] = None
     optimiser: Annotated[Optimiser | None, Help("Optimiser of the pixels")] = None
     steps: Annotated[Steps | None, Help("Steps at full size; those of smaller sizes keep their proportion")] = None
-    precision: Annotated[Precision | None, Help("auto computes in bfloat16 where the processor has it")] = None
+    precision: Annotated[Precision | None, Help("auto computes in bfloat16 where the processor is quick at it")] = None
 
     def resolved(self, matched: bool = True) -> "Method":
         """The quality with all that the user set: what the engine works by.

@@ -136,7 +136,7 @@ def stylizing(
         optimiser: optimiser of the pixels: "adam" or "lbfgs".
         steps: steps at full size; those of smaller sizes keep their proportion.
         pooling: how a VGG halves its features: "max" or "average".
-        precision: auto computes in bfloat16 where the processor has it; or "float32".
+        precision: auto computes in bfloat16 where the processor is quick at it; or "float32".
         memory: GB of memory to use at most.
         tile: side of the tiles in pixels.
         device: cpu, cuda, cuda:1, mps, or auto for the fastest.

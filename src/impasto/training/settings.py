@@ -32,7 +32,7 @@ class Training:
     ema: Annotated[float, Within(0, 1, open=True)] = 0.999  # decay of the moving average of the weights; 0: none
     augment: Annotated[str, OneOf(tuple(KINDS))] = "none"
     seed: Annotated[int, Within(0, 2**32 - 1)] = 0
-    precision: Annotated[str, OneOf(("auto", "float32", "bf16"))] = "auto"  # "auto": bf16 where the processor has it
+    precision: Annotated[str, OneOf(("auto", "float32", "bf16"))] = "auto"  # "auto": bf16 where that is quicker
     log_every: Annotated[int, Within(1, 10**9)] = 50  # steps between lines in metrics.jsonl
     report_every: Annotated[int, Within(1, 10**9)] = 500  # steps between validations, sample grids and curves
 
