@@ -77,7 +77,13 @@ def plain_step(model: Model, settings: Training, batch: Batch) -> Callable[[], N
     average = copy.deepcopy(model).requires_grad_(False)
     groups = model.groups()
     optimisers = {
-        group: build(settings.optimiser, parameters, betas=settings.betas, weight_decay=settings.weight_decay)
+        group: build(
+            settings.optimiser,
+            parameters,
+            betas=settings.betas,
+            momentum=settings.momentum,
+            weight_decay=settings.weight_decay,
+        )
         for group, parameters in groups.items()
     }
     for optimiser in chain(*optimisers.values()):

@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from torch import Tensor
 
-from impasto.data.augment import KINDS, augment
+from impasto.data.augment import KINDS, augment, reduced
 from impasto.errors import SettingsError
 
 IMAGE = torch.rand(3, 16, 16, generator=torch.Generator().manual_seed(0))
@@ -49,10 +50,19 @@ def test_flip_mirrors_every_other_picture() -> None:
     assert even(counts)
 
 
-def test_flip_and_crop_moves_over_the_reflection_by_up_to_4_pixels_each_place_as_often() -> None:
-    counts = times_seen("flip+crop", moved(IMAGE, 4, "reflect") + moved(IMAGE.flip(2), 4, "reflect"), 8000)
-    assert len(counts) == 162
+@pytest.mark.parametrize(("kind", "by", "places"), [("flip+crop", 4, 162), ("flip+crop2", 2, 50)])
+def test_flip_and_crop_moves_over_the_reflection_each_place_as_often(kind: str, by: int, places: int) -> None:
+    counts = times_seen(kind, moved(IMAGE, by, "reflect") + moved(IMAGE.flip(2), by, "reflect"), 8000)
+    assert len(counts) == places
     assert even(counts)
+
+
+def test_reduced_is_the_bilinear_reduction_of_pillow() -> None:
+    small = reduced(IMAGE[None], least=5)[0]
+    for channel, grey in zip(small, IMAGE.numpy(), strict=True):
+        wanted = Image.fromarray(grey).resize((12, 12), Image.Resampling.BILINEAR)
+        np.testing.assert_allclose(channel, wanted, atol=1e-6)
+    assert reduced(IMAGE[None], least=13).shape == (1, 3, 13, 13)
 
 
 def test_cutout_covers_a_square_about_each_pixel_as_often_with_the_mean_colour() -> None:

@@ -98,6 +98,14 @@ def test_whitening_of_a_single_colour_is_finite():
     assert layer.train()(torch.full((4, 3, 8, 8), 0.5)).isfinite().all()
 
 
+def test_airbench_begins_by_handing_on_what_it_is_given():
+    convolutions = [m for m in network(widths=(6, 20)).modules() if isinstance(m, nn.Conv2d)]
+    for convolution, both in zip(convolutions, (6, 6, 6, 20), strict=True):  # of 8 channels the first takes six
+        x = torch.rand(2, convolution.in_channels, 5, 5)
+        torch.testing.assert_close(convolution(x)[:, :both], x[:, :both])
+        assert (convolution(x)[:, both:].std((0, 2, 3)) > 0.01).all()  # the rest is random
+
+
 def test_classic_is_the_network_of_the_tutorial():
     model = CNN(CNNConfig(channels=3, size=32, classes=10, network="classic"))
     assert sum(p.numel() for p in model.parameters()) == 122_570  # as Keras' summary of it counts
@@ -233,7 +241,21 @@ def test_the_smallest_size_works(patch, depth):
     assert model.classify(torch.rand(2, 1, model.config.size, model.config.size)).isfinite().all()
 
 
-@pytest.mark.parametrize(("mirrored", "augment"), [(True, "flip+crop"), (False, "crop")])
+@pytest.mark.parametrize(("patch", "depth"), [(1, 2), (2, 3), (3, 3)])
+def test_the_smallest_size_is_the_smallest_that_the_network_takes(patch, depth):
+    model = network(size=28, patch=patch, widths=(8,) * depth).eval()
+
+    def takes(side):
+        try:
+            model.features(torch.rand(2, 1, side, side))
+        except RuntimeError:
+            return False
+        return True
+
+    assert model.config.smallest_size == min(side for side in range(2, 29) if takes(side))
+
+
+@pytest.mark.parametrize(("mirrored", "augment"), [(True, "flip+crop2"), (False, "crop2")])
 def test_only_what_is_known_to_look_the_same_in_a_mirror_is_mirrored(mirrored, augment):
     images = torch.zeros(4, 3, 32, 32, dtype=torch.uint8)
     data = Stored("hands", images, torch.arange(4) % 2, ("left", "right"), mirrored=mirrored)

@@ -218,6 +218,25 @@ def test_the_rate_follows_the_clock(family: ModuleType, tmp_path: Path, monkeypa
             assert at.rate == pytest.approx(1e-2 * (1 - before.done), abs=1e-4)
 
 
+def test_pictures_are_small_in_the_share_that_was_asked_for(family: ModuleType, tmp_path: Path) -> None:
+    seen = []
+
+    class Sized(family.Tiny):  # type: ignore[misc]
+        def updates(self, batch: Batch) -> Iterator[Update]:
+            seen.append(tuple(batch.images.shape[2:]))
+            yield from super().updates(batch)
+
+    class AnySize(family.TinyConfig):  # type: ignore[misc]
+        smallest_size = 3
+
+    settings = replace(family.SETTINGS, small=0.6)
+    list(train(Sized(AnySize(size=6)), family.pictures(), None, settings, tmp_path / "run"))
+    assert seen == [(4, 4)] * 24 + [(6, 6)] * 16
+    with pytest.raises(SettingsError, match="pictures of one size"):
+        list(train(family.tiny(), family.pictures(), None, settings, tmp_path / "other"))
+    assert not (tmp_path / "other").exists()
+
+
 def test_epochs_are_passes_over_the_data(family: ModuleType, tmp_path: Path) -> None:
     trained(family, tmp_path / "run", stop=Limit(epochs=2))
     assert lines(tmp_path / "run")[-1]["step"] == math.ceil(2 * 50 / 8)
@@ -253,7 +272,7 @@ def test_muon_steps_convolutions_in_both_layouts_alike(family: ModuleType, tmp_p
         bias = nn.Parameter(torch.ones(5))
         bias.grad = torch.ones(5)
         before = weight.detach().clone()
-        optimisers = build("muon", [weight, bias], betas=(0.9, 0.99), weight_decay=0.0)
+        optimisers = build("muon", [weight, bias], betas=(0.9, 0.99), momentum=0.95, weight_decay=0.0)
         for optimiser in optimisers:
             optimiser.step()
         ends.append(weight.detach())
@@ -262,6 +281,22 @@ def test_muon_steps_convolutions_in_both_layouts_alike(family: ModuleType, tmp_p
         assert torch.linalg.svdvals(step) == pytest.approx(1, abs=0.35)
         assert torch.equal(bias, torch.full((5,), 1 - 1e-3)) or bias[0].item() == pytest.approx(1 - 1e-3, rel=1e-5)
     torch.testing.assert_close(*ends, rtol=1e-3, atol=2e-5)  # bfloat16 inside
+
+
+@pytest.mark.parametrize(("momentum", "on"), [(0.95, True), (0.6, False)])
+def test_muon_goes_on_by_its_momentum(momentum: float, on: bool) -> None:
+    from impasto.training.optimisers import build
+
+    weight = nn.Parameter(torch.zeros(4, 4))
+    [muon] = build("muon", [weight], betas=(0.9, 0.99), momentum=momentum, weight_decay=0.0)
+    weight.grad = torch.eye(4)
+    muon.step()
+    first = weight.detach().clone()
+    weight.grad = -0.4 * torch.eye(4)
+    muon.step()
+    # Nesterov's step is along (1 + m) g2 + m² g1: backwards by 0.78 and on by 0.90 where m = 0.95, by 0.64 and 0.36.
+    second = weight.detach() - first
+    assert (second.trace() * first.trace() > 0) == on
 
 
 def test_a_full_folder_is_left_alone(family: ModuleType, tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ from torch import Tensor
 
 from impasto.configs import nearest
 
-KINDS = ("none", "flip", "crop", "flip+crop", "flip+crop+cutout", "shift")
+KINDS = ("none", "flip", "crop", "crop2", "flip+crop", "flip+crop2", "flip+crop+cutout", "shift")
 
 
 def augment(images: Tensor, kind: str, generator: torch.Generator | None = None) -> Tensor:
@@ -14,9 +14,10 @@ def augment(images: Tensor, kind: str, generator: torch.Generator | None = None)
 
     Args:
         kind: "none"; "flip": mirrored left to right, one in two; "crop": moved by up to 4 pixels over their own
-            reflection; "flip+crop": both, the custom on CIFAR-10; "flip+crop+cutout": and a square of 3/8 of the side
-            is covered with the picture's mean colour (DeVries and Taylor 2017, arXiv:1708.04552), for long trainings;
-            "shift": moved by up to 2 pixels over black, for digits.
+            reflection; "crop2": by up to 2, for short trainings (Jordan 2024, arXiv:2404.00498); "flip+crop": both, the
+            custom on CIFAR-10; "flip+crop2"; "flip+crop+cutout": and a square of 3/8 of the side is covered with the
+            picture's mean colour (DeVries and Taylor 2017, arXiv:1708.04552), for long trainings; "shift": moved by up
+            to 2 pixels over black, for digits.
         generator: on the CPU; None is torch's own.
 
     Raises:
@@ -28,13 +29,19 @@ def augment(images: Tensor, kind: str, generator: torch.Generator | None = None)
         mirrored = torch.rand(len(images), 1, 1, 1, generator=generator) < 0.5
         images = torch.where(mirrored.to(images.device, non_blocking=True), images.flip(3), images)
     if "crop" in kind:
-        by = min(4, images.shape[2] - 1)  # a reflection is no larger than the picture
+        by = min(2 if "crop2" in kind else 4, images.shape[2] - 1)  # a reflection is no larger than the picture
         images = _crops(F.pad(images, (by, by, by, by), mode="reflect"), images.shape[2], generator)
     if kind.endswith("cutout"):
         images = _covered(images, generator)
     if kind == "shift":
         images = _crops(F.pad(images, (2, 2, 2, 2)), images.shape[2], generator)
     return images
+
+
+def reduced(images: Tensor, least: int) -> Tensor:
+    """`images` [N, C, S, S] at three quarters of their side, but of no fewer pixels than `least`."""
+    side = max(least, 3 * images.shape[2] // 4)
+    return F.interpolate(images, (side, side), mode="bilinear", antialias=True)
 
 
 def _crops(padded: Tensor, size: int, generator: torch.Generator | None) -> Tensor:

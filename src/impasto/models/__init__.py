@@ -60,8 +60,9 @@ def configure(
     if preset not in kind.presets:
         raise nearest(preset, kind.presets, "preset")
     config, training = rechanged(config, Training(), kind.presets[preset])
-    if training.augment.startswith("flip") and not data.mirrored:  # left and right may be classes, letters have a side
-        config, training = rechanged(config, training, {"augment": "crop", "mirror": False})
+    if training.augment.startswith("flip+") and not data.mirrored:  # left and right may be classes, letters have a side
+        moved = training.augment.removeprefix("flip+")
+        config, training = rechanged(config, training, {"augment": moved, "mirror": False})
     return rechanged(config, training, values or {})
 
 

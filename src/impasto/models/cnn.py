@@ -28,6 +28,7 @@ class CNNConfig(Config):
     # airbench: channels of the blocks, each half as large as the one before.
     widths: tuple[Annotated[int, Within(1, 4096)], ...] = (64, 128, 128)
     patch: Annotated[int, Within(1, 64)] = 2  # airbench: side of the patches that are whitened, pixels
+    learned_bias: bool = True  # airbench: of what is whitened; without, a step takes a tenth less time
     # Share of each label that is spread evenly over all classes.
     smoothing: Annotated[float, Within(0, 1, open=True)] = 0.2
     mirror: bool = False  # classify by the mean over a picture, its mirror image, and both moved; not for digits
@@ -36,21 +37,28 @@ class CNNConfig(Config):
     def smallest_batch(self) -> int:
         return 2 if self.network == "airbench" else 1  # batch norm compares pictures
 
+    @property
+    def smallest_size(self) -> int:
+        return self.patch - 1 + 2 ** len(self.widths) if self.network == "airbench" else self.size
+
 
 class Whitening(nn.Module):
     """A convolution after which the values of a small patch are uncorrelated, with variance 1; and their negatives.
 
     Its filters are the eigenvectors of the patches' covariance, each over the root of its eigenvalue. They come from
     the first batch seen in training and stay: [N, C, S, S] -> [N, 2 C P^2, S - P + 1, S - P + 1], patches of side P.
+
+    Args:
+        learned: whether there is a bias that learns; else it stays 0.
     """
 
     mean: Tensor
     filters: Tensor
     ready: Tensor
 
-    def __init__(self, channels: int, patch: int):
+    def __init__(self, channels: int, patch: int, learned: bool = True):
         super().__init__()
-        self.bias = nn.Parameter(torch.zeros(2 * channels * patch**2))
+        self.bias = nn.Parameter(torch.zeros(2 * channels * patch**2), requires_grad=learned)
         self.register_buffer("mean", torch.zeros(1, channels, 1, 1))
         self.register_buffer("filters", torch.zeros(len(self.bias), channels, patch, patch))
         self.register_buffer("ready", torch.tensor(False))
@@ -83,18 +91,23 @@ class Largest(nn.Module):
 
 
 def airbench(config: CNNConfig) -> tuple[nn.Module, int]:
-    """Whitening, then blocks of two convolutions, each at half the size; and the number of features."""
+    """Whitening, then blocks of two convolutions, each at half the size; and the number of features.
+
+    Each convolution begins by handing on what it is given, and its further channels at random.
+    """
     if not config.widths:
         raise SettingsError("widths need at least one number, the channels of the first block")
     first = 2 * config.channels * config.patch**2
-    layers: list[nn.Module] = [Whitening(config.channels, config.patch), nn.GELU()]
+    layers: list[nn.Module] = [Whitening(config.channels, config.patch, config.learned_bias), nn.GELU()]
     for before, width in pairwise((first, *config.widths)):
         layers += [nn.Conv2d(before, width, 3, padding=1, bias=False), nn.MaxPool2d(2)]
         layers += [nn.BatchNorm2d(width), nn.GELU()]
         layers += [nn.Conv2d(width, width, 3, padding=1, bias=False), nn.BatchNorm2d(width), nn.GELU()]
-    smallest = config.patch - 1 + 2 ** len(config.widths)
-    if config.size < smallest:
-        raise SettingsError(f"with these widths a picture has at least {smallest} pixels a side, not {config.size}")
+    if config.size < (least := config.smallest_size):
+        raise SettingsError(f"with these widths a picture has at least {least} pixels a side, not {config.size}")
+    for layer in layers:
+        if isinstance(layer, nn.Conv2d):
+            nn.init.dirac_(layer.weight[: layer.in_channels])
     return nn.Sequential(*layers, Largest()), config.widths[-1]
 
 
@@ -130,16 +143,18 @@ class CNN(Model):
         "ema": 0.0,  # the falling rate averages as much, and the statistics of batch norm fit the last weights
     }
     presets: ClassVar[dict[str, dict[str, Any]]] = {
-        # For a few minutes of CPU: after two of them 79.6 % in validation; with 64, 128, 128 channels 78.5 %, and
-        # at the rate of digits 75.8 %.
+        # For ten minutes of CPU. In validation (5,000 pictures of CIFAR-10, n = 1) it had 88.9 %; without weight decay
+        # 88.4 %; so, in batches of 128 and with the bias learned 87.9 %, and 87.7 % with channels of 48, 96 and 128.
         "fast": {
             **_FAST,
-            "widths": (48, 96, 128),
+            "widths": (64, 128, 160),
+            "learned_bias": False,
             "mirror": True,
-            "augment": "flip+crop",
-            "rate": 0.02,
-            "batch": 128,
-            "steps": 4000,
+            "augment": "flip+crop2",
+            "small": 0.6,
+            "rate": 0.03,
+            "momentum": 0.85,
+            "weight_decay": 0.2,
         },
         "digits": {**_FAST, "widths": (32, 64, 128), "augment": "shift"},
         "quick": {**_FAST, "widths": (16, 32, 64), "batch": 128},

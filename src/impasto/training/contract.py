@@ -42,6 +42,11 @@ class Config:
         """Pictures that a step of training needs at least."""
         return 1
 
+    @property
+    def smallest_size(self) -> int:
+        """Side of the pictures, pixels, that the network can take at least; `size` where it takes no other."""
+        return self.size
+
 
 class Update(NamedTuple):
     """One step for the optimiser of one group of parameters."""

@@ -68,7 +68,13 @@ class Learner:
         self.average = copy.deepcopy(model).eval().requires_grad_(False) if settings.ema else model
         self.groups = {name: [p for p in parameters if p.requires_grad] for name, parameters in model.groups().items()}
         self.optimisers = {
-            name: build(settings.optimiser, parameters, betas=settings.betas, weight_decay=settings.weight_decay)
+            name: build(
+                settings.optimiser,
+                parameters,
+                betas=settings.betas,
+                momentum=settings.momentum,
+                weight_decay=settings.weight_decay,
+            )
             for name, parameters in self.groups.items()
         }
         dtype = {"auto": autocast_dtype(device), "float32": None, "bf16": torch.bfloat16}[settings.precision]

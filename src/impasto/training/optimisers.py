@@ -10,7 +10,7 @@ OPTIMISERS = ("adamw", "muon", "sgd")
 
 
 def build(
-    name: str, parameters: list[nn.Parameter], *, betas: tuple[float, ...], weight_decay: float
+    name: str, parameters: list[nn.Parameter], *, betas: tuple[float, ...], momentum: float, weight_decay: float
 ) -> list[torch.optim.Optimizer]:
     """The optimisers that together step `parameters`; their learning rate is set anew at each step.
 
@@ -23,7 +23,7 @@ def build(
         matrices = [p for p in wide if min(len(p), p[0].numel()) > 1]  # a single row or column has no directions
         narrow += [p for p in wide if min(len(p), p[0].numel()) <= 1]
         if matrices:
-            built.append(_muon(matrices, weight_decay))
+            built.append(_muon(matrices, momentum, weight_decay))
         wide = []
     groups = [{"params": wide, "weight_decay": weight_decay}, {"params": narrow, "weight_decay": 0.0}]
     groups = [group for group in groups if group["params"]]
@@ -60,7 +60,7 @@ def restore(optimiser: torch.optim.Optimizer, saved: dict[str, Any]) -> None:
     optimiser.load_state_dict({"state": saved["state"], "param_groups": own})
 
 
-def _muon(weights: list[nn.Parameter], weight_decay: float) -> torch.optim.Optimizer:
+def _muon(weights: list[nn.Parameter], momentum: float, weight_decay: float) -> torch.optim.Optimizer:
     """Muon (Jordan et al. 2024) on weights of any shape, each seen as a matrix [outputs, everything else].
 
     Torch's own takes matrices only. These share their memory with the weights; the gradients are handed over before
@@ -77,6 +77,6 @@ def _muon(weights: list[nn.Parameter], weight_decay: float) -> torch.optim.Optim
         for shape, matrix, weight in zip(shapes, matrices, weights, strict=True):
             matrix.grad = None if weight.grad is None else shape(weight.grad)
 
-    muon = torch.optim.Muon(matrices, weight_decay=weight_decay, adjust_lr_fn="match_rms_adamw")
+    muon = torch.optim.Muon(matrices, momentum=momentum, weight_decay=weight_decay, adjust_lr_fn="match_rms_adamw")
     muon.register_step_pre_hook(hand_over)
     return muon

@@ -22,6 +22,7 @@ class Training:
     batch: Annotated[int, Within(1, 10**6)] = 64  # pictures a step, over all processes
     rate: Annotated[float, Within(0, 1e6)] = 1e-3  # the highest learning rate
     betas: tuple[Annotated[float, Within(0, 1, open=True)], ...] = (0.9, 0.999)  # of AdamW
+    momentum: Annotated[float, Within(0, 1, open=True)] = 0.95  # of Muon
     weight_decay: Annotated[float, Within(0, 1e6)] = 0.0
     optimiser: Annotated[str, OneOf(tuple(OPTIMISERS))] = "adamw"  # "sgd" is with Nesterov momentum 0.9
     warmup: Annotated[int, Within(0, 10**9)] = 100  # steps over which the rate rises
@@ -31,6 +32,9 @@ class Training:
     clip: Annotated[float, Within(0, 1e12)] = 1.0  # the gradient's norm is cut to this; 0: it is not
     ema: Annotated[float, Within(0, 1, open=True)] = 0.999  # decay of the moving average of the weights; 0: none
     augment: Annotated[str, OneOf(tuple(KINDS))] = "none"
+    # Share of the training, at its beginning, with pictures of three quarters of their side, which take half the time
+    # (progressive resizing); for networks that take any size.
+    small: Annotated[float, Within(0, 1)] = 0.0
     seed: Annotated[int, Within(0, 2**32 - 1)] = 0
     precision: Annotated[str, OneOf(("auto", "float32", "bf16"))] = "auto"  # "auto": bf16 where that is quicker
     log_every: Annotated[int, Within(1, 10**9)] = 50  # steps between lines in metrics.jsonl

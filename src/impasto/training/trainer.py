@@ -14,7 +14,7 @@ from accelerate import PartialState
 from accelerate.utils import broadcast
 
 from impasto._version import __version__
-from impasto.data.augment import augment
+from impasto.data.augment import augment, reduced
 from impasto.data.dataset import Dataset, Stored, order
 from impasto.device import configure_cpu
 from impasto.errors import DataError, ModelError, SettingsError
@@ -148,7 +148,9 @@ def train(
             seed_step(settings.seed, learner.step, processes.process_index, device)
             indices = order(len(data), settings.batch, learner.seen, settings.seed)[learner.part]
             batch = learner.moved(data.batch(indices))
-            learner.learn(dataclasses.replace(batch, images=augment(batch.images, settings.augment)), rate)
+            images = augment(batch.images, settings.augment)
+            images = reduced(images, model.config.smallest_size) if share < settings.small else images
+            learner.learn(dataclasses.replace(batch, images=images), rate)
 
             step, share, now = learner.step, done(), time.perf_counter()
             report = step % settings.report_every == 0 or share == 1
@@ -203,6 +205,8 @@ def _check(model: "Model", data: Dataset, settings: Training, processes: Partial
         )
     if model.config.classes not in (0, len(data.class_names)):
         raise DataError(f"{data.name} has {len(data.class_names)} classes; the model is for {model.config.classes}")
+    if settings.small and getattr(model.config, "smallest_size", model.config.size) == model.config.size:  # as anystyle
+        raise SettingsError("this network takes pictures of one size: --set small=0")
     if settings.batch < processes.num_processes:
         raise SettingsError(f"a batch of {settings.batch} is too small for {processes.num_processes} processes")
 
