@@ -1,4 +1,4 @@
-"""The graph of `draft` paints what `draft` paints. (In ONNX Runtime: tests/cli/test_export.py.)"""
+"""The graph of `draft` paints what `draft` paints. (In ONNX Runtime: tests/web/test_static.py.)"""
 
 from collections.abc import Callable
 

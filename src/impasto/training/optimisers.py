@@ -1,10 +1,11 @@
 """The optimisers by name. "muon" is two: Muon for matrices, AdamW for the rest."""
 
-from collections.abc import Callable
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+
+from impasto.device import autocast_dtype
 
 OPTIMISERS = ("adamw", "muon", "sgd")
 
@@ -23,7 +24,7 @@ def build(
         matrices = [p for p in wide if min(len(p), p[0].numel()) > 1]  # a single row or column has no directions
         narrow += [p for p in wide if min(len(p), p[0].numel()) <= 1]
         if matrices:
-            built.append(_muon(matrices, momentum, weight_decay))
+            built.append(Muon(matrices, momentum, weight_decay))
         wide = []
     groups = [{"params": wide, "weight_decay": weight_decay}, {"params": narrow, "weight_decay": 0.0}]
     groups = [group for group in groups if group["params"]]
@@ -32,13 +33,6 @@ def build(
     elif groups:
         built.append(torch.optim.AdamW(groups, betas=(betas[0], betas[1]), fused=True))
     return built
-
-
-KEPT = {  # what each optimiser remembers of a parameter
-    torch.optim.AdamW: {"step", "exp_avg", "exp_avg_sq"},
-    torch.optim.Muon: {"momentum_buffer"},
-    torch.optim.SGD: {"momentum_buffer"},
-}
 
 
 def restore(optimiser: torch.optim.Optimizer, saved: dict[str, Any]) -> None:
@@ -52,31 +46,65 @@ def restore(optimiser: torch.optim.Optimizer, saved: dict[str, Any]) -> None:
         raise ValueError("other groups of parameters")
     parameters = [parameter for group in optimiser.param_groups for parameter in group["params"]]
     for number, remembered in saved["state"].items():
+        own_shape = (
+            as_matrix(parameters[number], parameters[number]) if isinstance(optimiser, Muon) else parameters[number]
+        ).shape
         if remembered.keys() != KEPT[type(optimiser)]:
             raise ValueError("another optimiser")
         for name, tensor in remembered.items():
-            if tensor.shape != (() if name == "step" else parameters[number].shape):
+            if tensor.shape != (() if name == "step" else own_shape):
                 raise ValueError("other parameters")
     optimiser.load_state_dict({"state": saved["state"], "param_groups": own})
 
 
-def _muon(weights: list[nn.Parameter], momentum: float, weight_decay: float) -> torch.optim.Optimizer:
+class Muon(torch.optim.Optimizer):
     """Muon (Jordan et al. 2024) on weights of any shape, each seen as a matrix [outputs, everything else].
 
-    Torch's own takes matrices only. These share their memory with the weights; the gradients are handed over before
-    each step. The order of the columns, which is another for channels_last, does not matter to Muon.
+    It is `torch.optim.Muon` with `adjust_lr_fn="match_rms_adamw"`, but for two things: that takes matrices only, and
+    computes in bfloat16 also where a processor is slow at it.
     """
-    shapes: list[Callable[[Tensor], Tensor]] = [
-        (lambda t: t.flatten(1)) if w.is_contiguous() or w.ndim == 2 else (lambda t: t.movedim(1, -1).flatten(1))
-        for w in weights
-    ]
-    matrices = [nn.Parameter(shape(w.detach())) for shape, w in zip(shapes, weights, strict=True)]
-    assert all(m.data_ptr() == w.data_ptr() for m, w in zip(matrices, weights, strict=True)), "a matrix is a copy"
 
-    def hand_over(*_: Any) -> None:
-        for shape, matrix, weight in zip(shapes, matrices, weights, strict=True):
-            matrix.grad = None if weight.grad is None else shape(weight.grad)
+    def __init__(self, weights: list[nn.Parameter], momentum: float, weight_decay: float) -> None:
+        super().__init__(weights, {"lr": 1e-3, "momentum": momentum, "weight_decay": weight_decay})
+        self.dtype = autocast_dtype(weights[0].device) or torch.float32
 
-    muon = torch.optim.Muon(matrices, momentum=momentum, weight_decay=weight_decay, adjust_lr_fn="match_rms_adamw")
-    muon.register_step_pre_hook(hand_over)
-    return muon
+    @torch.no_grad()
+    def step(self) -> None:  # type: ignore[override]
+        for group in self.param_groups:
+            rate, momentum = group["lr"], group["momentum"]
+            for weight in group["params"]:
+                if weight.grad is None:
+                    continue
+                matrix, gradient = as_matrix(weight, weight), as_matrix(weight.grad, weight)
+                state = self.state[weight]
+                if not state:
+                    state["momentum_buffer"] = torch.zeros_like(gradient)
+                running = state["momentum_buffer"].lerp_(gradient, 1 - momentum)
+                direction = orthogonal(gradient.lerp(running, momentum).to(self.dtype))
+                matrix.mul_(1 - rate * group["weight_decay"])
+                matrix.sub_(direction, alpha=rate * 0.2 * max(matrix.shape) ** 0.5)  # as large as steps of AdamW
+
+
+def as_matrix(values: Tensor, weight: Tensor) -> Tensor:
+    """`values` of a `weight` [outputs, ...] as [outputs, everything else], without a copy where they lie as it does.
+
+    The order of the columns, which is another for channels_last, does not matter to Muon.
+    """
+    return (values if weight.is_contiguous() or weight.ndim == 2 else values.movedim(1, -1)).flatten(1)
+
+
+def orthogonal(matrix: Tensor) -> Tensor:
+    """`matrix` with singular values near 1, by five steps of Newton and Schulz with Jordan's coefficients."""
+    wide = matrix.T if len(matrix) > matrix.shape[1] else matrix
+    x = wide / wide.norm().clamp_min(1e-7)
+    for _ in range(5):
+        gram = x @ x.T
+        x = torch.addmm(x, torch.addmm(gram, gram, gram, beta=-4.775, alpha=2.0315), x, beta=3.4445)
+    return x if wide is matrix else x.T
+
+
+KEPT = {  # what each optimiser remembers of a parameter
+    torch.optim.AdamW: {"step", "exp_avg", "exp_avg_sq"},
+    Muon: {"momentum_buffer"},
+    torch.optim.SGD: {"momentum_buffer"},
+}
