@@ -46,13 +46,13 @@ def restore(optimiser: torch.optim.Optimizer, saved: dict[str, Any]) -> None:
         raise ValueError("other groups of parameters")
     parameters = [parameter for group in optimiser.param_groups for parameter in group["params"]]
     for number, remembered in saved["state"].items():
-        own_shape = (
-            as_matrix(parameters[number], parameters[number]) if isinstance(optimiser, Muon) else parameters[number]
-        ).shape
+        stepped = parameters[number]
+        if isinstance(optimiser, Muon):
+            stepped = as_matrix(stepped, stepped)
         if remembered.keys() != KEPT[type(optimiser)]:
             raise ValueError("another optimiser")
         for name, tensor in remembered.items():
-            if tensor.shape != (() if name == "step" else own_shape):
+            if tensor.shape != (() if name == "step" else stepped.shape):
                 raise ValueError("other parameters")
     optimiser.load_state_dict({"state": saved["state"], "param_groups": own})
 
