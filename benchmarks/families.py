@@ -76,16 +76,7 @@ def plain_step(model: Model, settings: Training, batch: Batch) -> Callable[[], N
     model.train()
     average = copy.deepcopy(model).requires_grad_(False)
     groups = model.groups()
-    optimisers = {
-        group: build(
-            settings.optimiser,
-            parameters,
-            betas=settings.betas,
-            momentum=settings.momentum,
-            weight_decay=settings.weight_decay,
-        )
-        for group, parameters in groups.items()
-    }
+    optimisers = {group: build(settings, parameters) for group, parameters in groups.items()}
     for optimiser in chain(*optimisers.values()):
         for options in optimiser.param_groups:
             options["lr"] = settings.rate

@@ -272,7 +272,7 @@ def test_muon_steps_convolutions_in_both_layouts_alike(family: ModuleType, tmp_p
         bias = nn.Parameter(torch.ones(5))
         bias.grad = torch.ones(5)
         before = weight.detach().clone()
-        optimisers = build("muon", [weight, bias], betas=(0.9, 0.99), momentum=0.95, weight_decay=0.0)
+        optimisers = build(Training(optimiser="muon"), [weight, bias])
         for optimiser in optimisers:
             optimiser.step()
         ends.append(weight.detach())
@@ -291,7 +291,7 @@ def test_muon_is_that_of_torch(shape: tuple[int, int]) -> None:
     for own in (True, False):
         weight = nn.Parameter(torch.randn(shape, generator=torch.Generator().manual_seed(0)))
         if own:
-            [muon] = build("muon", [weight], betas=(0.9, 0.99), momentum=0.8, weight_decay=0.1)
+            [muon] = build(Training(optimiser="muon", momentum=0.8, weight_decay=0.1), [weight])
         else:
             muon = torch.optim.Muon([weight], momentum=0.8, weight_decay=0.1, adjust_lr_fn="match_rms_adamw")
         muon.param_groups[0]["lr"] = 0.05

@@ -67,16 +67,7 @@ class Learner:
         self.model = model.to(device).train()
         self.average = copy.deepcopy(model).eval().requires_grad_(False) if settings.ema else model
         self.groups = {name: [p for p in parameters if p.requires_grad] for name, parameters in model.groups().items()}
-        self.optimisers = {
-            name: build(
-                settings.optimiser,
-                parameters,
-                betas=settings.betas,
-                momentum=settings.momentum,
-                weight_decay=settings.weight_decay,
-            )
-            for name, parameters in self.groups.items()
-        }
+        self.optimisers = {name: build(settings, parameters) for name, parameters in self.groups.items()}
         dtype = {"auto": autocast_dtype(device), "float32": None, "bf16": torch.bfloat16}[settings.precision]
         self.autocast = torch.autocast(device.type, dtype or torch.bfloat16, enabled=dtype is not None)
         self.weights: tuple[list[Tensor], list[Tensor]] = list(model.parameters()), list(self.average.parameters())

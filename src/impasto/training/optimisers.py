@@ -1,18 +1,19 @@
 """The optimisers by name. "muon" is two: Muon for matrices, AdamW for the rest."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
 
 from impasto.device import autocast_dtype
 
+if TYPE_CHECKING:  # it asks this file for the names
+    from impasto.training.settings import Training
+
 OPTIMISERS = ("adamw", "muon", "sgd")
 
 
-def build(
-    name: str, parameters: list[nn.Parameter], *, betas: tuple[float, ...], momentum: float, weight_decay: float
-) -> list[torch.optim.Optimizer]:
+def build(settings: "Training", parameters: list[nn.Parameter]) -> list[torch.optim.Optimizer]:
     """The optimisers that together step `parameters`; their learning rate is set anew at each step.
 
     Weight decay is for weights alone: biases, gains and other parameters of one dimension have none.
@@ -20,18 +21,18 @@ def build(
     wide = [p for p in parameters if p.ndim > 1]
     narrow = [p for p in parameters if p.ndim <= 1]
     built: list[torch.optim.Optimizer] = []
-    if name == "muon":
+    if settings.optimiser == "muon":
         matrices = [p for p in wide if min(len(p), p[0].numel()) > 1]  # a single row or column has no directions
         narrow += [p for p in wide if min(len(p), p[0].numel()) <= 1]
         if matrices:
-            built.append(Muon(matrices, momentum, weight_decay))
+            built.append(Muon(matrices, settings.momentum, settings.weight_decay))
         wide = []
-    groups = [{"params": wide, "weight_decay": weight_decay}, {"params": narrow, "weight_decay": 0.0}]
+    groups = [{"params": wide, "weight_decay": settings.weight_decay}, {"params": narrow, "weight_decay": 0.0}]
     groups = [group for group in groups if group["params"]]
-    if groups and name == "sgd":
+    if groups and settings.optimiser == "sgd":
         built.append(torch.optim.SGD(groups, momentum=0.9, nesterov=True, fused=True))
     elif groups:
-        built.append(torch.optim.AdamW(groups, betas=(betas[0], betas[1]), fused=True))
+        built.append(torch.optim.AdamW(groups, betas=(settings.betas[0], settings.betas[1]), fused=True))
     return built
 
 
@@ -66,6 +67,7 @@ class Muon(torch.optim.Optimizer):
 
     def __init__(self, weights: list[nn.Parameter], momentum: float, weight_decay: float) -> None:
         super().__init__(weights, {"lr": 1e-3, "momentum": momentum, "weight_decay": weight_decay})
+        assert all(as_matrix(w, w).data_ptr() == w.data_ptr() for w in weights), "a matrix is a copy"
         self.dtype = autocast_dtype(weights[0].device) or torch.float32
 
     @torch.no_grad()

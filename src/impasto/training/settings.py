@@ -32,8 +32,8 @@ class Training:
     clip: Annotated[float, Within(0, 1e12)] = 1.0  # the gradient's norm is cut to this; 0: it is not
     ema: Annotated[float, Within(0, 1, open=True)] = 0.999  # decay of the moving average of the weights; 0: none
     augment: Annotated[str, OneOf(tuple(KINDS))] = "none"
-    # Share of the training, at its beginning, with pictures of three quarters of their side, which take half the time
-    # (progressive resizing); for networks that take any size.
+    # Share of the training, at its beginning, with pictures of three quarters of their side, which take about half the
+    # time (progressive resizing); for networks that take any size.
     small: Annotated[float, Within(0, 1)] = 0.0
     seed: Annotated[int, Within(0, 2**32 - 1)] = 0
     precision: Annotated[str, OneOf(("auto", "float32", "bf16"))] = "auto"  # "auto": bf16 where that is quicker
