@@ -1,19 +1,15 @@
 """The optimisers by name. "muon" is two: Muon for matrices, AdamW for the rest."""
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from impasto.device import autocast_dtype
-
-if TYPE_CHECKING:  # it asks this file for the names
-    from impasto.training.settings import Training
-
-OPTIMISERS = ("adamw", "muon", "sgd")
+from impasto.training.settings import Training
 
 
-def build(settings: "Training", parameters: list[nn.Parameter]) -> list[torch.optim.Optimizer]:
+def build(settings: Training, parameters: list[nn.Parameter]) -> list[torch.optim.Optimizer]:
     """The optimisers that together step `parameters`; their learning rate is set anew at each step.
 
     Weight decay is for weights alone: biases, gains and other parameters of one dimension have none.

@@ -7,7 +7,6 @@ from typing import Annotated
 from impasto.configs import OneOf, Within, check
 from impasto.data.augment import KINDS
 from impasto.errors import SettingsError
-from impasto.training.optimisers import OPTIMISERS
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,7 +23,7 @@ class Training:
     betas: tuple[Annotated[float, Within(0, 1, open=True)], ...] = (0.9, 0.999)  # of AdamW
     momentum: Annotated[float, Within(0, 1, open=True)] = 0.95  # of Muon
     weight_decay: Annotated[float, Within(0, 1e6)] = 0.0
-    optimiser: Annotated[str, OneOf(tuple(OPTIMISERS))] = "adamw"  # "sgd" is with Nesterov momentum 0.9
+    optimiser: Annotated[str, OneOf(("adamw", "muon", "sgd"))] = "adamw"  # "sgd" is with Nesterov momentum 0.9
     warmup: Annotated[int, Within(0, 10**9)] = 100  # steps over which the rate rises
     decay: Annotated[str, OneOf(("cosine", "linear", "constant"))] = (
         "cosine"  # of the rate, to zero at the end, or none
