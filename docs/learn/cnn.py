@@ -109,12 +109,12 @@ plt.show()
 # %% [markdown] lang="en"
 # ## With Impasto
 # `impasto train cnn` does the same with a network after airbench (Jordan 2024): whitening in the first layer, blocks with
-# batch norm, labels that are smoothed, averaged weights. `--quick` is its smallest preset. (`%%bash` hands a cell to
+# batch norm, labels that are smoothed. `--quick` is its smallest preset. (`%%bash` hands a cell to
 # the shell: these are the commands that you would type.)
 
 # %% [markdown] lang="zh-CN"
 # ## 用 Impasto
-# `impasto train cnn` 做同样的事，网络仿照 airbench（Jordan 2024）：第一层做白化，各块带批归一化，标签做平滑，权重取平均。
+# `impasto train cnn` 做同样的事，网络仿照 airbench（Jordan 2024）：第一层做白化，各块带批归一化，标签做平滑。
 # `--quick` 是最小的预设。（`%%bash` 把单元格交给命令行：这些就是你在终端里要输入的命令。）
 
 # %% language="bash"
