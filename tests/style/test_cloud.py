@@ -153,6 +153,18 @@ def test_a_place_gets_the_point_nearest_to_it_alone_or_with_those_around(monkeyp
     assert cloud.match(queries).flatten().tolist() == best
 
 
+def test_of_many_points_the_nearest_is_found_and_of_equals_the_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cloud_module, "PASSES", 0)
+    made = points_of(features(15, 19))  # 285, no multiple of anything; and once more
+    cloud = Cloud(union([made, made]))
+    queries = F.normalize(torch.randn(1, 10, 30, 40, generator=torch.Generator().manual_seed(1)), dim=1)
+    matched = cloud.match(queries, quick=True).flatten()
+    assert (matched < 285).all()
+    found, best = nearest(cloud, queries), nearest(cloud, queries).amax(1)
+    torch.testing.assert_close(found.gather(1, matched[:, None])[:, 0], best, atol=1e-6, rtol=0)
+    assert matched.unique().numel() > 200
+
+
 def test_a_pass_takes_what_neighbours_say_where_it_is_nearer_with_all_around(monkeypatch: pytest.MonkeyPatch) -> None:
     cloud = Cloud(points_of(features(6, 5)))
     queries = F.normalize(torch.randn(1, 10, 4, 6, generator=torch.Generator().manual_seed(1)), dim=1)

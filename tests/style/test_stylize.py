@@ -49,6 +49,13 @@ def test_the_same_seed_and_pictures_give_the_same_pixels(content: Picture, style
     assert not torch.equal(a.pixels, stylize(content, style, steps=3, init="noise", seed=8).pixels)
 
 
+def test_a_program_that_has_switched_gradients_off_gets_the_same(content: Picture, style: Picture) -> None:
+    with torch.no_grad():
+        quiet = stylize(content, style, steps=3)
+        assert not torch.is_grad_enabled()
+    assert torch.equal(quiet.pixels, stylize(content, style, steps=3).pixels)
+
+
 def test_the_pictures_given_stay_as_they_are(content: Picture, style: Picture) -> None:
     before = content.pixels.clone(), style.pixels.clone()
     stylize(content, style, steps=2, protect=left_half(), colour="luminance")

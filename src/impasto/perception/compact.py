@@ -67,7 +67,7 @@ class Compact(nn.Module):
             if index in REDUCED:
                 x = halve(x, self.padding)
             for convolution in stage:  # type: ignore[attr-defined]
-                x = F.relu(convolution(pad(x, self.padding)))
+                x = F.relu(convolution(pad(x, self.padding)), inplace=True)
             if name in layers:
                 features[name] = head(x)
             if len(features) == len(set(layers)):

@@ -74,13 +74,18 @@ class Stage(nn.Module):
     def forward(self, coarser: Tensor | None, seen: Tensor) -> Tensor:
         x = _convolved(self.join, seen)
         if self.lift is not None and coarser is not None:
-            x = x + F.interpolate(_convolved(self.lift, F.relu(coarser)), scale_factor=2)
+            x = x + F.interpolate(_activated(self.lift, coarser), scale_factor=2)
         first, second = self.refine
-        return x + _convolved(second, F.relu(_convolved(first, F.relu(x))))
+        return x + _activated(second, _activated(first, x))
 
 
 def _convolved(convolution: nn.Module, x: Tensor) -> Tensor:
     return convolution(pad(x, "replicate"))
+
+
+def _activated(convolution: nn.Module, x: Tensor) -> Tensor:
+    """As `_convolved`, of what in `x` is positive."""
+    return convolution(F.relu(pad(x, "replicate"), inplace=True))
 
 
 class AnyStyle(nn.Module):
@@ -142,7 +147,7 @@ class AnyStyle(nn.Module):
         for number, (stage, seen) in enumerate(zip(self.stages, _seen(moved, matched, freedom, dtype), strict=True)):
             x = stage(x, seen / getattr(self, f"scale_{number}").to(dtype)[:, None, None])
         assert x is not None
-        return matched[PIXELS] + F.pixel_shuffle(_convolved(self.last, F.relu(x)), 2).float()
+        return matched[PIXELS] + F.pixel_shuffle(_activated(self.last, x), 2).float()
 
     @torch.no_grad()
     def encode(self, picture: Tensor) -> Features:

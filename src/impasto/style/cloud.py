@@ -13,6 +13,7 @@ match and those of its neighbours say different things of a place, it becomes th
 place.
 """
 
+import warnings
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -38,7 +39,10 @@ PASSES = 4  # times that places hear from those around
 COMPONENTS = 64  # numbers that places are compared by: the leading principal components of their hypercolumns
 POWERS = 2  # of the covariance, to find them
 PIXELS = "pixels"  # the name of what is no layer of a network: places have it, and are not compared by it
+BLOCK = 128  # numbers that the largest of many is looked for among
 NOWHERE = -1  # instead of the index of a point
+
+warnings.filterwarnings("ignore", "Sparse CSR tensor support is in beta", UserWarning)  # what is used of it is tested
 
 
 @dataclass(frozen=True)
@@ -139,7 +143,8 @@ def features_of(patches: Tensor, channels: dict[str, int], height: int, width: i
     sizes = [count * _step(name) ** 2 for name, count in channels.items()]
     found = {}
     for name, part in zip(channels, patches.split(sizes, 1), strict=True):
-        f = F.pixel_shuffle(part.T.reshape(1, -1, height, width), _step(name))
+        # A row for each place is how a picture lies in memory whose channels are the last.
+        f = F.pixel_shuffle(part.unflatten(0, (1, height, width)).permute(0, 3, 1, 2), _step(name))
         found[name] = F.avg_pool2d(f, stride(name) // GRID) if stride(name) > GRID else f
     return found
 
@@ -210,8 +215,9 @@ class Cloud:
 
     @cached_property
     def _wide_keys(self) -> Tensor:
-        """[N, 9 d] of length 1: each point's key and those of its neighbours."""
-        return _together(self.keys, self.points.neighbours, torch.arange(len(self.keys), device=self.keys.device))
+        """[N, 9 d] of length 1, float32: each point's key and those of its neighbours."""
+        index = torch.arange(len(self.keys), device=self.keys.device)
+        return _together(self.keys.float(), self.points.neighbours, index)
 
     @cached_property
     def _averages(self) -> dict[str, Tensor]:
@@ -257,9 +263,12 @@ class Cloud:
         crowd = CROWDING * torch.cat(
             [(part @ sample).float().topk(min(CROWD, len(asking))).values.mean(1) for part in self.keys.split(ROWS)]
         )
-        keys = torch.cat([self.keys if quick else self._wide_keys, -crowd[:, None].to(self.keys)], 1).T
+        keys = torch.cat([self.keys if quick else self._wide_keys.to(self.keys), -crowd[:, None].to(self.keys)], 1)
+        beyond = keys.new_zeros(-len(keys) % BLOCK, keys.shape[1]).index_fill_(1, index.new_tensor(-1), -torch.inf)
+        keys = torch.cat([keys, beyond]).T
         wanted = (asked[part] if quick else _together(asked, places, part) for part in index.split(FEW))
-        matched = torch.cat([(F.pad(part, (0, 1), value=1) @ keys).max(1).indices for part in wanted])
+        matched = torch.cat([_largest(F.pad(part, (0, 1), value=1) @ keys) for part in wanted])
+        asked = asked.float()
         heard = torch.full((len(index), len(AROUND)), NOWHERE - 1, device=asked.device)  # nothing yet
         for _ in range(PASSES):
             votes = self.votes(matched.view(height, width), wrap)[0].flatten(1).T
@@ -267,8 +276,7 @@ class Cloud:
             for part in listening.split(ROWS):  # who hears what it heard before stays as it is
                 said = votes[part]
                 points = torch.where(said == NOWHERE, matched[part, None], said)  # 9 for each place, one its own
-                wide = _together(asked, places, part)
-                cosines = torch.bmm(self._wide_keys[points], wide[:, :, None])[..., 0].float() - crowd[points]
+                cosines = _products(_together(asked, places, part), self._wide_keys, points) - crowd[points]
                 cosines += COHERENCE / len(AROUND) * (points[:, :, None] == said[:, None]).sum(2)
                 next_one[part] = points.gather(1, cosines.argmax(1, keepdim=True))[:, 0]
             matched = next_one
@@ -305,12 +313,13 @@ class Cloud:
         So there is no edge between places, where those around them say different things.
         """
         table = dict(zip(self.points.channels, self.points.patches.split(self.points.sizes, 1), strict=True))[PIXELS]
-        total = weight = torch.zeros((), device=table.device)
+        total = table.new_zeros(len(votes), table.shape[1] // GRID**2, GRID**2)
+        weight = table.new_zeros(len(votes), 1, GRID**2)
         for said, share in zip(votes.T, nearness().flatten(1).to(table), strict=True):
-            counted = (said != NOWHERE)[:, None] * share  # [n, GRID²]
-            total = counted[:, None] * table[said.clamp_min(0)].unflatten(1, (-1, GRID**2)) + total
-            weight = counted + weight
-        return (total / weight[:, None]).flatten(1)
+            counted = (said != NOWHERE).to(table)[:, None, None] * share
+            total.addcmul_(counted, table.index_select(0, said.clamp_min(0)).view_as(total))
+            weight += counted
+        return (total / weight).flatten(1)
 
     def targets(self, votes: Tensor) -> Tensor:
         """What places shall look like, [n, P]: what is `meant`, scaled and centred."""
@@ -374,7 +383,32 @@ def around(height: int, width: int, wrap: Wrap = (False, False)) -> Tensor:
 def _together(columns: Tensor, around: Tensor, places: Tensor) -> Tensor:
     """Columns [n, 9 D] of `places` [n] and those around them; in place of what is NOWHERE, those of the middle."""
     wanted = around[places]
-    return columns[torch.where(wanted == NOWHERE, places[:, None], wanted)].flatten(1) / len(AROUND) ** 0.5
+    wanted = torch.where(wanted == NOWHERE, places[:, None], wanted)
+    return columns.index_select(0, wanted.flatten()).unflatten(0, wanted.shape).flatten(1) / len(AROUND) ** 0.5
+
+
+def _largest(values: Tensor) -> Tensor:
+    """Where in each row of `values` [n, m] the largest is, the first of several; m is a multiple of BLOCK.
+
+    PyTorch finds how large it is several times as fast as where it is; so that is looked for in its block alone.
+    """
+    blocks = values.unflatten(1, (-1, BLOCK))
+    block = blocks.amax(2).argmax(1)
+    return BLOCK * block + blocks[torch.arange(len(block), device=block.device), block].argmax(1)
+
+
+def _products(queries: Tensor, keys: Tensor, chosen: Tensor) -> Tensor:
+    """Products [n, m] of each of `queries` [n, D] with those of `keys` [N, D] that are `chosen` [n, m] for it."""
+    if keys.device.type != "cpu":
+        return torch.bmm(keys[chosen], queries[:, :, None])[..., 0]
+    # As the entries of sparse matrices: to lay all those keys side by side would take several times as long.
+    one_each, values = torch.arange(len(chosen) + 1), queries.new_zeros(len(chosen))
+    found = []
+    for column in chosen.T:
+        size = len(queries), len(keys)
+        entries = torch.sparse_csr_tensor(one_each, column.contiguous(), values, size, check_invariants=False)
+        found.append(torch.sparse.sampled_addmm(entries, queries, keys.T, beta=0).values())
+    return torch.stack(found, 1)
 
 
 def _unit(columns: Tensor) -> Tensor:

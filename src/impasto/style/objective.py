@@ -187,6 +187,7 @@ class Objective:
             matched = region.cloud.match(queries, mask, self.extractor.wrap)
             self.matches.append(region.cloud.votes(matched, self.extractor.wrap))
 
+    @torch.enable_grad()
     def gradient(self, picture: Tensor) -> tuple[dict[str, float], Tensor]:
         """Weighted terms of the loss of `picture` [1, 3, H, W], and its gradient.
 
