@@ -9,7 +9,8 @@ from torch import Tensor
 from impasto.data.dataset import Batch
 from impasto.errors import SettingsError
 from impasto.media.picture import fit
-from impasto.style.anystyle import STAGES, AnyStyle, AnyStyleConfig, guided
+from impasto.style.anystyle import STAGES, AnyStyle, AnyStyleConfig, guided, queries_for, votes_for
+from impasto.style.cloud import Cloud, averages_of, collected, places
 
 
 @pytest.fixture(scope="module")
@@ -41,17 +42,28 @@ def test_it_begins_with_places_of_the_painting_side_by_side(model: AnyStyle, pai
     torch.testing.assert_close(painted, pair[:, 3:], atol=1e-5, rtol=1e-5)  # each place finds itself
     model.shown = pair
     (painted,) = model.sampling(1)
-    style = guided(model.encode(pair[:, :3]), model.encode(pair[:, 3:]))
+    content, style = (model.encode(pair[:, i : i + 3]) for i in (0, 3))
+    cloud = Cloud(collected(every := places(128, 128), [(every.patches[:, 0], style)]))
+    votes = votes_for(cloud, queries_for(cloud, averages_of(guided(content, style).moved)))[0].flatten(1)
     known = F.unfold(pair[:, 3:], 8, stride=8)[0].T.double()
-    for place in range(0, 256, 17):
+    laid = torch.zeros(3, 128, 128, dtype=torch.float64)
+    for place in range(256):
         y, x = divmod(place, 16)
         # The neighbour above speaks most of all at the upper border: there its own middle is as near as ours.
         near = (1.5 - (torch.arange(8.0) / 8 - 7 / 16 + torch.tensor([[-1.0], [0], [1]])).abs()).double()  # [3, 8]
-        votes = style.votes[0].flatten(1)[:, place].tolist()
-        shares = torch.stack([torch.outer(near[k // 3], near[k % 3]).repeat(3, 1) for k in range(9) if votes[k] >= 0])
-        said = known[[vote for vote in votes if vote >= 0]] * shares.flatten(1)
-        square = painted[0, :, 8 * y : 8 * y + 8, 8 * x : 8 * x + 8].flatten().double()
-        torch.testing.assert_close(square, said.sum(0) / shares.flatten(1).sum(0), atol=1e-5, rtol=1e-5)
+        said = [(vote, k) for k, vote in enumerate(votes[:, place].tolist()) if vote >= 0]
+        shares = torch.stack([torch.outer(near[k // 3], near[k % 3]).repeat(3, 1) for _, k in said]).flatten(1)
+        square = (known[[vote for vote, _ in said]] * shares).sum(0) / shares.sum(0)
+        laid[:, 8 * y : 8 * y + 8, 8 * x : 8 * x + 8] = square.view(3, 8, 8)
+    # All in the painting's colours: moved by one affine map to their mean and covariance.
+    guess = guided(content, style).matched["pixels"][0].double()
+    torch.testing.assert_close(painted[0].double(), guess.clamp(0, 1), atol=1e-6, rtol=0)
+    rows, aim = (pixels.flatten(1) for pixels in (guess, pair[0, 3:].double()))
+    torch.testing.assert_close(rows.mean(1), aim.mean(1), atol=1e-4, rtol=0)
+    torch.testing.assert_close(rows.cov(), aim.cov(), atol=1e-4, rtol=0.01)
+    given = torch.cat([laid.flatten(1), torch.ones_like(rows[:1])]).T
+    fitted = torch.linalg.lstsq(given, rows.T).solution
+    torch.testing.assert_close(given @ fitted, rows.T, atol=1e-5, rtol=0)
 
 
 def test_only_the_decoder_learns_and_is_saved(model: AnyStyle, pair: Tensor) -> None:
@@ -94,7 +106,7 @@ def test_it_learns_a_pair_by_heart(pair: Tensor) -> None:
     model = AnyStyle(AnyStyleConfig(size=128, widths=(16, 16, 16, 16)))
     optimiser = torch.optim.AdamW(model.parameters(), lr=2e-3)
     losses = []
-    for _ in range(25):
+    for _ in range(40):
         loss, _ = one_step(model, pair)
         optimiser.zero_grad()
         loss.backward()

@@ -1,5 +1,6 @@
 """A draft of any size: tiles show no seams, masks and blends do what they say."""
 
+import dataclasses
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from torch import Tensor
 
 from impasto import weights
 from impasto.errors import WeightsError
+from impasto.gaussian import measure
 from impasto.media.picture import resize
 from impasto.style import draft
 from impasto.style.anystyle import REACH, AnyStyle
@@ -82,12 +84,39 @@ def test_pixels_beyond_the_halo_have_no_say(model: AnyStyle, style: Tensor) -> N
     torch.testing.assert_close(before, after, atol=1e-5, rtol=0)
 
 
+def untrained(model: AnyStyle) -> AnyStyle:
+    """One that adds nothing to what is matched."""
+    found = AnyStyle(model.config)
+    for name in ("scale_0", "scale_1", "scale_2", "scale_3"):
+        found.get_buffer(name).fill_(1)
+    return found
+
+
 def test_each_place_of_a_painting_finds_itself(model: AnyStyle) -> None:
     style = picture(data.coffee(), 256, 320)
-    untrained = AnyStyle(model.config)  # which adds nothing to what is matched
-    for name in ("scale_0", "scale_1", "scale_2", "scale_3"):
-        untrained.get_buffer(name).fill_(1)
-    torch.testing.assert_close(painted(untrained, style, style), style, atol=1e-4, rtol=0)
+    torch.testing.assert_close(painted(untrained(model), style, style), style, atol=1e-4, rtol=0)
+
+
+@pytest.mark.parametrize("masked", [False, True])
+def test_what_is_matched_gets_the_colours_of_the_whole_style(model: AnyStyle, style: Tensor, masked: bool) -> None:
+    night, muted = picture(data.rocket(), 256, 320)[..., :128, :], 0.3 + 0.4 * style  # nothing is cut off at 0 or 1
+    mask = torch.zeros_like(night[:, :1]) if masked else None
+    if mask is not None:
+        mask[..., :160] = 1
+    canvas = Canvas(untrained(model), night, tile=128)  # several tiles, which share one map
+    wanted = region(model, muted, mask=mask)
+    guide = canvas.guide(wanted, maps(wanted, canvas.moments(mask)))
+    assert guide is not None
+
+    def off(guide: draft.Guide) -> float:
+        found, aim = measure(canvas.painted([wanted], guides=[guide]), mask), measure(muted)
+        spread, wanted_spread = (each.second - each.mean.outer(each.mean) for each in (found, aim))
+        return ((found.mean - aim.mean).norm() / aim.mean.norm()).item() + (
+            (spread - wanted_spread).norm() / wanted_spread.norm()
+        ).item()
+
+    as_they_are = off(dataclasses.replace(guide, colours=None))
+    assert as_they_are > 0.3 and off(guide) < 0.05
 
 
 def test_there_is_no_edge_between_places(model: AnyStyle) -> None:

@@ -71,20 +71,23 @@ class Stage(nn.Module):
         self.join = nn.Conv2d(seen, width, 3)
         self.refine = nn.ModuleList([nn.Conv2d(width, width, 3), nn.Conv2d(width, width, 3)])
 
-    def forward(self, coarser: Tensor | None, seen: Tensor) -> Tensor:
-        x = _convolved(self.join, seen)
+    def forward(self, coarser: Tensor | None, seen: Tensor, scale: Tensor) -> Tensor:
+        """Features [N, width, h, w].
+
+        Args:
+            coarser: those of the coarser stage, half as many each way.
+            seen: [N, C, h, w].
+            scale: [C], what is usual in `seen`: the weights are divided by it, for they are fewer.
+        """
+        x = F.conv2d(pad(seen, "replicate"), self.join.weight / scale[:, None, None], self.join.bias)
         if self.lift is not None and coarser is not None:
             x = x + F.interpolate(_activated(self.lift, coarser), scale_factor=2)
         first, second = self.refine
         return x + _activated(second, _activated(first, x))
 
 
-def _convolved(convolution: nn.Module, x: Tensor) -> Tensor:
-    return convolution(pad(x, "replicate"))
-
-
 def _activated(convolution: nn.Module, x: Tensor) -> Tensor:
-    """As `_convolved`, of what in `x` is positive."""
+    """A convolution of what in `x` is positive."""
     return convolution(F.relu(pad(x, "replicate"), inplace=True))
 
 
@@ -145,7 +148,7 @@ class AnyStyle(nn.Module):
         x, device = None, self.device.type
         dtype = torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else torch.float32
         for number, (stage, seen) in enumerate(zip(self.stages, _seen(moved, matched, freedom, dtype), strict=True)):
-            x = stage(x, seen / getattr(self, f"scale_{number}").to(dtype)[:, None, None])
+            x = stage(x, seen, getattr(self, f"scale_{number}"))
         assert x is not None
         return matched[PIXELS] + F.pixel_shuffle(_activated(self.last, x), 2).float()
 
@@ -258,7 +261,9 @@ def guided(content: Features, style: Features) -> Guided:
     height, width = style[PIXELS].shape[2:]
     cloud = Cloud(collected(every := places(height, width), [(every.patches[:, 0], style)]))
     votes = votes_for(cloud, queries_for(cloud, averages_of(moved)))
-    return Guided(maps, moved, said_by(cloud, votes), votes)
+    matched = said_by(cloud, votes)
+    colours = monge(measure(matched[PIXELS]), wanted[PIXELS])  # of the whole style, as vivid: see draft.Guide
+    return Guided(maps, moved, matched | {PIXELS: colours(matched[PIXELS])}, votes)
 
 
 def columns_for(cloud: Cloud, averages: Features) -> Tensor:

@@ -8,7 +8,7 @@ is painted tile by tile is the one that would be painted at once.
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
-from functools import cached_property, partial
+from functools import cache, cached_property, partial
 from pathlib import Path
 
 import torch
@@ -19,7 +19,7 @@ from torch import Tensor
 
 from impasto import weights
 from impasto.errors import WeightsError
-from impasto.gaussian import Affine, monge
+from impasto.gaussian import Affine, Moments, measure, merge, monge
 from impasto.style.anystyle import (
     ALIGNMENT,
     REACH,
@@ -31,7 +31,7 @@ from impasto.style.anystyle import (
     said_by,
     votes_for,
 )
-from impasto.style.cloud import GRID, LARGEST, Cloud, Points, averages_of, cloud_of, collected, on_grid, places
+from impasto.style.cloud import GRID, LARGEST, PIXELS, Cloud, Points, averages_of, cloud_of, collected, on_grid, places
 from impasto.style.objective import LayerMoments, Region, total, within
 from impasto.style.settings import FINE
 from impasto.style.tiles import Tile, cut, stride
@@ -80,10 +80,15 @@ def region_of(
 
 @dataclass(frozen=True)
 class Guide:
-    """What each place of a picture shall look like: something known of it, and the features that follow from that."""
+    """What each place of a picture shall look like: something known of it, and the features that follow from that.
+
+    Where a photograph asks for a part of the painting alone, or what several points say is averaged, the pixels that
+    follow have not the colours of the whole painting, and are duller. One affine map gives them those.
+    """
 
     places: Tensor  # [1, C, h, w]
     features: Callable[[Tensor], Features]  # of a part of `places`
+    colours: Moments | None = None  # of all pixels; None: they stay as they are
 
 
 @dataclass
@@ -141,17 +146,22 @@ class Canvas:
         guides = guides or [self.guide(*pair) for pair in zip(regions, moves, strict=True)]
         weakened = [{name: move.weakened(share) for name, move in all_of.items()} for all_of in moves]
         masks = [None if region.mask is None else padded(region.mask) for region in regions]
+        followed = [
+            None if guide is None else self._followed(guide, region.mask)
+            for guide, region in zip(guides, regions, strict=True)
+        ]
         result = torch.empty_like(self._padded)
         for tile in self._tiles:
             moved = matched = features = self._encode(tile)
-            for move, mask, guide in zip(weakened, masks, guides, strict=True):
+            for move, mask, follow in zip(weakened, masks, followed, strict=True):
                 there = None if mask is None else tile.outer(mask)
-                own = {name: move[name](f) for name, f in features.items()}
+                own = {name: move[name](f) for name, f in features.items() if name != PIXELS}
                 moved = _mixed(moved, own, there, 1.0)
-                if guide is None:
-                    matched = _mixed(matched, own, there, 1.0)
+                if follow is None:
+                    pixels = move[PIXELS](features[PIXELS])
+                    matched = _mixed(matched, own | {PIXELS: pixels}, there, 1.0)
                 else:
-                    matched = _mixed(matched, guide.features(tile.outer(guide.places, GRID)), there, share)
+                    matched = _mixed(matched, follow(tile), there, share)
             with self._autocast():
                 outer = self.model(moved, matched, freedom)
             tile.of(result, 1).copy_(tile.inner(outer, 1))
@@ -171,7 +181,28 @@ class Canvas:
         counted = within(region.mask, self.visible)
         queries = self.queries(region.cloud, moves)
         votes = votes_for(region.cloud, queries, None if counted is None else on_grid(padded(counted, "constant")))
-        return Guide(votes, partial(said_by, region.cloud))
+        return Guide(votes, partial(said_by, region.cloud), region.statistics[0][PIXELS])
+
+    def _followed(self, guide: Guide, mask: Tensor | None) -> Callable[[Tile], Features]:
+        """What follows from `guide` in a tile, in the colours that all of it shall have within `mask`."""
+
+        def follow(tile: Tile) -> Features:
+            return guide.features(tile.outer(guide.places, GRID))
+
+        if guide.colours is None:
+            return follow
+        tiles, counted = self._tiles, self._counted(mask)
+        if len(tiles) == 1:
+            follow = cache(follow)
+        pixels = ((tile, tile.inner(follow(tile)[PIXELS], 1)) for tile in tiles)
+        found = merge([measure(shown, None if counted is None else tile.of(counted, 1)) for tile, shown in pixels])
+        colours = monge(found, guide.colours)
+
+        def coloured(tile: Tile) -> Features:
+            features = follow(tile)
+            return features | {PIXELS: colours(features[PIXELS])}
+
+        return coloured
 
     def queries(self, cloud: Cloud, moves: Maps | None) -> Tensor:
         """What is looked for in a `cloud` at each place, [1, d, h, w]: features that were moved, or are as they are."""

@@ -56,6 +56,7 @@ class Portable(nn.Module):
         for layer in LAYERS:  # of all reductions at once
             moved |= _moved([f"{level}/{layer}" for level in LEVELS], ours, theirs, counted)
         matched = self._matched(moved, theirs)
+        matched |= _moved([PIXELS], matched, theirs, counted)
         return self.model(moved, matched, freedom)[..., :height, :width].clamp(0, 1)
 
     def _encode(self, picture: Tensor) -> Features:

@@ -38,7 +38,7 @@ from impasto.media.picture import SHORTEST_SIDE, Picture, PictureLike, fit, resi
 from impasto.perception.flow import consistent, dense, is_cut, warp
 from impasto.style import colour, draft, keyframes, optimise, regions
 from impasto.style.anystyle import Features, columns_for
-from impasto.style.cloud import LARGEST, Cloud, averages_of, on_grid, union
+from impasto.style.cloud import LARGEST, PIXELS, Cloud, averages_of, on_grid, union
 from impasto.style.keyframes import Key, KeyFrame, Keys, Shown, placed
 from impasto.style.objective import (
     Anchor,
@@ -486,8 +486,8 @@ class _Painter:
         """Take `frame` into the running statistics of the content; after a cut nothing else is in them."""
         if self.seen is not None and is_cut(self.seen, frame):
             self.forget()
-        canvas = draft.Canvas(self.network, frame, self.dtype, self.tile)
-        found = canvas.moments(mask)
+        canvas = draft.Canvas(self.network, frame, self.dtype, self.tile, mask)
+        found = canvas.moments()
         if self.content is not None and self.job.steadiness:
             mean = total([self.content, found], (1 - CONTENT_PACE, CONTENT_PACE))
             found = {name: replace(mean[name], weight=now.weight) for name, now in found.items()}
@@ -512,7 +512,8 @@ class _Painter:
                 nearer = F.avg_pool2d(nearer, 3, 1, 1, count_include_pad=False)  # so that no patchwork comes of it
                 known = on_grid(draft.padded(motion.trust)) >= TRUSTED
                 self.spots = torch.where((nearer <= FAITH) & known, self.spots, others)
-        return draft.Guide(self.spots, partial(shown_at, sheets=self.sheets))
+        colours = region.statistics[0][PIXELS] if self.originals is None else None
+        return draft.Guide(self.spots, partial(shown_at, sheets=self.sheets), colours)
 
     def _matched(self, cloud: Cloud, queries: Tensor) -> Tensor:
         """The spots of the points that are found for `queries`."""
