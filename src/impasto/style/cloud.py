@@ -28,8 +28,9 @@ GRID = 8  # pixels from one place to the next
 AROUND = [(down, across) for down in (-1, 0, 1) for across in (-1, 0, 1)]  # a place (number 4) and its neighbours
 LARGEST = 8192  # points of a cloud; of more places, so many are drawn evenly
 WINDOW = 8  # places along the side of a square that is drawn as one, so that its points keep their neighbours
-ROWS = 2048  # places that are matched at a time
-FEW = 512  # of them, where each is compared with all points
+ROWS = 2048  # points at a time that are compared with a sample of as many places
+FEW = 512  # places at a time that are compared with all points
+MANY = 8192  # places at a time that hear from those around
 SEEN = 0.5  # share of a place that must belong to the style, for it to be a point
 CROWD = 10  # places whose cosines tell how sought-after a point is
 CROWDING = 0.5  # how much of that mean cosine a point loses: else few points get nearly all places
@@ -273,7 +274,7 @@ class Cloud:
         for _ in range(PASSES):
             votes = self.votes(matched.view(height, width), wrap)[0].flatten(1).T
             listening, heard, next_one = index[(votes != heard).any(1)], votes, matched.clone()
-            for part in listening.split(ROWS):  # who hears what it heard before stays as it is
+            for part in listening.split(MANY):  # who hears what it heard before stays as it is
                 said = votes[part]
                 points = torch.where(said == NOWHERE, matched[part, None], said)  # 9 for each place, one its own
                 cosines = _products(_together(asked, places, part), self._wide_keys, points) - crowd[points]
