@@ -265,8 +265,8 @@ class Cloud:
             [(part @ sample).float().topk(min(CROWD, len(asking))).values.mean(1) for part in self.keys.split(ROWS)]
         )
         keys = torch.cat([self.keys if quick else self._wide_keys.to(self.keys), -crowd[:, None].to(self.keys)], 1)
-        beyond = keys.new_zeros(-len(keys) % BLOCK, keys.shape[1]).index_fill_(1, index.new_tensor(-1), -torch.inf)
-        keys = torch.cat([keys, beyond]).T
+        keys = F.pad(keys, (0, 0, 0, -len(keys) % BLOCK)).T
+        keys[-1, len(self.keys) :] = -torch.inf  # what fills the last block is nobody's nearest
         wanted = (asked[part] if quick else _together(asked, places, part) for part in index.split(FEW))
         matched = torch.cat([_largest(F.pad(part, (0, 1), value=1) @ keys) for part in wanted])
         asked = asked.float()
