@@ -5,11 +5,11 @@ moved by the closed-form transport map between Gaussians, where Li et al. (2017,
 Transfer via Feature Transforms") whiten and colour them. What they have become is matched to points of the style
 (`cloud.py`), as Chen and Schmidt (2016, arXiv:1612.04337, "Style-Swap") do. The decoder is given both, the moved
 features of the content and the style's own where they match, and makes a picture of them, coarse to fine. It starts
-from the matched places of the painting as they are, laid side by side, and learns what to add: that places join, and
-that the content is there again. So little is left of the loss that `fine` minimises by steps on the pixels. Told all of
-the content's finer features it would keep the photograph, so in training it is told a random share of them, and judged
-as `fine` is with as much freedom. It also learns to paint what moves as it painted it before, from contents moved along
-smooth random flow, as Wen et al. (2023, arXiv:2303.17867, "CAP-VSTNet") do.
+from the matched places of the painting, laid side by side and given the colours of all of it, and learns what to add:
+that places join, and that the content is there again. So little is left of the loss that `fine` minimises by steps on
+the pixels. Told all of the content's finer features it would keep the photograph, so in training it is told a random
+share of them, and judged as `fine` is with as much freedom. It also learns to paint what moves as it painted it before,
+from contents moved along smooth random flow, as Wen et al. (2023, arXiv:2303.17867, "CAP-VSTNet") do.
 """
 
 from collections.abc import Iterator, Sequence
